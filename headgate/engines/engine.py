@@ -1,0 +1,103 @@
+"""What an engine must do: compute tables and write Parquet. It never commits and never lists a directory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headgate.files import Scan, WriteTarget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeFiles:
+    """Raw files an engine can read by itself, faster than any batch that passes through Python.
+
+    ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already checked. Rows
+    that cannot be parsed are reported, never skipped in silence.
+    """
+
+    paths: tuple[str, ...]
+    format: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sql:
+    """A query in the engine's dialect over the tables it is given by name."""
+
+    text: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+Rows: TypeAlias = "Sql | NativeFiles | Scan | pa.Table | pa.RecordBatchReader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskQuery:
+    """Row checks as SQL: ``expression`` is an integer whose bit i is set where check i is violated.
+
+    ``preparations`` are queries run first, in order, each into a temporary table of that name (duplicate
+    keys, missing references). ``quarantine_bits`` are the bits whose rows go to quarantine; a row
+    with any other bit stays in (its check fails or warns and is counted).
+    """
+
+    expression: str
+    names: tuple[str, ...]
+    quarantine_bits: int
+    preparations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What an engine wrote: absolute paths of the accepted rows' files, and the rejected ones with their mask.
+
+    ``violations`` counts per check name. ``rejected`` holds the quarantined rows as they came in, plus the
+    columns ``_mask`` (the bits) and ``_position`` (where the source knows it, as text).
+    """
+
+    paths: tuple[str, ...]
+    rows: int
+    rows_read: int
+    violations: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
+    rejected: "pa.Table | None" = None
+
+
+class Session(Protocol):
+    """One unit of work on an engine (a step, a verification). Not shared between threads. Close it."""
+
+    def bind(self, tables: "Mapping[str, Scan | pa.Table]") -> None:
+        """Make tables known to later queries, by name; dots are namespaces. Reads nothing yet."""
+        ...
+
+    def schema(self, rows: Rows) -> "pa.Schema":
+        """Give the columns a query or a file would yield, without computing its rows."""
+        ...
+
+    def reader(self, rows: Rows) -> "pa.RecordBatchReader":
+        """Compute rows as a stream of Arrow batches, in bounded memory."""
+        ...
+
+    def write(self, rows: Rows, target: "WriteTarget", *, mask: MaskQuery | None = None) -> Written:
+        """Compute rows once and write the accepted ones as Parquet with field ids, in bounded memory."""
+        ...
+
+    def scalars(self, sql: str) -> Mapping[str, object]:
+        """Run a query of one row and give it as a mapping (a contract's question)."""
+        ...
+
+    def close(self) -> None:
+        """Free everything the session holds."""
+        ...
+
+
+class Engine(Protocol):
+    """Computes tables on one machine or on many."""
+
+    name: str
+
+    def session(self) -> Session:
+        """Open a unit of work. Cheap: milliseconds."""
+        ...

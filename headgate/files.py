@@ -1,0 +1,71 @@
+"""File lists: how rooms hand tables to each other without knowing each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One immutable Parquet file of a table.
+
+    ``path`` is relative to the lake's location, so that a moved lake finds it. ``checksum`` is
+    ``sha256:<hex>`` of its bytes. ``bounds`` maps a column to its least and greatest value where
+    the footer knows them (JSON scalars: integers, floats, text; instants as ISO text);
+    ``partition`` the partition field's name to its value.
+    """
+
+    path: str
+    rows: int
+    size_bytes: int
+    checksum: str
+    bounds: Mapping[str, tuple[object, object]] = field(default_factory=dict)
+    partition: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanGroup:
+    """Files that were written under one schema.
+
+    ``columns`` maps each column of the scan to the name it has in these files, or to None where
+    the files were written before the column existed (it reads as NULL). ``exact`` says that names
+    and types in the files are the scan's own, in any order: such files are read without mapping.
+    """
+
+    paths: tuple[str, ...]
+    columns: Mapping[str, str | None]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A table at one commit, ready to be read by any engine: absolute paths, and what is in them.
+
+    ``rows`` and ``size_bytes`` are the sums over the files. A scan without groups is an empty table.
+    """
+
+    schema: "pa.Schema"
+    groups: tuple[ScanGroup, ...]
+    rows: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteTarget:
+    """Where an engine writes one table's new files, and under which schema.
+
+    ``schema`` is final: the engine casts to it and writes each field's id (the Parquet field id is
+    in the field's metadata under ``PARQUET:field_id``). All columns are optional. File names begin
+    with ``prefix`` and end with a UUID; the directory exists. ``partition_by`` holds SQL expressions
+    over the columns, one output file or more per value.
+    """
+
+    directory: str
+    prefix: str
+    schema: "pa.Schema"
+    partition_by: Mapping[str, str] = field(default_factory=dict)
+    sort_by: tuple[str, ...] = ()
+    file_size_bytes: int = 512 * 1024 * 1024

@@ -1,0 +1,71 @@
+"""Entries of a tree: a key and what it points to."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from headgate.lake.operations import Column
+
+EntryKind: TypeAlias = Literal["table", "blob", "contract", "cursor", "pipeline"]
+
+
+class TableBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tree knows of a table without opening its metadata.
+
+    ``metadata`` is the path of the Iceberg ``metadata.json``, relative to the lake's location.
+    ``owner`` is the pipeline that may replace the table. ``schema`` repeats the metadata's current
+    schema, so that plans and merges need no file.
+    """
+
+    uuid: str
+    metadata: str
+    schema: tuple[Column, ...]
+    rows: int
+    size_bytes: int
+    files: int
+    owner: str | None = None
+    key_columns: tuple[str, ...] = ()
+    partition: tuple[str, ...] = ()
+    drop_epochs: dict[str, int] = {}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A tree's value.
+
+    ``content`` identifies rows and schema (or bytes) and survives compaction; fingerprints, verdicts
+    and graph edges use it. ``data`` holds a small non-table value (a cursor, a contract's JSON, a blob's
+    path). ``taint`` names the unfinished or failed runs whose rows are in here: such an entry never
+    enters a protected branch (SEMANTICS G4). ``stale`` names reverted runs it was computed from.
+    """
+
+    kind: EntryKind
+    content: str
+    table: TableBody | None = None
+    data: str | None = None
+    taint: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+def table_key(table: str) -> str:
+    """Give the tree key of a table."""
+    return f"table/{table}"
+
+
+def contract_key(table: str) -> str:
+    """Give the tree key of a table's contract."""
+    return f"contract/{table}"
+
+
+def cursor_key(pipeline: str, step: str) -> str:
+    """Give the tree key of a step's cursor (an ingesting step's source, an incremental step's position)."""
+    return f"cursor/{pipeline}/{step}"
+
+
+def step_key(pipeline: str, step: str) -> str:
+    """Give the tree key of a step's last fingerprint and output (what a skip looks up)."""
+    return f"pipeline/{pipeline}/{step}"
+
+
+def blob_key(name: str) -> str:
+    """Give the tree key of a blob."""
+    return f"blob/{name}"

@@ -1,0 +1,143 @@
+"""What a run did to a key: operations, recorded so that they can be applied again to another base.
+
+Operations are stored in commits, therefore they are msgspec structs (a tag and a codec for free), not
+dataclasses. Only a ``Replace`` may be carried over by pointer; every other operation is applied
+again to the table at its new base (SEMANTICS: re-execution).
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from headgate.files import DataFile
+
+Scalar: TypeAlias = int | float | str | bool | None
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """The closed range of one column's values that was touched; None is unbounded."""
+
+    low: Scalar = None
+    high: Scalar = None
+
+
+Footprint: TypeAlias = Mapping[str, Range]
+"""Rows whose every named column lies in its range; the empty mapping means the whole table."""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A column as the lake allocated it. ``type`` is Iceberg's text of it: ``long``, ``decimal(9, 2)``."""
+
+    name: str
+    type: str
+    id: int
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True, tag="create"):
+    """A new table; a table created again under an old name is another table (another uuid)."""
+
+    uuid: str
+    partition: tuple[str, ...] = ()
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag="drop"):
+    """The table is gone."""
+
+
+class Rename(msgspec.Struct, frozen=True, kw_only=True, tag="rename"):
+    """The table moved to another name; recorded under the old key."""
+
+    to: str
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append"):
+    """Rows were added. ``key_columns`` is set where the table's rows are known by a key."""
+
+    files: tuple[DataFile, ...]
+    key_columns: tuple[str, ...] = ()
+    footprint: Footprint = {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows were added."""
+        return sum(file.rows for file in self.files)
+
+
+class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert"):
+    """Rows replaced those of equal key, or were added. ``files`` holds the staged input rows.
+
+    ``columns`` names what is set when not every column is: such an upsert looks at the rows it hits.
+    """
+
+    key_columns: tuple[str, ...]
+    files: tuple[DataFile, ...]
+    columns: tuple[str, ...] | None = None
+    footprint: Footprint = {}
+
+
+class Replace(msgspec.Struct, frozen=True, kw_only=True, tag="replace"):
+    """The table became exactly these rows under exactly this schema."""
+
+    files: tuple[DataFile, ...]
+    schema: tuple[Column, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has now."""
+        return sum(file.rows for file in self.files)
+
+
+class Delete(msgspec.Struct, frozen=True, kw_only=True, tag="delete"):
+    """Rows for which the SQL predicate is true went away.
+
+    ``looks_at`` names the columns read from other tables or rows (a data-dependent predicate is a
+    read). ``files`` holds staged keys, where deletion was by key: then ``key_columns`` is set and
+    ``predicate`` empty.
+    """
+
+    predicate: str = ""
+    key_columns: tuple[str, ...] = ()
+    files: tuple[DataFile, ...] = ()
+    footprint: Footprint = {}
+
+
+class AddColumn(msgspec.Struct, frozen=True, kw_only=True, tag="add-column"):
+    """A column was added; older rows read as NULL."""
+
+    column: Column
+
+
+class ChangeSchema(msgspec.Struct, frozen=True, kw_only=True, tag="change-schema"):
+    """Any schema change but an addition: drop, rename, widen. ``columns`` is the whole new schema."""
+
+    columns: tuple[Column, ...]
+    what: str
+
+
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite"):
+    """Files were exchanged for others with the same rows (compaction); the content id stays."""
+
+    removed: tuple[str, ...]
+    added: tuple[DataFile, ...]
+
+
+class Put(msgspec.Struct, frozen=True, kw_only=True, tag="put"):
+    """A key that is no table (blob, contract, cursor, pipeline) was set to this content, or removed."""
+
+    content: str | None
+
+
+Operation: TypeAlias = (
+    Create
+    | Drop
+    | Rename
+    | Append
+    | Upsert
+    | Replace
+    | Delete
+    | AddColumn
+    | ChangeSchema
+    | Rewrite
+    | Put
+)
