@@ -122,6 +122,13 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite"):
     added: tuple[DataFile, ...]
 
 
+class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
+    """A revert set the key back to what it was at a commit; a barrier: open runs that read or wrote the
+    key execute again (SEMANTICS 8)."""
+
+    commit: str
+
+
 class Put(msgspec.Struct, frozen=True, kw_only=True, tag="put"):
     """A key that is no table (blob, contract, cursor, pipeline) was set to this content, or removed."""
 
@@ -139,5 +146,6 @@ Operation: TypeAlias = (
     | AddColumn
     | ChangeSchema
     | Rewrite
+    | Restore
     | Put
 )

@@ -14,7 +14,15 @@ from headgate.verdicts import Verdict
 
 Isolation: TypeAlias = Literal["serializable", "snapshot-isolation", "fresh"]
 Kind: TypeAlias = Literal[
-    "genesis", "run", "checkpoint", "transaction", "merge", "revert", "adopt", "catalog", "maintenance"
+    "genesis",
+    "run",
+    "checkpoint",
+    "transaction",
+    "merge",
+    "revert",
+    "adopt",
+    "catalog",
+    "maintenance",
 ]
 
 
@@ -54,7 +62,8 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a run: a checkpoint on the run's branch, kept in the publication.
 
-    A skipped step keeps the reads and writes of the run that computed its output.
+    A skipped step keeps the reads and writes of the run that computed its output. ``violations`` counts
+    per row check over exactly the rows this step wrote, as they were counted while writing.
     """
 
     step: str
@@ -67,6 +76,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     rows_in: int = 0
     rows_out: int = 0
     rows_quarantined: int = 0
+    violations: dict[str, int] = {}
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
