@@ -37,7 +37,7 @@ def digest_json(value: object) -> str:
 def file_checksum(path: str | Path) -> str:
     """Give ``sha256:<hex>`` of a file's bytes. Costs one read of the file; releases the GIL."""
     hasher = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
+    with Path(path).open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):
             hasher.update(chunk)
     return f"sha256:{hasher.hexdigest()}"

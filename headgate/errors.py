@@ -5,8 +5,8 @@ The class says what the caller can do; the ``code`` says what happened, and neve
     HeadgateError
     ├── NotFound       also LookupError    the named thing does not exist
     ├── AlreadyExists                      the name is taken
-    ├── Conflict                           somebody else published first: try again from the new head
-    ├── Refused                            a policy forbids it, and the message says who may or how else
+    ├── Conflict                           somebody else published first: try again
+    ├── Refused                            a policy forbids it; the message says who may or how else
     ├── CheckFailed                        the data broke a contract
     ├── StepFailed                         the user's code raised
     ├── Invalid        also ValueError     the request, declaration or file is wrong
@@ -54,7 +54,14 @@ class HeadgateError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel between processes whole."""
-        return _rebuild, (type(self), self.code, self.message, self.readers, self.hint, dict(self.facts))
+        return _rebuild, (
+            type(self),
+            self.code,
+            self.message,
+            self.readers,
+            self.hint,
+            dict(self.facts),
+        )
 
 
 def _rebuild(

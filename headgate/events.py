@@ -1,7 +1,7 @@
 """What happened: frozen events, in the past tense, handed to listeners.
 
-Rooms neither log nor count; observers turn events into lines, metrics and alerts. No event carries a
-secret or the contents of a row, except the few example rows of a violated check.
+Rooms neither log nor count; observers turn events into lines, metrics and alerts. No event carries
+a secret or the contents of a row, except the few example rows of a violated check.
 """
 
 from collections.abc import Iterable, Mapping
@@ -146,15 +146,23 @@ class RunFailed(Event):
 
 
 class Listener(Protocol):
-    """Hears events, in order, in the thread where they happen. A listener that raises never stops a run."""
+    """Hears events, in order, in the thread where they happen.
+
+    A listener that raises never stops a run.
+    """
 
     def __call__(self, event: Event, /) -> None:
         """Hear one event."""
         ...
 
 
-def tell(listeners: Iterable[Listener], event: Event, failed: "list[Exception] | None" = None) -> None:
-    """Hand an event to every listener; a listener's error is put into ``failed`` and stops nobody."""
+def tell(
+    listeners: Iterable[Listener], event: Event, failed: "list[Exception] | None" = None
+) -> None:
+    """Hand an event to every listener.
+
+    A listener's error is put into ``failed`` and stops nobody.
+    """
     for listener in listeners:
         try:
             listener(event)

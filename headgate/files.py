@@ -44,7 +44,8 @@ class ScanGroup:
 class Scan:
     """A table at one commit, ready to be read by any engine: absolute paths, and what is in them.
 
-    ``rows`` and ``size_bytes`` are the sums over the files. A scan without groups is an empty table.
+    ``rows`` and ``size_bytes`` are the sums over the files. A scan without groups is an empty
+    table.
     """
 
     schema: "pa.Schema"
@@ -59,8 +60,8 @@ class WriteTarget:
 
     ``schema`` is final: the engine casts to it and writes each field's id (the Parquet field id is
     in the field's metadata under ``PARQUET:field_id``). All columns are optional. File names begin
-    with ``prefix`` and end with a UUID; the directory exists. ``partition_by`` holds SQL expressions
-    over the columns, one output file or more per value.
+    with ``prefix`` and end with a UUID; the directory exists. ``partition_by`` holds SQL
+    expressions over the columns, one output file or more per value.
     """
 
     directory: str

@@ -68,7 +68,7 @@ def table_name(text: str) -> str:
         raise Invalid(
             "bad-table-name",
             f"{text!r} cannot name a table.",
-            hint="Use letters, digits, '_' and '-', beginning with a letter; dots divide namespaces.",
+            hint="Use letters, digits, '_' and '-', a letter first; dots divide namespaces.",
             name=text,
         )
     return text
@@ -96,7 +96,12 @@ def ref_name(text: str) -> str:
     Raises:
         Invalid: ``bad-ref-name``.
     """
-    if len(text) > _MAX_NAME or not _REF.match(text) or ".." in text or text.endswith((".lock", ".")):
+    if (
+        len(text) > _MAX_NAME
+        or not _REF.match(text)
+        or ".." in text
+        or text.endswith((".lock", "."))
+    ):
         raise Invalid(
             "bad-ref-name",
             f"{text!r} cannot name a branch or a tag.",

@@ -1,4 +1,7 @@
-"""What an engine must do: compute tables and write Parquet. It never commits and never lists a directory."""
+"""What an engine must do: compute tables and write Parquet.
+
+It never commits and never lists a directory.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
 class NativeFiles:
     """Raw files an engine can read by itself, faster than any batch that passes through Python.
 
-    ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already checked. Rows
-    that cannot be parsed are reported, never skipped in silence.
+    ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already
+    checked. Rows that cannot be parsed are reported, never skipped in silence.
     """
 
     paths: tuple[str, ...]
@@ -38,9 +41,9 @@ Rows: TypeAlias = "Sql | NativeFiles | Scan | pa.Table | pa.RecordBatchReader"
 class MaskQuery:
     """Row checks as SQL: ``expression`` is an integer whose bit i is set where check i is violated.
 
-    ``preparations`` are queries run first, in order, each into a temporary table of that name (duplicate
-    keys, missing references). ``quarantine_bits`` are the bits whose rows go to quarantine; a row
-    with any other bit stays in (its check fails or warns and is counted).
+    ``preparations`` are queries run first, in order, each into a temporary table of that name
+    (duplicate keys, missing references). ``quarantine_bits`` are the bits whose rows go to
+    quarantine; a row with any other bit stays in (its check fails or warns and is counted).
     """
 
     expression: str
@@ -51,10 +54,10 @@ class MaskQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What an engine wrote: absolute paths of the accepted rows' files, and the rejected ones with their mask.
+    """What an engine wrote: the accepted rows' files, by absolute paths, and the rejected rows.
 
-    ``violations`` counts per check name. ``rejected`` holds the quarantined rows as they came in, plus the
-    columns ``_mask`` (the bits) and ``_position`` (where the source knows it, as text).
+    ``violations`` counts per check name. ``rejected`` holds the quarantined rows as they came in,
+    plus the columns ``_mask`` (the bits) and ``_position`` (where the source knows it, as text).
     """
 
     paths: tuple[str, ...]
@@ -66,7 +69,10 @@ class Written:
 
 
 class Session(Protocol):
-    """One unit of work on an engine (a step, a verification). Not shared between threads. Close it."""
+    """One unit of work on an engine (a step, a verification). Not shared between threads.
+
+    Close it.
+    """
 
     def bind(self, tables: "Mapping[str, Scan | pa.Table]") -> None:
         """Make tables known to later queries, by name; dots are namespaces. Reads nothing yet."""
@@ -81,7 +87,7 @@ class Session(Protocol):
         ...
 
     def write(self, rows: Rows, target: "WriteTarget", *, mask: MaskQuery | None = None) -> Written:
-        """Compute rows once and write the accepted ones as Parquet with field ids, in bounded memory."""
+        """Compute rows once; write the accepted ones as Parquet with field ids, memory bounded."""
         ...
 
     def scalars(self, sql: str) -> Mapping[str, object]:

@@ -32,10 +32,11 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A tree's value.
 
-    ``content`` identifies rows and schema (or bytes) and survives compaction; fingerprints, verdicts
-    and graph edges use it. ``data`` holds a small non-table value (a cursor, a contract's JSON, a blob's
-    path). ``taint`` names the unfinished or failed runs whose rows are in here: such an entry never
-    enters a protected branch (SEMANTICS G4). ``stale`` names reverted runs it was computed from.
+    ``content`` identifies rows and schema (or bytes) and survives compaction; fingerprints,
+    verdicts and graph edges use it. ``data`` holds a small non-table value (a cursor, a contract's
+    JSON, a blob's path). ``taint`` names the unfinished or failed runs whose rows are in here: such
+    an entry never enters a protected branch (SEMANTICS G4). ``stale`` names reverted runs it was
+    computed from.
     """
 
     kind: EntryKind
@@ -57,7 +58,7 @@ def contract_key(table: str) -> str:
 
 
 def cursor_key(pipeline: str, step: str) -> str:
-    """Give the tree key of a step's cursor (an ingesting step's source, an incremental step's position)."""
+    """Give the tree key of a step's cursor (its source's, or its position in its inputs)."""
     return f"cursor/{pipeline}/{step}"
 
 

@@ -59,7 +59,10 @@ class Tag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """A run's mutable state. ``fence`` counts take-overs: whoever holds an older one has lost the run."""
+    """A run's mutable state.
+
+    ``fence`` counts take-overs: whoever holds an older one has lost the run.
+    """
 
     id: str
     pipeline: str
@@ -159,8 +162,10 @@ class Metastore(Protocol):
         steps: Iterable[StepRow] = (),
         events: Iterable[EventRow] = (),
     ) -> Outcome:
-        """Move a branch from ``head`` to ``commit``; with ``run``, only if its fence is mine and it is
-        not published (a checkpoint)."""
+        """Move a branch from ``head`` to ``commit``.
+
+        With ``run``, only if its fence is mine and it is not published (a checkpoint).
+        """
         ...
 
     def publish(
@@ -174,9 +179,11 @@ class Metastore(Protocol):
         fence: int,
         events: Iterable[EventRow] = (),
     ) -> Outcome:
-        """Move the target's head and the run to ``published`` in one durable transaction
-        (``synchronous=FULL``): head only if it is ``head``, run only if ``publishing`` and its fence is
-        mine. Frees the run's tickets and reservations in the same transaction."""
+        """Move the target's head, and the run to ``published``, in one durable transaction.
+
+        ``synchronous=FULL``. The head only if it is ``head``, the run only if it is ``publishing``
+        and its fence is mine. Frees the run's tickets and reservations in the same transaction.
+        """
         ...
 
     # -- runs
@@ -185,10 +192,15 @@ class Metastore(Protocol):
         ...
 
     def run(self, id: str) -> RunRow | None: ...
-    def runs(self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100) -> Sequence[RunRow]: ...
+    def runs(
+        self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
+    ) -> Sequence[RunRow]: ...
     def find_runs(self, prefix: str, limit: int) -> Sequence[str]: ...
     def take_over(self, id: str, *, owner: str, lease_until: datetime) -> RunRow | None:
-        """Fence + 1, state ``running``; None where the run is final (published, abandoned, adopted)."""
+        """Give the run with fence + 1 and state ``running``.
+
+        None where it is final (published, abandoned, adopted).
+        """
         ...
 
     def set_run(
@@ -207,20 +219,40 @@ class Metastore(Protocol):
         ...
 
     def rebase_run(self, id: str, *, fence: int, head: str, base: str) -> Outcome:
-        """Put the run's branch on a new base (re-execution): branch from ``head`` to ``base``, run's base too."""
+        """Put the run's branch on a new base (re-execution).
+
+        Branch from ``head`` to ``base``, run's base too.
+        """
         ...
 
     def heartbeat(self, id: str, *, fence: int, lease_until: datetime) -> bool: ...
     def steps(self, run: str) -> Sequence[StepRow]: ...
-    def record(self, run: str, *, fence: int, steps: Iterable[StepRow] = (), events: Iterable[EventRow] = ()) -> bool:
-        """Store step states and events in one cheap transaction (survives kill -9, not power loss)."""
+    def record(
+        self,
+        run: str,
+        *,
+        fence: int,
+        steps: Iterable[StepRow] = (),
+        events: Iterable[EventRow] = (),
+    ) -> bool:
+        """Store step states and events in one cheap transaction.
+
+        It survives kill -9, not power loss.
+        """
         ...
 
-    def events(self, *, after: int = 0, run: str | None = None, limit: int = 1000) -> Sequence[EventRow]: ...
+    def events(
+        self, *, after: int = 0, run: str | None = None, limit: int = 1000
+    ) -> Sequence[EventRow]: ...
 
     # -- publication order
-    def take_ticket(self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta) -> bool:
-        """Take a ticket for these keys unless another live one overlaps them. Held for milliseconds."""
+    def take_ticket(
+        self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
+    ) -> bool:
+        """Take a ticket for these keys unless another live one overlaps them.
+
+        Held for milliseconds.
+        """
         ...
 
     def drop_ticket(self, branch: str, *, run: str) -> None: ...
@@ -229,6 +261,9 @@ class Metastore(Protocol):
 
     # -- ids of columns, schemas and specs, lake-wide
     def allocate(self, table: str, names: Sequence[str], *, at_least: int = 1) -> Mapping[str, int]:
-        """Give each name (any text that says what the id is for) its number within ``table`` (a uuid): the
-        number it has, or the next free one. Equal names get equal numbers, on every branch, for ever."""
+        """Give each name its number within ``table`` (a uuid): its own, or the next free one.
+
+        A name is any text that says what the id is for. Equal names get equal numbers, on every
+        branch, for ever.
+        """
         ...

@@ -1,7 +1,7 @@
 """What a run did to a key: operations, recorded so that they can be applied again to another base.
 
-Operations are stored in commits, therefore they are msgspec structs (a tag and a codec for free), not
-dataclasses. Only a ``Replace`` may be carried over by pointer; every other operation is applied
+Operations are stored in commits, therefore they are msgspec structs (a tag and a codec for free),
+not dataclasses. Only a ``Replace`` may be carried over by pointer; every other operation is applied
 again to the table at its new base (SEMANTICS: re-execution).
 """
 
@@ -27,7 +27,10 @@ Footprint: TypeAlias = Mapping[str, Range]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """A column as the lake allocated it. ``type`` is Iceberg's text of it: ``long``, ``decimal(9, 2)``."""
+    """A column as the lake allocated it.
+
+    ``type`` is Iceberg's text of it: ``long``, ``decimal(9, 2)``.
+    """
 
     name: str
     type: str
@@ -67,7 +70,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append"):
 class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert"):
     """Rows replaced those of equal key, or were added. ``files`` holds the staged input rows.
 
-    ``columns`` names what is set when not every column is: such an upsert looks at the rows it hits.
+    ``columns`` names what is set when not every column is: such an upsert looks at the rows it
+    hits.
     """
 
     key_columns: tuple[str, ...]
@@ -109,7 +113,10 @@ class AddColumn(msgspec.Struct, frozen=True, kw_only=True, tag="add-column"):
 
 
 class ChangeSchema(msgspec.Struct, frozen=True, kw_only=True, tag="change-schema"):
-    """Any schema change but an addition: drop, rename, widen. ``columns`` is the whole new schema."""
+    """Any schema change but an addition: drop, rename, widen.
+
+    ``columns`` is the whole new schema.
+    """
 
     columns: tuple[Column, ...]
     what: str
@@ -123,14 +130,16 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite"):
 
 
 class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
-    """A revert set the key back to what it was at a commit; a barrier: open runs that read or wrote the
-    key execute again (SEMANTICS 8)."""
+    """A revert set the key back to what it was at a commit; a barrier.
+
+    Open runs that read or wrote the key execute again (SEMANTICS 8).
+    """
 
     commit: str
 
 
 class Put(msgspec.Struct, frozen=True, kw_only=True, tag="put"):
-    """A key that is no table (blob, contract, cursor, pipeline) was set to this content, or removed."""
+    """A key that is no table was set to this content, or removed."""
 
     content: str | None
 

@@ -27,10 +27,10 @@ Kind: TypeAlias = Literal[
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was looked at, absent keys and listings included (a listing's key ends with ``/``).
+    """A key that was looked at, absent keys and listings (``.../``) included.
 
-    ``content`` is the content id that was seen, None where the key was absent. ``at`` is the commit it
-    was read at, None for the run's base. ``own`` says the run had changed the key itself before.
+    ``content`` is the content id that was seen, None where the key was absent. ``at`` is the commit
+    it was read at, None for the run's base. ``own`` says the run had changed the key itself before.
     The footprint narrows what was looked at; None is everything.
     """
 
@@ -62,8 +62,8 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True):
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a run: a checkpoint on the run's branch, kept in the publication.
 
-    A skipped step keeps the reads and writes of the run that computed its output. ``violations`` counts
-    per row check over exactly the rows this step wrote, as they were counted while writing.
+    A skipped step keeps the reads and writes of the run that computed its output. ``violations``
+    counts per row check over exactly the rows this step wrote, as they were counted while writing.
     """
 
     step: str
@@ -84,9 +84,9 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What a commit says of itself.
 
-    ``base`` is the commit the run (last) began from; ``low`` is the smallest publication number in the
-    commit's own delta (base, parent] whose commit wrote something this one had read, None where there is
-    none (SEMANTICS 3). ``fence`` is the attempt that published.
+    ``base`` is the commit the run (last) began from; ``low`` is the smallest publication number in
+    the commit's own delta (base, parent] whose commit wrote something this one had read, None where
+    there is none (SEMANTICS 3). ``fence`` is the attempt that published.
     """
 
     kind: Kind
@@ -117,7 +117,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """One state of the whole lake. ``number`` counts along first parents, from 0 at the genesis commit."""
+    """One state of the whole lake.
+
+    ``number`` counts along first parents, from 0 at the genesis commit.
+    """
 
     id: str
     parent: str | None
