@@ -1,0 +1,28 @@
+"""What is imported before anything is asked for stays light: no engine, no Iceberg, no parser."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("duckdb", "numpy", "pandas", "polars", "pyarrow", "pyiceberg", "sqlglot")
+GROUND = ("errors", "names", "digests", "clock", "events", "files", "verdicts")
+DOORS = ("lake", "contracts", "engines", "sources", "pipelines", "runs", "project")
+
+
+def loaded_by(module: str) -> set[str]:
+    """Give the top-level modules a fresh interpreter has after importing one."""
+    program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    command = [sys.executable, "-c", program]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("module", ["headgate", *(f"headgate.{name}" for name in GROUND + DOORS)])
+def test_importing_a_door_loads_nothing_heavy(module: str) -> None:
+    assert not loaded_by(module) & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["errors", "names", "digests", "clock", "events", "verdicts"])
+def test_the_ground_floor_needs_the_standard_library_only(module: str) -> None:
+    strangers = loaded_by(f"headgate.{module}") - set(sys.stdlib_module_names) - {"headgate"}
+    assert not {name for name in strangers if not name.startswith("_")}
