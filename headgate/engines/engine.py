@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from headgate.masks import MaskQuery
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -35,21 +37,6 @@ class Sql:
 
 
 Rows: TypeAlias = "Sql | NativeFiles | Scan | pa.Table | pa.RecordBatchReader"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaskQuery:
-    """Row checks as SQL: ``expression`` is an integer whose bit i is set where check i is violated.
-
-    ``preparations`` are queries run first, in order, each into a temporary table of that name
-    (duplicate keys, missing references). ``quarantine_bits`` are the bits whose rows go to
-    quarantine; a row with any other bit stays in (its check fails or warns and is counted).
-    """
-
-    expression: str
-    names: tuple[str, ...]
-    quarantine_bits: int
-    preparations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
