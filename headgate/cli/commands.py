@@ -1,0 +1,165 @@
+"""The table of commands, loaded one by one, and the boundary where errors become exit codes."""
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from headgate import __version__
+from headgate.cli.exit_codes import INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
+from headgate.cli.options import Call, terminal_of_this_process
+from headgate.clock import SystemClock
+from headgate.errors import HeadgateError
+from headgate.names import suggestion
+
+COMMANDS: Mapping[str, str] = {
+    "init": "project_commands:init",
+    "plan": "run_commands:plan",
+    "run": "run_commands:run",
+    "resume": "run_commands:resume",
+    "status": "run_commands:status",
+    "log": "lake_commands:log",
+    "show": "lake_commands:show",
+    "diff": "lake_commands:diff",
+    "branch": "lake_commands:branch",
+    "tag": "lake_commands:tag",
+    "merge": "lake_commands:merge",
+    "revert": "lake_commands:revert",
+    "adopt": "lake_commands:adopt",
+    "table": "lake_commands:table",
+    "sql": "sql_commands:sql",
+    "contract": "contract_commands:contract",
+    "check": "contract_commands:check",
+    "quarantine": "quarantine_commands:quarantine",
+    "graph": "project_commands:graph",
+    "doctor": "project_commands:doctor",
+    "completion": "project_commands:completion",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module when the command is named, and no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names, in the order in which a newcomer meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        del ctx
+        home = COMMANDS.get(cmd_name)
+        if home is None:
+            return None
+        module, _, attribute = home.partition(":")
+        loaded = getattr(import_module(f"headgate.cli.{module}"), attribute)
+        assert isinstance(loaded, click.Command)  # noqa: S101 - COMMANDS is complete by test
+        return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            meant = suggestion(args[0], COMMANDS)
+            hint = f"Did you mean {meant}?" if meant else "See  headgate --help"
+            ctx.fail(f"There is no command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="headgate %(version)s")
+def headgate() -> None:
+    """Data pipelines in which every run is a transaction: published whole, or not at all."""
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Run a command line and give its exit code; every error ends here."""
+    call = Call(terminal=terminal_of_this_process())
+    try:
+        try:
+            return _answered(call, list(arguments))
+        finally:
+            call.close()
+            call.terminal.out.flush()
+    except BrokenPipeError:
+        call.terminal.silence()
+        return OK
+
+
+def _answered(call: Call, arguments: list[str]) -> int:
+    try:
+        ended = headgate.main(arguments, prog_name="headgate", standalone_mode=False, obj=call)
+    except click.exceptions.NoArgsIsHelpError as error:
+        call.terminal.words(error.format_message())
+        return USAGE
+    except click.ClickException as error:
+        error.show(file=call.terminal.err)
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        call.terminal.words(call.terminal.style("Interrupted.", "bad"))
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except HeadgateError as error:
+        say_error(call, error)
+        return exit_code(error)
+    except Exception:  # noqa: BLE001 - the boundary: a bug is written down and named
+        return _confess(call)
+    return ended if isinstance(ended, int) else OK
+
+
+def say_error(call: Call, error: HeadgateError) -> None:
+    """Say the three parts: what happened, what readers see now, what to do next."""
+    terminal = call.terminal
+    if call.json:
+        terminal.document({"error": error_document(error)})
+    first, *rest = error.message.splitlines() or [error.code]
+    terminal.words(f"{terminal.style('Error:', 'bad')} {first}")
+    for line in rest:
+        terminal.words(f"  {line}")
+    for part in (error.readers, error.hint):
+        if part:
+            terminal.words(part)
+
+
+def error_document(error: HeadgateError) -> dict[str, object]:
+    """Give an error as JSON: the same keys for every error."""
+    return {
+        "code": error.code,
+        "category": error.category,
+        "message": error.message,
+        "readers": error.readers,
+        "hint": error.hint,
+        "facts": dict(error.facts),
+    }
+
+
+def _confess(call: Call) -> int:
+    """Write the traceback of a bug to a file, and say where it is."""
+    kind, error, _ = sys.exc_info()
+    stamp = SystemClock().now().strftime("%Y%m%dT%H%M%S%f")
+    file = _crash_directory(call) / f"headgate-crash-{stamp}.log"
+    file.write_text(f"headgate {__version__}, python {sys.version}\n\n{traceback.format_exc()}")
+    name = kind.__name__ if kind else "error"
+    call.terminal.words(
+        f"{call.terminal.style('Error:', 'bad')} headgate met a bug of its own: {name}: {error}"
+    )
+    call.terminal.words(f"The traceback is in {file}. Please report it.")
+    if call.json:
+        document = {"code": "bug", "category": "internal", "message": f"{name}: {error}"}
+        call.terminal.document({"error": {**document, "traceback": str(file)}})
+    return UNEXPECTED
+
+
+def _crash_directory(call: Call) -> Path:
+    try:
+        directory = call.root() / ".headgate" / "logs"
+        directory.mkdir(parents=True, exist_ok=True)
+    except (HeadgateError, OSError):
+        return Path(tempfile.gettempdir())
+    return directory

@@ -1,0 +1,94 @@
+"""What every command takes: where the project is, which profile, and whether the answer is JSON."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from headgate.cli.terminal import Terminal
+from headgate.project import Project, find_root, open_project
+
+P = ParamSpec("P")
+
+
+@dataclass(kw_only=True)
+class Call:
+    """One command line being answered: its terminal, and the options every command takes."""
+
+    terminal: Terminal
+    directory: Path | None = None
+    profile: str | None = None
+    json: bool = False
+    _project: Project | None = field(default=None, repr=False)
+
+    @property
+    def project(self) -> Project:
+        """The project, opened at the first use. The user's code is imported only when asked for."""
+        if self._project is None:
+            self._project = open_project(self.root(), profile=self.profile)
+        return self._project
+
+    def root(self) -> Path:
+        """Find the project's directory."""
+        return find_root(self.directory or Path())
+
+    def close(self) -> None:
+        """Close the project, if it was opened."""
+        if self._project is not None:
+            self._project.close()
+
+
+def terminal_of_this_process() -> Terminal:
+    """Give the terminal of the process's own streams; what they cannot encode becomes ``?``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    return Terminal(out=sys.stdout, err=sys.stderr, environment=os.environ)  # noqa: TID251 - colours
+
+
+def call_of(context: click.Context) -> Call:
+    """Give the call a command belongs to."""
+    call = context.find_root().obj
+    if call is None:
+        call = context.find_root().obj = Call(terminal=terminal_of_this_process())
+    assert isinstance(call, Call)  # noqa: S101 - only this module sets it
+    return call
+
+
+def command(
+    *, json: bool = True
+) -> Callable[[Callable[Concatenate[Call, P], None]], Callable[P, None]]:
+    """Give a command its ``Call`` as first argument, and the options that fill it."""
+
+    def decorate(function: Callable[Concatenate[Call, P], None]) -> Callable[P, None]:
+        @click.pass_context
+        def with_call(context: click.Context, /, *args: Any, **options: Any) -> None:  # noqa: ANN401
+            call = call_of(context)
+            call.directory = options.pop("directory") or call.directory
+            call.profile = options.pop("profile") or call.profile
+            call.json = options.pop("as_json", False) or call.json
+            function(call, *args, **options)
+
+        wrapped = update_wrapper(with_call, function)
+        shared = [_directory, _profile, *([_json] if json else [])]
+        for option in reversed(shared):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+_directory = click.option(
+    "-C",
+    "--project",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The project's directory, or one below it. [default: here]",
+)
+_profile = click.option("--profile", metavar="NAME", help="Lay [profile.NAME] over the settings.")
+_json = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")

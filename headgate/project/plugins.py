@@ -1,0 +1,74 @@
+"""Plug-ins: engines, sources and listeners, ours and strangers', found by entry point.
+
+A stranger's package declares ``[project.entry-points."headgate.engines"]``; so do we. Our own names
+are repeated here (a test compares them with ``pyproject.toml``), because reading the metadata of
+every installed package costs more than all else that a run with nothing to do does.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from headgate.errors import Invalid, NotFound, Unavailable
+from headgate.names import suggestion
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "headgate.engines": {"duckdb": "headgate.engines.duckdb:DuckDB"},
+    "headgate.sources": {"files": "headgate.sources.files:FileSource"},
+}
+
+
+def plugin(group: str, name: str) -> object:
+    """Load the plug-in of that name; what we ship is not looked up in the installed packages.
+
+    Raises:
+        NotFound: ``unknown-plugin``.
+        Unavailable: ``broken-plugin``, the package cannot be imported.
+        Invalid: ``double-plugin``, two packages claim the name.
+    """
+    target = BUILT_IN.get(group, {}).get(name)
+    if target is not None:
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    found = _installed(group, name)
+    try:
+        return found.load()
+    except (ImportError, AttributeError) as error:
+        raise Unavailable(
+            "broken-plugin",
+            f"{found.value}, the {_word(group)} {name!r}, cannot be loaded: {error}.",
+            hint="Install or mend the package that provides it.",
+            plugin=name,
+        ) from error
+
+
+def plugin_names(group: str) -> tuple[str, ...]:
+    """Give the names there are, ours first. Reads the metadata of every installed package."""
+    ours = tuple(BUILT_IN.get(group, {}))
+    return (*ours, *sorted({found.name for found in entry_points(group=group)} - set(ours)))
+
+
+def _installed(group: str, name: str) -> EntryPoint:
+    found = {each.value: each for each in entry_points(group=group, name=name)}
+    if not found:
+        known = plugin_names(group)
+        meant = suggestion(name, known)
+        raise NotFound(
+            "unknown-plugin",
+            f"There is no {_word(group)} {name!r}; there are: {', '.join(known)}.",
+            hint=f"Did you mean {meant}?" if meant else "Install the package that provides it.",
+            plugin=name,
+        )
+    if len(found) > 1:
+        raise Invalid(
+            "double-plugin",
+            f"Two packages provide the {_word(group)} {name!r}: {' and '.join(sorted(found))}.",
+            hint="Uninstall one of them.",
+            plugin=name,
+        )
+    return next(iter(found.values()))
+
+
+def _word(group: str) -> str:
+    """Give the singular of what the group holds: ``headgate.engines`` is about an engine."""
+    return group.rpartition(".")[2].removesuffix("s")

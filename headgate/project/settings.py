@@ -1,0 +1,438 @@
+"""Settings: ``headgate.toml``, a profile and the environment, read once into one frozen value.
+
+Weakest first: the defaults below, the file, the chosen ``[profile.NAME]``, ``HEADGATE_SECTION_KEY``
+in the environment. ``KEYS`` is the whole list; ``docs/settings.md`` is compared with it by a test.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from headgate.errors import HeadgateError, Invalid, NotFound
+from headgate.names import ref_name, step_name, suggestion
+
+FILE_NAME = "headgate.toml"
+STATE_DIRECTORY = ".headgate"
+PROFILE_VARIABLE = "HEADGATE_PROFILE"
+ISOLATIONS = ("serializable", "snapshot-isolation", "fresh")
+_DOCUMENTATION = "Every setting is listed in docs/settings.md."
+_SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|%)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a project is configured to do. Paths are absolute; ``root`` holds ``headgate.toml``.
+
+    ``pipelines`` names files and directories relative to ``root``; empty means: find them.
+    ``parameters`` are the file's values for parameters that steps declare, not yet typed.
+    """
+
+    root: Path
+    name: str
+    profile: str | None = None
+    pipelines: tuple[str, ...] = ()
+    lake: Path
+    target: str = "main"
+    engine: str = "duckdb"
+    memory_limit: str | None = None
+    threads: int | None = None
+    temp_directory: Path | None = None
+    isolation: str = "serializable"
+    retries: int = 0
+    workers: int | None = None
+    cache: Path
+    logs: Path
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a whole number, 1 or more")
+    return value
+
+
+def _tries(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("a whole number, 0 or more")
+    return value
+
+
+def _size(value: object) -> str:
+    if not isinstance(value, str) or not _SIZE.match(value):
+        raise ValueError('a size like "4GB", or a share of the memory like "60%"')
+    return value
+
+
+def _isolation(value: object) -> str:
+    if value not in ISOLATIONS:
+        raise ValueError("one of " + ", ".join(ISOLATIONS))
+    return str(value)
+
+
+def _step(value: object) -> str:
+    return _named(value, step_name)
+
+
+def _branch(value: object) -> str:
+    return _named(value, ref_name)
+
+
+def _named(value: object, check: Callable[[str], str]) -> str:
+    try:
+        return check(_text(value))
+    except HeadgateError as error:
+        raise ValueError("a name of letters, digits, '_' and '-'") from error
+
+
+def _paths(value: object) -> tuple[str, ...]:
+    if value == "auto":
+        return ()
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError('"auto", or a list of files and directories like ["flights.py"]')
+    return tuple(value)
+
+
+def _as_text(text: str) -> object:
+    return text
+
+
+def _as_number(text: str) -> object:
+    return int(text) if text.strip().lstrip("-").isdecimal() else text
+
+
+def _as_list(text: str) -> object:
+    return text if text == "auto" else [part.strip() for part in text.split(",") if part.strip()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One setting: its name in the file, the field of Settings it fills, and what the page says."""
+
+    name: str
+    field: str
+    default: str
+    meaning: str
+    parse: Callable[[object], object]
+    from_text: Callable[[str], object] = _as_text
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "HEADGATE_" + self.name.upper().replace(".", "_")
+
+
+KEYS = (
+    Key(
+        name="project.name",
+        field="name",
+        default="the directory's name",
+        meaning="What the project calls itself in messages and records.",
+        parse=_step,
+    ),
+    Key(
+        name="project.pipelines",
+        field="pipelines",
+        default='"auto"',
+        meaning="Files and directories that declare pipelines, relative to the project. "
+        '"auto" takes every `.py` beside `headgate.toml` that imports headgate, tests left out.',
+        parse=_paths,
+        from_text=_as_list,
+    ),
+    Key(
+        name="lake.location",
+        field="lake",
+        default='"lake"',
+        meaning="The lake's directory, relative to the project, or absolute.",
+        parse=_text,
+    ),
+    Key(
+        name="lake.target",
+        field="target",
+        default='"main"',
+        meaning="The branch that runs publish to and that readers see unless they name a ref.",
+        parse=_branch,
+    ),
+    Key(
+        name="engine.name",
+        field="engine",
+        default='"duckdb"',
+        meaning="The engine that computes SQL steps, checks and queries.",
+        parse=_text,
+    ),
+    Key(
+        name="engine.memory_limit",
+        field="memory_limit",
+        default="the engine's own",
+        meaning='The most memory the engine may take: "4GB", or "60%".',
+        parse=_size,
+    ),
+    Key(
+        name="engine.threads",
+        field="threads",
+        default="every core",
+        meaning="How many threads the engine may use.",
+        parse=_count,
+        from_text=_as_number,
+    ),
+    Key(
+        name="engine.temp_directory",
+        field="temp_directory",
+        default="the engine's own",
+        meaning="Where the engine spills what does not fit into memory; relative to the project.",
+        parse=_text,
+    ),
+    Key(
+        name="run.isolation",
+        field="isolation",
+        default='"serializable"',
+        meaning="What a run is protected from: `serializable`, `snapshot-isolation` or `fresh`.",
+        parse=_isolation,
+    ),
+    Key(
+        name="run.retries",
+        field="retries",
+        default="0",
+        meaning="How often a step is tried again when the outside world did not answer.",
+        parse=_tries,
+        from_text=_as_number,
+    ),
+    Key(
+        name="run.workers",
+        field="workers",
+        default="every core",
+        meaning="How many steps of one run may work at the same time.",
+        parse=_count,
+        from_text=_as_number,
+    ),
+    Key(
+        name="run.cache",
+        field="cache",
+        default='".headgate/cache"',
+        meaning="Where parsed SQL is remembered. May be deleted at any time.",
+        parse=_text,
+    ),
+)
+_BY_NAME = {key.name: key for key in KEYS}
+_SECTIONS = tuple(dict.fromkeys(key.name.partition(".")[0] for key in KEYS))
+_TABLES = (*_SECTIONS, "parameters", "profile")
+
+
+def find_root(start: Path) -> Path:
+    """Give the nearest directory at or above ``start`` that holds ``headgate.toml``.
+
+    Raises:
+        NotFound: ``no-project``.
+    """
+    start = start.resolve()
+    for directory in (start, *start.parents):
+        if (directory / FILE_NAME).is_file():
+            return directory
+    raise NotFound(
+        "no-project",
+        f"There is no {FILE_NAME} in {start} or above it.",
+        hint=f"Make a project with  headgate init  or put an empty {FILE_NAME} there.",
+        path=str(start),
+    )
+
+
+def read_settings(
+    root: Path, *, environment: Mapping[str, str], profile: str | None = None
+) -> Settings:
+    """Read the settings of the project at ``root``. Reads one file; creates nothing.
+
+    Args:
+        root: the directory that holds ``headgate.toml``.
+        environment: the process's environment, or what stands for it.
+        profile: the profile to lay over the file; None takes ``HEADGATE_PROFILE``.
+
+    Raises:
+        Invalid: ``bad-settings-file``, ``unknown-setting``, ``bad-setting``.
+        NotFound: ``unknown-profile``.
+    """
+    root = root.resolve()
+    file = root / FILE_NAME
+    document, source = _load(file)
+    values: dict[str, object] = {}
+    parameters: dict[str, object] = {}
+    _take(document, _Place(file=file.name, source=source), values, parameters, profiles=True)
+    profile = profile or environment.get(PROFILE_VARIABLE) or None
+    if profile is not None:
+        layer = _profile(document, profile, file)
+        place = _Place(file=file.name, source=source, prefix=f"profile.{profile}.")
+        _take(layer, place, values, parameters, profiles=False)
+    _take_environment(environment, values)
+    return _settled(root, profile, values, parameters)
+
+
+def _settled(
+    root: Path, profile: str | None, values: Mapping[str, object], parameters: Mapping[str, object]
+) -> Settings:
+    fields = dict(values)
+    fields.setdefault("name", _name_of(root))
+    for name, default in (("lake", "lake"), ("cache", f"{STATE_DIRECTORY}/cache")):
+        fields[name] = root / str(fields.get(name, default))
+    if "temp_directory" in fields:
+        fields["temp_directory"] = root / str(fields["temp_directory"])
+    return Settings(
+        root=root,
+        profile=profile,
+        logs=root / STATE_DIRECTORY / "logs",
+        parameters=MappingProxyType(dict(parameters)),
+        **fields,  # type: ignore[arg-type]  # each value was parsed by the Key of its field
+    )
+
+
+def _name_of(root: Path) -> str:
+    """Give the directory's name, made into one that may name a step."""
+    text = re.sub(r"[^\w-]+", "_", root.name).strip("_-")
+    return text if re.match(r"[^\W\d]", text) else f"project_{text}".rstrip("_")
+
+
+def _load(file: Path) -> tuple[dict[str, object], str]:
+    try:
+        source = file.read_bytes().decode()
+        return tomllib.loads(source), source
+    except FileNotFoundError:
+        find_root(file.parent)
+        raise
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(
+            "bad-settings-file",
+            f"{file} is not TOML: {error}.",
+            hint="Mend that line; https://toml.io shows how values are written.",
+            path=str(file),
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where values come from, so that an error can say the line."""
+
+    file: str
+    source: str
+    prefix: str = ""
+
+    def of(self, name: str) -> str:
+        line = _line_of(self.source, self.prefix + name)
+        return f"{self.file}, line {line}" if line else self.file
+
+
+def _take(
+    document: Mapping[str, object],
+    place: _Place,
+    values: dict[str, object],
+    parameters: dict[str, object],
+    *,
+    profiles: bool,
+) -> None:
+    for section, content in document.items():
+        if section not in _TABLES or (section == "profile" and not profiles):
+            raise _unknown(section, place, (f"[{name}]" for name in _TABLES), section=True)
+        if not isinstance(content, dict):
+            raise Invalid(
+                "bad-setting",
+                f"{place.of(section)}: {section} is a table of settings, not a value.",
+                hint=f"Write [{section}] on a line of its own, its settings below it.",
+                setting=section,
+            )
+        if section == "parameters":
+            parameters.update(content)
+        elif section != "profile":
+            for key, value in content.items():
+                _set(f"{section}.{key}", value, place, values)
+
+
+def _set(name: str, value: object, place: _Place, values: dict[str, object]) -> None:
+    key = _BY_NAME.get(name)
+    if key is None:
+        raise _unknown(name, place, _BY_NAME, section=False)
+    try:
+        values[key.field] = key.parse(value)
+    except ValueError as error:
+        raise Invalid(
+            "bad-setting",
+            f"{place.of(name)}: {name} takes {error}, not {_shown(value)}.",
+            hint=_DOCUMENTATION,
+            setting=name,
+        ) from error
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def _unknown(name: str, place: _Place, known: Iterable[str], *, section: bool) -> Invalid:
+    shown = f"[{name}]" if section else name
+    meant = suggestion(shown, known)
+    return Invalid(
+        "unknown-setting",
+        f"{place.of(name)}: {shown} is no setting.",
+        hint=f"Did you mean {meant}? {_DOCUMENTATION}" if meant else _DOCUMENTATION,
+        setting=name,
+    )
+
+
+def _profile(document: Mapping[str, object], name: str, file: Path) -> Mapping[str, object]:
+    profiles = document.get("profile", {})
+    known = profiles if isinstance(profiles, dict) else {}
+    layer = known.get(name)
+    if isinstance(layer, dict):
+        return layer
+    meant = suggestion(name, known)
+    listed = ", ".join(known) or "none"
+    raise NotFound(
+        "unknown-profile",
+        f"{file.name} has no profile {name!r}; it has: {listed}.",
+        hint=f"Did you mean {meant}?" if meant else f"Add a table [profile.{name}] to {file}.",
+        profile=name,
+    )
+
+
+def _take_environment(environment: Mapping[str, str], values: dict[str, object]) -> None:
+    variables = {key.variable: key for key in KEYS}
+    starts = tuple(f"HEADGATE_{section.upper()}_" for section in _SECTIONS)
+    for variable in sorted(environment):
+        if not variable.startswith("HEADGATE_"):
+            continue
+        key = variables.get(variable)
+        if key is not None:
+            place = _Place(file=f"environment variable {variable}", source="")
+            _set(key.name, key.from_text(environment[variable]), place, values)
+        elif variable.startswith(starts):
+            meant = suggestion(variable, variables)
+            raise Invalid(
+                "unknown-setting",
+                f"environment variable {variable} is no setting.",
+                hint=f"Did you mean {meant}? {_DOCUMENTATION}" if meant else _DOCUMENTATION,
+                setting=variable,
+            )
+
+
+def _line_of(source: str, name: str) -> int | None:
+    """Give the line where a dotted name is set, by its header and key; None where it hides."""
+    wanted = name.split(".")
+    table: list[str] = []
+    for number, line in enumerate(source.splitlines(), start=1):
+        text = line.strip()
+        if header := re.match(r"\[{1,2}([^\]]+)\]", text):
+            table = _parts(header[1])
+            if table == wanted:
+                return number
+        elif assignment := re.match(r"([^=#]+?)\s*=", text):
+            path = [*table, *_parts(assignment[1])]
+            if path == wanted or wanted[: len(path)] == path or path[: len(wanted)] == wanted:
+                return number
+    return None
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]
