@@ -9,7 +9,7 @@ from headgate.lake.operations import Column
 EntryKind: TypeAlias = Literal["table", "blob", "contract", "cursor", "pipeline"]
 
 
-class TableBody(msgspec.Struct, frozen=True, kw_only=True):
+class TableBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the tree knows of a table without opening its metadata.
 
     ``metadata`` is the path of the Iceberg ``metadata.json``, relative to the lake's location.
@@ -29,7 +29,7 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True):
     drop_epochs: dict[str, int] = {}
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A tree's value.
 
     ``content`` identifies rows and schema (or bytes) and survives compaction; fingerprints,

@@ -15,7 +15,7 @@ from headgate.files import DataFile
 Scalar: TypeAlias = int | float | str | bool | None
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True):
+class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The closed range of one column's values that was touched; None is unbounded."""
 
     low: Scalar = None
@@ -26,7 +26,7 @@ Footprint: TypeAlias = Mapping[str, Range]
 """Rows whose every named column lies in its range; the empty mapping means the whole table."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A column as the lake allocated it.
 
     ``type`` is Iceberg's text of it: ``long``, ``decimal(9, 2)``.
@@ -37,24 +37,24 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     id: int
 
 
-class Create(msgspec.Struct, frozen=True, kw_only=True, tag="create"):
+class Create(msgspec.Struct, frozen=True, kw_only=True, tag="create", omit_defaults=True):
     """A new table; a table created again under an old name is another table (another uuid)."""
 
     uuid: str
     partition: tuple[str, ...] = ()
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, tag="drop"):
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag="drop", omit_defaults=True):
     """The table is gone."""
 
 
-class Rename(msgspec.Struct, frozen=True, kw_only=True, tag="rename"):
+class Rename(msgspec.Struct, frozen=True, kw_only=True, tag="rename", omit_defaults=True):
     """The table moved to another name; recorded under the old key."""
 
     to: str
 
 
-class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append"):
+class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append", omit_defaults=True):
     """Rows were added. ``key_columns`` is set where the table's rows are known by a key."""
 
     files: tuple[DataFile, ...]
@@ -67,7 +67,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append"):
         return sum(file.rows for file in self.files)
 
 
-class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert"):
+class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert", omit_defaults=True):
     """Rows replaced those of equal key, or were added. ``files`` holds the staged input rows.
 
     ``columns`` names what is set when not every column is: such an upsert looks at the rows it
@@ -80,7 +80,7 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert"):
     footprint: Footprint = {}
 
 
-class Replace(msgspec.Struct, frozen=True, kw_only=True, tag="replace"):
+class Replace(msgspec.Struct, frozen=True, kw_only=True, tag="replace", omit_defaults=True):
     """The table became exactly these rows under exactly this schema."""
 
     files: tuple[DataFile, ...]
@@ -92,7 +92,7 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True, tag="replace"):
         return sum(file.rows for file in self.files)
 
 
-class Delete(msgspec.Struct, frozen=True, kw_only=True, tag="delete"):
+class Delete(msgspec.Struct, frozen=True, kw_only=True, tag="delete", omit_defaults=True):
     """Rows for which the SQL predicate is true went away.
 
     ``looks_at`` names the columns read from other tables or rows (a data-dependent predicate is a
@@ -106,13 +106,15 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True, tag="delete"):
     footprint: Footprint = {}
 
 
-class AddColumn(msgspec.Struct, frozen=True, kw_only=True, tag="add-column"):
+class AddColumn(msgspec.Struct, frozen=True, kw_only=True, tag="add-column", omit_defaults=True):
     """A column was added; older rows read as NULL."""
 
     column: Column
 
 
-class ChangeSchema(msgspec.Struct, frozen=True, kw_only=True, tag="change-schema"):
+class ChangeSchema(
+    msgspec.Struct, frozen=True, kw_only=True, tag="change-schema", omit_defaults=True
+):
     """Any schema change but an addition: drop, rename, widen.
 
     ``columns`` is the whole new schema.
@@ -122,14 +124,14 @@ class ChangeSchema(msgspec.Struct, frozen=True, kw_only=True, tag="change-schema
     what: str
 
 
-class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite"):
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite", omit_defaults=True):
     """Files were exchanged for others with the same rows (compaction); the content id stays."""
 
     removed: tuple[str, ...]
     added: tuple[DataFile, ...]
 
 
-class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
+class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore", omit_defaults=True):
     """A revert set the key back to what it was at a commit; a barrier.
 
     Open runs that read or wrote the key execute again (SEMANTICS 8).
@@ -138,7 +140,7 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
     commit: str
 
 
-class Put(msgspec.Struct, frozen=True, kw_only=True, tag="put"):
+class Put(msgspec.Struct, frozen=True, kw_only=True, tag="put", omit_defaults=True):
     """A key that is no table was set to this content, or removed."""
 
     content: str | None

@@ -26,7 +26,7 @@ Kind: TypeAlias = Literal[
 ]
 
 
-class Read(msgspec.Struct, frozen=True, kw_only=True):
+class Read(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key that was looked at, absent keys and listings (``.../``) included.
 
     ``content`` is the content id that was seen, None where the key was absent. ``at`` is the commit
@@ -41,7 +41,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     footprint: Footprint | None = None
 
 
-class Write(msgspec.Struct, frozen=True, kw_only=True):
+class Write(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key and what was done to it, in order.
 
     ``before`` and ``content`` are the content ids before the first and after the last operation.
@@ -53,13 +53,13 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     content: str | None = None
 
 
-class Skip(msgspec.Struct, frozen=True, kw_only=True):
+class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a step did not run: its fingerprint is that of this published commit's output."""
 
     commit: str
 
 
-class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of a run: a checkpoint on the run's branch, kept in the publication.
 
     A skipped step keeps the reads and writes of the run that computed its output. ``violations``
@@ -81,7 +81,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float = 0.0
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a commit says of itself.
 
     ``base`` is the commit the run (last) began from; ``low`` is the smallest publication number in
@@ -116,7 +116,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(write for step in self.steps for write in step.writes)
 
 
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
+class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One state of the whole lake.
 
     ``number`` counts along first parents, from 0 at the genesis commit.
