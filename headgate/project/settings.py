@@ -345,10 +345,18 @@ def _take(
                 setting=section,
             )
         if section == "parameters":
-            parameters.update(content)
+            _lay_over(parameters, content)
         elif section != "profile":
             for key, value in content.items():
                 _set(f"{section}.{key}", value, place, values)
+
+
+def _lay_over(below: dict[str, object], above: Mapping[str, object]) -> None:
+    for name, value in above.items():
+        under = below.get(name)
+        if isinstance(under, dict) and isinstance(value, dict):
+            value = {**under, **value}  # noqa: PLW2901 - one step's parameters, merged
+        below[name] = value
 
 
 def _set(name: str, value: object, place: _Place, values: dict[str, object]) -> None:
