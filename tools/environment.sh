@@ -78,7 +78,7 @@ require_python
 say "Making $directory with $("$python" --version) and installing packages (a minute or two, once) ..."
 rm -rf "$directory"
 "$python" -m venv "$directory"
-if ! "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; then
+if ! "$directory/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "$@"; then
   say "The packages could not be installed; pip says why above. Is there a network, or a mirror that pip knows of?"
   exit 1
 fi

@@ -1,0 +1,62 @@
+"""The performance table: which script measures a row, and what ours must reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: the work in words, the script ``benchmarks/SCRIPT.py`` that measures it."""
+
+    work: str
+    script: str
+    must: str
+
+
+ROWS: Mapping[str, Row] = {
+    "F1": Row(
+        work="1,000 steps without a table, ordered by after=",
+        script="steps",
+        must="<= 0.2 ms a step in a thread",
+    ),
+    "F2": Row(
+        work="a step that writes a 1,000-row table",
+        script="table_append",
+        must="<= 2x the limit, the same at the 10th and the 10,000th commit",
+    ),
+    "F3": Row(
+        work="whole processes: version, import, nothing to do",
+        script="startup",
+        must="<= 60 ms; <= 100 ms; <= 300 ms",
+    ),
+    "F4": Row(
+        work="TPC-H, 22 queries from lake tables to lake tables",
+        script="tpch",
+        must="SF1 <= 1.3x, SF5 <= 1.15x the limit",
+    ),
+    "F5": Row(
+        work="1.2 GB CSV to a lake table with 5 row checks",
+        script="csv_load",
+        must="<= 1.25x the limit, under 800 MB",
+    ),
+    "F9": Row(
+        work="10M rows, 12 checks with keys and references, bad rows split off",
+        script="quality",
+        must="<= 1.3x the limit, ahead of every peer",
+    ),
+    "F10": Row(
+        work="a lake of 1k, 100k, 1M keys: branch, commit, diff, merge, look-up",
+        script="lake_tree",
+        must="at 1M: branch < 1 ms, commit and merge <= 15 ms, <= 150 KB a commit",
+    ),
+    "F11": Row(
+        work="serialization graph test at 10, 100, 1,000 commits of lag",
+        script="graph_test",
+        must="<= 2, 3, 10 ms",
+    ),
+    "F16": Row(
+        work="16 and 40 concurrent publishers with 1 s of checks each",
+        script="publishers",
+        must="none fails; same footprint about n x 1 s; disjoint under 2 s",
+    ),
+}

@@ -1,0 +1,44 @@
+"""Peers live in throw-away environments of their own, never in ours: ``benchmarks/work/peers``."""
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from benchmarks.measuring import WORK
+
+PACKAGES = {
+    "dask": ("distributed>=2026.8",),
+    "hamilton": ("sf-hamilton>=1.90",),
+    "kedro": ("kedro>=1.7",),
+    "luigi": ("luigi>=3.8",),
+    # Prefect 3.8 breaks with newer FastAPI and SQLAlchemy.
+    "prefect": ("prefect>=3.8", "fastapi==0.139.0", "sqlalchemy<2.1"),
+    "tpch": ("tpchgen-cli>=4.0",),
+}
+
+
+@cache
+def environment(name: str) -> Path | None:
+    """Give the ``bin`` directory of a peer's environment, made on first use; None where pip cannot.
+
+    Why it cannot is said on standard error.
+    """
+    packages = PACKAGES[name]
+    home = WORK / "peers" / name
+    stamp = home / "made-for"
+    wanted = "\n".join((sys.version, *packages))
+    if stamp.exists() and stamp.read_text() == wanted:
+        return home / "bin"
+    say = sys.stderr.write
+    say(f"  installing {', '.join(packages)} into {home} ...\n")
+    shutil.rmtree(home, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    pip = [home / "bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, *packages], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        say(f"  {name} cannot be installed here: {done.stderr.strip().splitlines()[-1:]}\n")
+        return None
+    stamp.write_text(wanted)
+    return home / "bin"

@@ -1,0 +1,112 @@
+"""Run rows of the performance table, print them and keep them in ``benchmarks/results``."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.goals import ROWS
+from benchmarks.machine import facts
+from benchmarks.measuring import WORK
+
+RESULTS = Path(__file__).parent / "results"
+COLUMNS = ("case", "ours", "limit", "peers", "ratio", "must reach", "verdict")
+
+Line = Mapping[str, object]
+
+
+def main() -> int:
+    """Run the rows named on the command line, or all; 1 where a script failed."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    wanted = [name.upper() for name in parser.parse_args().rows] or list(ROWS)
+    unknown = [name for name in wanted if name not in ROWS]
+    if unknown:
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    WORK.mkdir(parents=True, exist_ok=True)
+    machine = facts()
+    print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"Python {machine['python']}, load {machine['load']}"
+    )
+    failed = [name for name in wanted if not _run(name)]
+    if failed:
+        print(f"\nDid not finish: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _run(name: str) -> bool:
+    row = ROWS[name]
+    print(f"\n{name}  {row.work}", flush=True)
+    if not Path(__file__).with_name(f"{row.script}.py").exists():
+        print(f"  benchmarks/{row.script}.py is not there")
+        return False
+    before = facts()
+    lines, status = _lines(row.script)
+    table = [_cells(line, row.must) for line in lines]
+    _print(table)
+    RESULTS.mkdir(exist_ok=True)
+    result = {"row": name, "must": row.must, "machine": before, "figures": lines}
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    return status == 0
+
+
+def _lines(script: str) -> tuple[list[Line], int]:
+    """Give the JSON lines a script prints; anything else it says goes to standard error."""
+    command = [sys.executable, "-m", f"benchmarks.{script}"]
+    lines: list[Line] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for text in process.stdout or ():
+            if text.startswith("{"):
+                lines.append(json.loads(text))
+            else:
+                sys.stderr.write(text)
+    return lines, process.returncode
+
+
+def _cells(line: Line, must: str) -> tuple[str, ...]:
+    unit = str(line.get("unit", ""))
+    peer = line.get("peer", line.get("peers"))
+    if isinstance(peer, Mapping):
+        peers = ", ".join(f"{name} {_number(value, unit)}" for name, value in peer.items())
+    else:
+        peers = _number(peer, unit)
+    ratio = line.get("ratio")
+    if ratio is None and _is_number(line.get("ours")) and _is_number(line.get("limit")):
+        ratio = float(str(line["ours"])) / float(str(line["limit"]))
+    reached = line.get("reached")
+    return (
+        str(line["case"]),
+        _number(line.get("ours"), unit),
+        _number(line.get("limit"), unit),
+        peers,
+        f"{ratio:.2f}x" if isinstance(ratio, int | float) else str(ratio or ""),
+        str(line.get("must", must)),
+        {True: "reached", False: "falls short"}.get(reached, "") if reached is not None else "",
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: object, unit: str) -> str:
+    if value is None:
+        return ""
+    if not _is_number(value):
+        return str(value)
+    number = float(str(value))
+    shown = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return f"{shown} {unit}".strip()
+
+
+def _print(table: Sequence[tuple[str, ...]]) -> None:
+    rows = [COLUMNS, *table]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    for row in rows:
+        print(
+            "  "
+            + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
