@@ -25,7 +25,7 @@ _INLINE_BYTES = 512
 
 
 class NodeStore(Protocol):
-    """Where nodes are: immutable, named by their content. The metastore is one; a dict makes one."""
+    """Where nodes are: immutable, named by their content. The metastore is one."""
 
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Give the framed nodes of these names; a missing one is left out."""
@@ -110,7 +110,7 @@ EMPTY_NAME, EMPTY_FRAMED = make_node(EMPTY)
 
 
 class NodeReader:
-    """Reads nodes from a store, checks each against its name, and keeps the decoded ones for a while.
+    """Reads nodes from a store, checks each against its name, and keeps them for a while.
 
     Shared by the trees of a lake and between threads. What it keeps may be dropped at any time.
     """

@@ -53,7 +53,7 @@ def rank(key: str) -> int:
 class Tree:
     """All entries of the lake at one commit. Never changes; ``with_changes`` gives another.
 
-    Reading costs a round trip per level (at most five at a million keys), less what was read before.
+    Reading costs a round trip per level (five at a million keys), less what was read before.
 
     Args:
         reader: where nodes are read; trees of one lake share one.
@@ -85,7 +85,7 @@ class Tree:
 
     @property
     def new_nodes(self) -> Mapping[bytes, bytes]:
-        """The nodes of this tree that are not stored yet, framed, by name; none it does not need."""
+        """The nodes of this tree that are not stored yet, framed, by name."""
         return self._new
 
     # -- reading
@@ -103,13 +103,13 @@ class Tree:
                 at = bisect_left(node.keys, key)
                 if at < len(node.keys) and node.keys[at] == key:
                     slots[key] = node.slots[at]
-        return dict(self._entries(slots.items()))
+        return dict(self._entries(slots.items(), self._new))
 
     def items(self, prefix: str = "") -> Iterator[tuple[str, Entry]]:
         """Give the entries whose keys begin with ``prefix``, in order, reading ahead in pieces."""
         found = self._slots(prefix)
         while batch := list(islice(found, _AT_ONCE)):
-            yield from self._entries(batch)
+            yield from self._entries(batch, self._new)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Give the keys that begin with ``prefix``, in order."""
@@ -120,13 +120,15 @@ class Tree:
 
         The cost follows the number of changes. Nothing is read before the first is asked for.
         """
-        fresh = {**self._new, **other._new}
+        fresh = {**self._new, **other.new_nodes}
         found = changed_slots(
-            lambda names: self._reader.nodes(names, fresh), self._name, other._name
+            lambda names: self._reader.nodes(names, fresh), self._name, bytes.fromhex(other.root)
         )
         while batch := list(islice(found, _AT_ONCE)):
-            before = dict(self._entries((k, old) for k, old, _ in batch if old is not None))
-            after = dict(other._entries((k, new) for k, _, new in batch if new is not None))
+            before = dict(
+                self._entries(((k, old) for k, old, _ in batch if old is not None), fresh)
+            )
+            after = dict(self._entries(((k, new) for k, _, new in batch if new is not None), fresh))
             for key, _, _ in batch:
                 yield Change(key=key, before=before.get(key), after=after.get(key))
 
@@ -184,10 +186,12 @@ class Tree:
                 yield from self._leaves_from(below, key)
             names, ahead = names[ahead:], _AT_ONCE
 
-    def _entries(self, slots: Iterable[_Item]) -> Iterator[tuple[str, Entry]]:
+    def _entries(
+        self, slots: Iterable[_Item], fresh: Mapping[bytes, bytes]
+    ) -> Iterator[tuple[str, Entry]]:
         found = list(slots)
         long = [name for _, slot in found if (name := referred(slot)) is not None]
-        values = self._reader.values(long, self._new)
+        values = self._reader.values(long, fresh)
         for key, slot in found:
             name = referred(slot)
             yield key, _decode_entry(slot if name is None else values[name])
