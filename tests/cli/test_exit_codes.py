@@ -28,5 +28,5 @@ def test_every_code_has_a_meaning_and_none_is_meant_twice():
 
 
 def test_the_page_lists_the_codes():
-    rows = re.findall(r"^\| (\d+) \| (.*?) \|$", PAGE.read_text(), re.M)
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
     assert rows == [(str(code), meaning) for code, meaning in MEANINGS.items()]

@@ -83,7 +83,9 @@ def test_a_run_that_publishes():
         "flights", 286_682, quarantined=50_094, wall_s=3.21, **{"tailnum not in planes": 50_094}
     )
     told.finish("delays", 320)
-    told.judge("flights", passed("a"), passed("b"), violated("dest not in airports", 7602, Severity.WARN))
+    told.judge(
+        "flights", passed("a"), passed("b"), violated("dest not in airports", 7602, Severity.WARN)
+    )
     told.judge("delays", passed("c"))
     told.publish("airlines", "flights", "delays")
     assert told.words == (
