@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headgate.lake.diffing import Change as Change
+    from headgate.lake.effects import operations_by_key as operations_by_key
+    from headgate.lake.effects import operations_in_effect as operations_in_effect
+    from headgate.lake.effects import operations_since as operations_since
+    from headgate.lake.effects import reads_at_base as reads_at_base
     from headgate.lake.entries import Entry as Entry
     from headgate.lake.entries import TableBody as TableBody
     from headgate.lake.entries import blob_key as blob_key
@@ -15,8 +19,21 @@ if TYPE_CHECKING:
     from headgate.lake.entries import cursor_key as cursor_key
     from headgate.lake.entries import step_key as step_key
     from headgate.lake.entries import table_key as table_key
+    from headgate.lake.footprints import cover as cover
+    from headgate.lake.footprints import meet as meet
     from headgate.lake.lake import Candidate as Candidate
     from headgate.lake.lake import Lake as Lake
+    from headgate.lake.merging import Apply as Apply
+    from headgate.lake.merging import Ask as Ask
+    from headgate.lake.merging import Decision as Decision
+    from headgate.lake.merging import Facts as Facts
+    from headgate.lake.merging import KeepPointer as KeepPointer
+    from headgate.lake.merging import MergeConflict as MergeConflict
+    from headgate.lake.merging import NoOp as NoOp
+    from headgate.lake.merging import Question as Question
+    from headgate.lake.merging import Reexecute as Reexecute
+    from headgate.lake.merging import merge_decision as merge_decision
+    from headgate.lake.merging import questions as questions
     from headgate.lake.metastore import Branch as Branch
     from headgate.lake.metastore import EventRow as EventRow
     from headgate.lake.metastore import Metastore as Metastore
@@ -27,16 +44,46 @@ if TYPE_CHECKING:
     from headgate.lake.metastore import StepRow as StepRow
     from headgate.lake.metastore import StepState as StepState
     from headgate.lake.metastore import Tag as Tag
+    from headgate.lake.operations import AddColumn as AddColumn
+    from headgate.lake.operations import Append as Append
+    from headgate.lake.operations import ChangeSchema as ChangeSchema
+    from headgate.lake.operations import Column as Column
+    from headgate.lake.operations import Create as Create
+    from headgate.lake.operations import Delete as Delete
+    from headgate.lake.operations import Drop as Drop
+    from headgate.lake.operations import Footprint as Footprint
+    from headgate.lake.operations import Operation as Operation
+    from headgate.lake.operations import Put as Put
+    from headgate.lake.operations import Range as Range
+    from headgate.lake.operations import Rename as Rename
+    from headgate.lake.operations import Replace as Replace
+    from headgate.lake.operations import Restore as Restore
+    from headgate.lake.operations import Rewrite as Rewrite
+    from headgate.lake.operations import Upsert as Upsert
     from headgate.lake.records import Commit as Commit
+    from headgate.lake.records import Isolation as Isolation
+    from headgate.lake.records import Kind as Kind
     from headgate.lake.records import Read as Read
     from headgate.lake.records import Record as Record
     from headgate.lake.records import Skip as Skip
     from headgate.lake.records import StepRecord as StepRecord
     from headgate.lake.records import Write as Write
+    from headgate.lake.serialization import Edge as Edge
+    from headgate.lake.serialization import GraphConflict as GraphConflict
+    from headgate.lake.serialization import History as History
+    from headgate.lake.serialization import Transaction as Transaction
+    from headgate.lake.serialization import conflict as conflict
+    from headgate.lake.serialization import low as low
     from headgate.lake.trees import Tree as Tree
 
 _FILES = {
     "diffing": ("Change",),
+    "effects": (
+        "operations_by_key",
+        "operations_in_effect",
+        "operations_since",
+        "reads_at_base",
+    ),
     "entries": (
         "Entry",
         "TableBody",
@@ -46,7 +93,27 @@ _FILES = {
         "step_key",
         "table_key",
     ),
-    "lake": ("Candidate", "Lake"),
+    "footprints": (
+        "cover",
+        "meet",
+    ),
+    "lake": (
+        "Candidate",
+        "Lake",
+    ),
+    "merging": (
+        "Apply",
+        "Ask",
+        "Decision",
+        "Facts",
+        "KeepPointer",
+        "MergeConflict",
+        "NoOp",
+        "Question",
+        "Reexecute",
+        "merge_decision",
+        "questions",
+    ),
     "metastore": (
         "Branch",
         "EventRow",
@@ -59,7 +126,42 @@ _FILES = {
         "StepState",
         "Tag",
     ),
-    "records": ("Commit", "Read", "Record", "Skip", "StepRecord", "Write"),
+    "operations": (
+        "AddColumn",
+        "Append",
+        "ChangeSchema",
+        "Column",
+        "Create",
+        "Delete",
+        "Drop",
+        "Footprint",
+        "Operation",
+        "Put",
+        "Range",
+        "Rename",
+        "Replace",
+        "Restore",
+        "Rewrite",
+        "Upsert",
+    ),
+    "records": (
+        "Commit",
+        "Isolation",
+        "Kind",
+        "Read",
+        "Record",
+        "Skip",
+        "StepRecord",
+        "Write",
+    ),
+    "serialization": (
+        "Edge",
+        "GraphConflict",
+        "History",
+        "Transaction",
+        "conflict",
+        "low",
+    ),
     "trees": ("Tree",),
 }
 _FILE_OF = {name: file for file, names in _FILES.items() for name in names}
