@@ -31,13 +31,18 @@ class ScanGroup:
     """Files that were written under one schema.
 
     ``columns`` maps each column of the scan to the name it has in these files, or to None where
-    the files were written before the column existed (it reads as NULL). ``exact`` says that names
-    and types in the files are the scan's own, in any order: such files are read without mapping.
+    the files were written before the column existed (it reads as NULL). ``fields`` does the same
+    inside structs: a struct's path in the scan (``("trip", "stops", "element")``; lists go on with
+    ``element``, maps with ``key`` and ``value``) to its fields' names in these files. A struct that
+    is not named there has its fields under their own names. ``exact`` says that the scan's columns
+    are in the files under their own names and types, in any order, perhaps among others: such files
+    are read by name, without mapping.
     """
 
     paths: tuple[str, ...]
     columns: Mapping[str, str | None]
     exact: bool
+    fields: Mapping[tuple[str, ...], Mapping[str, str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +75,17 @@ class WriteTarget:
     partition_by: Mapping[str, str] = field(default_factory=dict)
     sort_by: tuple[str, ...] = ()
     file_size_bytes: int = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeFiles:
+    """Raw files an engine can read by itself, faster than any batch that passes through Python.
+
+    ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already
+    checked (``headgate/engines/raw_files.py`` lists them). Records that cannot be parsed are
+    reported, never skipped in silence.
+    """
+
+    paths: tuple[str, ...]
+    format: str
+    options: Mapping[str, object] = field(default_factory=dict)

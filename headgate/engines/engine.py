@@ -7,25 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from headgate.files import NativeFiles, Scan, WriteTarget
 from headgate.masks import MaskQuery
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from headgate.files import Scan, WriteTarget
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NativeFiles:
-    """Raw files an engine can read by itself, faster than any batch that passes through Python.
-
-    ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already
-    checked. Rows that cannot be parsed are reported, never skipped in silence.
-    """
-
-    paths: tuple[str, ...]
-    format: str
-    options: Mapping[str, object] = field(default_factory=dict)
+__all__ = [
+    "Engine",
+    "MaskQuery",
+    "NativeFiles",
+    "Rows",
+    "Scan",
+    "Session",
+    "Sql",
+    "WriteTarget",
+    "Written",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,10 @@ class Written:
 
     ``violations`` counts per check name. ``rejected`` holds the quarantined rows as they came in,
     plus the columns ``_mask`` (the bits) and ``_position`` (where the source knows it, as text).
+    ``malformed`` holds the records of raw files that are no rows at all (text that does not parse,
+    or does not fit the column's type): ``_position``, ``_raw`` (the record's text), ``_column`` and
+    ``_reason``, all text. ``partitions`` maps a path to the values of ``partition_by`` in that
+    file. Always ``rows + len(rejected) + len(malformed) == rows_read``; the engine checks it.
     """
 
     paths: tuple[str, ...]
@@ -53,6 +55,8 @@ class Written:
     violations: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
     rejected: "pa.Table | None" = None
+    malformed: "pa.Table | None" = None
+    partitions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 class Session(Protocol):

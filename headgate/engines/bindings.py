@@ -1,0 +1,167 @@
+"""Tables by name: views that exist only once a query speaks of them.
+
+Each session has a catalog of its own in the shared database, so that names of one session never
+meet those of another. A view is made when a query's text contains the last part of a table's name:
+making one opens the table's files, and a lake has thousands of tables where a query names three.
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import count
+
+import duckdb
+import pyarrow as pa
+
+from headgate.engines.scans import scan_query
+from headgate.errors import Invalid
+from headgate.files import Scan
+from headgate.names import quote
+
+_TAKEN = frozenset({"main", "temp", "system", "memory", "information_schema", "pg_catalog"})
+_NUMBERS = count(1)
+
+
+class Bindings:
+    """The tables of one session, and the connections that see them."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self.catalog = f"_hg_{next(_NUMBERS)}"
+        self._database = database
+        self._tables: dict[str, Scan | pa.Table | pa.RecordBatchReader] = {}
+        self._views: dict[str, str] = {}
+        self._schemas: set[str] = {"main"}
+        self._hidden: dict[str, pa.Table | pa.RecordBatchReader] = {}
+        database.execute(f"attach ':memory:' as {quote(self.catalog)}")
+        self.connection = self.connect()
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a further connection that sees the same tables: a streaming result occupies one."""
+        connection = self._database.cursor()
+        connection.execute(f"use {quote(self.catalog)}")
+        for name, table in self._hidden.items():
+            if isinstance(table, pa.Table):
+                connection.register(name, table)
+        return connection
+
+    def add(self, tables: Mapping[str, Scan | pa.Table | pa.RecordBatchReader]) -> None:
+        """Make tables known; a name given again means the new table."""
+        for name, table in tables.items():
+            if self._tables.get(name) is not table:
+                self._tables[name] = table
+                self._forget(name)
+
+    def hide(self, table: pa.Table | pa.RecordBatchReader) -> str:
+        """Make an Arrow table readable under a name nobody chose; give the name."""
+        name = f"_hg_arrow_{next(_NUMBERS)}"
+        self._hidden[name] = table
+        self.connection.register(name, table)
+        return name
+
+    def reveal(self, name: str) -> None:
+        """Let go of a hidden table."""
+        del self._hidden[name]
+        self.connection.unregister(name)
+
+    def ready(self, text: str) -> str:
+        """Make the views that a query may name, and give the query to run.
+
+        It differs from ``text`` only where DuckDB could not take a name as written: more than one
+        namespace, or a namespace that is DuckDB's own.
+
+        Raises:
+            Invalid: ``ambiguous-table-name``.
+        """
+        folded = text.casefold()
+        named = [name for name in self._tables if _last(name).casefold() in folded]
+        placed: dict[tuple[str, str], str] = {}
+        for name in self._closest(named, text):
+            place = _place(name)
+            key = (place[0].casefold(), place[1].casefold())
+            if key in placed:
+                raise Invalid(
+                    "ambiguous-table-name",
+                    f"SQL takes {placed[key]} and {name} for one table: capital letters do not count.",
+                    hint="Rename one of the tables.",
+                    names=sorted((placed[key], name)),
+                )
+            placed[key] = name
+            self._make(name)
+        for name in named:
+            text = _rewritten(text, name)
+        return text
+
+    def _closest(self, named: list[str], text: str) -> list[str]:
+        """Of names that differ only in case, keep those the text writes exactly so."""
+        groups: dict[str, list[str]] = {}
+        for name in named:
+            groups.setdefault(name.casefold(), []).append(name)
+        chosen = []
+        for names in groups.values():
+            exact = [name for name in names if _last(name) in text]
+            chosen += exact if len(names) > 1 and exact else names
+        return chosen
+
+    def _make(self, name: str) -> None:
+        schema, view = _place(name)
+        key = f"{schema}.{view}".casefold()
+        if self._views.get(key) == name:
+            return
+        table = self._tables[name]
+        query = (
+            scan_query(table)
+            if isinstance(table, Scan)
+            else f"select * from {quote(self.hide(table))}"
+        )
+        if schema.casefold() not in self._schemas:
+            self.connection.execute(f"create schema {quote(schema)}")
+            self._schemas.add(schema.casefold())
+        self.connection.execute(f"create or replace view {quote(schema)}.{quote(view)} as {query}")
+        self._views[key] = name
+
+    def _forget(self, name: str) -> None:
+        schema, view = _place(name)
+        self._views.pop(f"{schema}.{view}".casefold(), None)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._tables.clear()
+        self._hidden.clear()
+        self.connection.close()
+        self._database.execute(f"detach {quote(self.catalog)}")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Give the schema and the name of a table's view."""
+    namespace, _, last = name.rpartition(".")
+    if not namespace:
+        return "main", last
+    return (f"{namespace}.*" if namespace.casefold() in _TAKEN else namespace), last
+
+
+def _rewritten(text: str, name: str) -> str:
+    """Name the view's own schema where the text names the table by parts DuckDB would misread."""
+    parts = name.split(".")
+    misread = len(parts) > 2 or (len(parts) == 2 and parts[0].casefold() in _TAKEN)  # noqa: PLR2004
+    if not misread:
+        return text
+    written = r"\s*\.\s*".join(f"(?:{re.escape(quote(part))}|{re.escape(part)})" for part in parts)
+    schema, view = _place(name)
+    pattern = re.compile(rf"(?<![\w.\"$]){written}(?![\w\"])", re.IGNORECASE)
+    pieces = _outside_text(text)
+    return "".join(
+        pattern.sub(lambda _: f"{quote(schema)}.{quote(view)}", piece) if code else piece
+        for code, piece in pieces
+    )
+
+
+def _outside_text(text: str) -> list[tuple[bool, str]]:
+    """Split SQL into pieces; True marks code, False string literals and comments."""
+    pieces, end = [], 0
+    for found in re.finditer(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", text, re.DOTALL):
+        pieces += [(True, text[end : found.start()]), (False, found[0])]
+        end = found.end()
+    return [*pieces, (True, text[end:])]

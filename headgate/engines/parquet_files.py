@@ -1,0 +1,191 @@
+"""Writing Parquet: one COPY for what DuckDB computes, PyArrow for what already lies in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headgate.engines.sql_types import field_ids
+from headgate.errors import Invalid, Unavailable
+from headgate.files import WriteTarget
+from headgate.names import literal, quote
+
+ZSTD_LEVEL = 1
+"""Measured: 16 % less CPU than level 3, and files no larger (docs/decisions/008)."""
+
+_NO_SPACE = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Files that were written, and how many rows they hold."""
+
+    paths: tuple[str, ...]
+    rows: int
+    partitions: Mapping[str, Mapping[str, object]]
+
+
+def refuse_colliding_names(schema: pa.Schema) -> None:
+    """Check that no two columns differ only in capital letters: SQL takes them for one.
+
+    Raises:
+        Invalid: ``ambiguous-column-name``.
+    """
+    seen: dict[str, str] = {}
+    for name in schema.names:
+        other = seen.setdefault(name.lower(), name)
+        if other is not name:
+            raise Invalid(
+                "ambiguous-column-name",
+                f"The columns {other!r} and {name!r} differ at most in capital letters.",
+                hint="Rename one of them.",
+                columns=[other, name],
+            )
+
+
+def copy_rows(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    target: WriteTarget,
+    *,
+    unique: str,
+    parameters: Mapping[str, object] | None = None,
+) -> Files:
+    """Run a query into Parquet files of the target's directory; memory stays bounded.
+
+    With ``partition_by`` every file holds rows of one value. A query without rows leaves no file.
+    """
+    options = [
+        "format parquet",
+        "compression zstd",
+        f"compression_level {ZSTD_LEVEL}",
+        "return_stats",
+    ]
+    if ids := field_ids(target.schema):
+        options.append(f"field_ids {ids}")
+    parts = {f"_hg_part_{i}": sql for i, sql in enumerate(target.partition_by.values())}
+    order = ", ".join([*parts, *(quote(name) for name in target.sort_by)] if target.sort_by else [])
+    if parts:
+        extra = ", ".join(f"{sql} as {name}" for name, sql in parts.items())
+        query = f"select *, {extra} from ({query}\n)"
+        options += [f"partition_by ({', '.join(parts)})", "write_partition_columns false"]
+    else:
+        options.append(f"file_size_bytes {target.file_size_bytes}")
+    if order:
+        query = f"select * from ({query}\n) order by {order}"
+    place = (
+        Path(target.directory) / f".{target.prefix}-{unique}" if parts else Path(target.directory)
+    )
+    pattern = f"{target.prefix}-{{i}}-{unique}"
+    options += [f"filename_pattern {literal(pattern)}", "overwrite_or_ignore"]
+    statement = f"copy ({query}\n) to {literal(str(place))} ({', '.join(options)})"
+    written = connection.execute(statement, dict(parameters) if parameters else None).fetchall()
+    kept = []
+    for path, rows, *_ in written:
+        if rows:
+            kept.append((str(path), int(rows)))
+        else:
+            Path(str(path)).unlink(missing_ok=True)
+    if not parts:
+        return Files(paths=tuple(p for p, _ in kept), rows=sum(n for _, n in kept), partitions={})
+    flat = _flattened([path for path, _ in kept], place, target, unique)
+    return Files(
+        paths=tuple(flat),
+        rows=sum(n for _, n in kept),
+        partitions=_partition_values(connection, flat, target),
+    )
+
+
+def _flattened(paths: list[str], place: Path, target: WriteTarget, unique: str) -> list[str]:
+    """Move partition files out of DuckDB's directory tree, whose names quote the values."""
+    flat = []
+    for number, path in enumerate(sorted(paths)):
+        to = Path(target.directory) / f"{target.prefix}-{number}-{unique}.parquet"
+        Path(path).rename(to)
+        flat.append(str(to))
+    if place.exists():
+        for directory in sorted((d for d in place.rglob("*") if d.is_dir()), reverse=True):
+            directory.rmdir()
+        place.rmdir()
+    return flat
+
+
+def _partition_values(
+    connection: duckdb.DuckDBPyConnection, paths: list[str], target: WriteTarget
+) -> dict[str, dict[str, object]]:
+    expressions = ", ".join(target.partition_by.values())
+    values: dict[str, dict[str, object]] = {}
+    for path in paths:
+        read = f"select {expressions} from read_parquet({literal(path)}) limit 1"
+        [row] = connection.execute(read).fetchall()
+        values[path] = dict(zip(target.partition_by, row, strict=True))
+    return values
+
+
+def write_table(table: pa.Table, target: WriteTarget, *, unique: str) -> Files:
+    """Write a table in memory, under exactly the target's schema; no rows, no file.
+
+    Raises:
+        Invalid: ``value-does-not-fit``, ``missing-columns``.
+        Unavailable: ``disk-full``.
+    """
+    if not table.num_rows:
+        return Files(paths=(), rows=0, partitions={})
+    path = Path(target.directory) / f"{target.prefix}-0-{unique}.parquet"
+    exact = conformed(table, target.schema)
+    try:
+        pq.write_table(
+            exact,
+            path,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            store_schema=False,
+            row_group_size=122_880,
+        )
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno == _NO_SPACE or "No space left" in str(error):
+            raise Unavailable(
+                "disk-full",
+                f"No space left on the disk for {path}.",
+                hint="Free space, then resume.",
+                path=str(path),
+            ) from error
+        raise
+    return Files(paths=(str(path),), rows=table.num_rows, partitions={})
+
+
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give the table under exactly that schema: columns by name, safely cast.
+
+    Raises:
+        Invalid: ``value-does-not-fit``, ``missing-columns``.
+    """
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise missing_columns(missing, table.column_names)
+    columns = []
+    for field in schema:
+        column = table.column(field.name)
+        try:
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise Invalid(
+                "value-does-not-fit",
+                f"A value of {field.name!r} ({column.type}) does not fit {field.type}: {error}",
+                hint="Mend the value, or declare a type that holds it.",
+                column=field.name,
+            ) from error
+    return pa.table(columns, schema=schema)
+
+
+def missing_columns(missing: list[str], given: list[str]) -> Invalid:
+    """Say which columns the rows lack."""
+    return Invalid(
+        "missing-columns",
+        f"The rows have no column {', '.join(map(repr, missing))}; they have {', '.join(given)}.",
+        columns=missing,
+    )
