@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from headgate.lake.commits import Link
 from headgate.lake.records import Commit
 
 
@@ -128,6 +129,7 @@ class Metastore(Protocol):
 
     # -- the lake itself
     def lake_id(self) -> str: ...
+    def main(self) -> str: ...
     def close(self) -> None: ...
 
     # -- tree nodes: immutable, content-addressed
@@ -137,6 +139,21 @@ class Metastore(Protocol):
     # -- commits and refs
     def commit(self, id: str) -> Commit | None: ...
     def commits(self, ids: Sequence[str]) -> Sequence[Commit]: ...
+    def link(self, id: str) -> Link:
+        """Give a commit's place in the history.
+
+        Raises:
+            NotFound: ``unknown-commit``.
+        """
+        ...
+
+    def chain(self, id: str, *, since: int = -1, limit: int | None = None) -> Sequence[Commit]:
+        """Give a commit and its first parents with numbers above ``since``, newest first.
+
+        One round trip, however many.
+        """
+        ...
+
     def find_commits(self, prefix: str, limit: int) -> Sequence[str]: ...
     def branches(self) -> Sequence[Branch]: ...
     def branch(self, name: str) -> Branch | None: ...

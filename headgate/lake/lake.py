@@ -1,0 +1,411 @@
+"""The lake: commits, branches and tags, and the trees behind them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from headgate.clock import Clock
+from headgate.errors import AlreadyExists, Conflict, NotFound, Refused
+from headgate.lake import commits, refs
+from headgate.lake.entries import Entry, table_key
+from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
+from headgate.lake.nodes import NodeReader
+from headgate.lake.records import Commit, Record
+from headgate.lake.sqlite import create_sqlite, open_sqlite
+from headgate.lake.trees import Tree
+from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
+
+if TYPE_CHECKING:
+    from headgate.lake.tables import Tables
+
+METASTORE_FILE = "metastore.sqlite"
+_LOG_PIECE = 64
+_OPEN_STATES = frozenset({RunState.RUNNING, RunState.PUBLISHING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A commit that is not stored yet, with its tree and the nodes that are new in it."""
+
+    commit: Commit
+    nodes: Mapping[bytes, bytes]
+    tree: Tree
+
+
+class Lake:
+    """A lake in a directory. Safe between threads and processes; close it, or use ``with``.
+
+    Args:
+        location: the directory; paths in the lake's own records are relative to it.
+        metastore: the owner of its mutable state; closed together with the lake.
+        clock: what time it is.
+        ids: makes names nobody else makes.
+    """
+
+    def __init__(self, location: Path, metastore: Metastore, *, clock: Clock, ids: Ids) -> None:
+        self.location = location
+        self.metastore = metastore
+        self.clock = clock
+        self.ids = ids
+        self._reader = NodeReader(metastore)
+        self._tables: Tables | None = None
+
+    @classmethod
+    def create(cls, location: Path, *, clock: Clock, ids: Ids, main: str = "main") -> "Lake":
+        """Make a lake: a directory, a first commit without entries, a protected branch.
+
+        Raises:
+            AlreadyExists: ``lake-exists``.
+            Refused: ``network-file-system``, ``reserved-ref``.
+            Invalid: ``bad-ref-name``.
+        """
+        location = location.absolute()
+        _unreserved(ref_name(main))
+        location.mkdir(parents=True, exist_ok=True)
+        path = location / METASTORE_FILE
+        if path.exists():
+            raise AlreadyExists(
+                "lake-exists", f"There is a lake in {location} already.", path=str(location)
+            )
+        tree = Tree.empty(NodeReader(_NoNodes()))
+        genesis = commits.make_commit(
+            None, tree=tree.root, record=Record(kind="genesis", at=clock.now())
+        )
+        create_sqlite(
+            path,
+            clock=clock,
+            lake_id=ids.unique(),
+            main=main,
+            genesis=genesis,
+            nodes=tree.new_nodes,
+            unique=ids.unique(),
+        )
+        return cls.open(location, clock=clock, ids=ids)
+
+    @classmethod
+    def open(cls, location: Path, *, clock: Clock, ids: Ids) -> "Lake":
+        """Open a lake.
+
+        Raises:
+            NotFound: ``no-lake``.
+            Refused: ``lake-too-new``, ``network-file-system``, ``sqlite-too-old``.
+            Corrupt: ``metastore-corrupt``.
+            Unavailable: ``metastore-locked``.
+        """
+        location = location.absolute()
+        return cls(
+            location, open_sqlite(location / METASTORE_FILE, clock=clock), clock=clock, ids=ids
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Lake({str(self.location)!r})"
+
+    def close(self) -> None:
+        """Close the metastore. Closing twice is no error."""
+        self.metastore.close()
+
+    @property
+    def id(self) -> str:
+        """The lake's id, given at its creation."""
+        return self.metastore.lake_id()
+
+    @property
+    def tables(self) -> "Tables":
+        """The Iceberg half: staging, writing and reading tables. Loads PyIceberg when touched."""
+        if self._tables is None:
+            from headgate.lake.tables import Tables  # noqa: PLC0415 - the history must stay light
+
+            self._tables = Tables(self.location, self.metastore, self.ids)
+        return self._tables
+
+    # -- refs
+
+    def resolve(self, ref: str) -> Commit:
+        """Give the commit a ref means now (``refs``). Resolve once, then use the commit.
+
+        Raises:
+            Invalid: ``bad-ref``, ``bad-instant``, ``ambiguous-ref``.
+            NotFound: ``unknown-ref``, ``before-history``.
+        """
+        return self.commit(refs.resolve(ref, self.metastore))
+
+    def commit(self, id: str) -> Commit:
+        """Give the commit of a whole id.
+
+        Raises:
+            NotFound: ``unknown-commit``.
+        """
+        commit = self.metastore.commit(id)
+        if commit is None:
+            raise NotFound("unknown-commit", f"There is no commit {id}.", commit=id)
+        return commit
+
+    @property
+    def main(self) -> str:
+        """The name of the branch the lake was created with. It cannot be deleted."""
+        return self.metastore.main()
+
+    def branch(self, name: str) -> Branch:
+        """Give a branch.
+
+        Raises:
+            NotFound: ``unknown-branch``.
+        """
+        branch = self.metastore.branch(name)
+        if branch is None:
+            close = suggestion(name, (known.name for known in self.branches()))
+            raise NotFound(
+                "unknown-branch",
+                f"There is no branch {name!r}.",
+                hint=f"Did you mean {close}?" if close else "headgate branch lists them.",
+                branch=name,
+            )
+        return branch
+
+    def branches(self) -> Sequence[Branch]:
+        """Give all branches, those of runs included, by name."""
+        return self.metastore.branches()
+
+    def create_branch(self, name: str, at: str | Commit) -> Branch:
+        """Create an unprotected branch at a commit. Copies nothing.
+
+        Raises:
+            Invalid: ``bad-ref-name``.
+            Refused: ``reserved-ref``: names that begin with ``run/`` are for runs.
+            AlreadyExists: ``ref-exists``.
+            NotFound: ``unknown-ref``.
+        """
+        commit = self._new_ref(name, at)
+        branch = Branch(
+            name=name,
+            head=commit.id,
+            number=commit.number,
+            protected=False,
+            created=self.clock.now(),
+        )
+        if not self.metastore.create_branch(branch):
+            raise _taken(name, "branch")
+        return branch
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch. Commits that no ref reaches any more go at the next sweep.
+
+        Raises:
+            NotFound: ``unknown-branch``.
+            Refused: ``main-branch``, ``protected-branch``, ``run-open``.
+            Conflict: ``head-moved``.
+        """
+        branch = self.branch(name)
+        if name == self.main:
+            raise Refused(
+                "main-branch", f"Branch {name} is the lake's own: it cannot go.", branch=name
+            )
+        if branch.protected:
+            raise Refused(
+                "protected-branch",
+                f"Branch {name} is protected.",
+                hint=f"End its protection first: headgate branch unprotect {name}",
+                branch=name,
+            )
+        self._refuse_open_run(branch)
+        if self.metastore.delete_branch(name, head=branch.head) is not Outcome.DONE:
+            raise _head_moved(name, branch.head)
+
+    def protect(self, name: str, *, protected: bool = True) -> None:
+        """Protect a branch: from now on only publications move it. Or end its protection.
+
+        Raises:
+            NotFound: ``unknown-branch``.
+            Refused: ``run-branch``: the branches of runs are theirs.
+        """
+        if name.startswith(RESERVED_REF_PREFIXES):
+            raise Refused("run-branch", f"Branch {name} belongs to its run.", branch=name)
+        if not self.metastore.protect(name, protected=protected):
+            self.branch(name)
+
+    def tag(self, name: str) -> Tag:
+        """Give a tag.
+
+        Raises:
+            NotFound: ``unknown-tag``.
+        """
+        tag = self.metastore.tag(name)
+        if tag is None:
+            close = suggestion(name, (known.name for known in self.tags()))
+            raise NotFound(
+                "unknown-tag",
+                f"There is no tag {name!r}.",
+                hint=f"Did you mean {close}?" if close else "headgate tag lists them.",
+                tag=name,
+            )
+        return tag
+
+    def tags(self) -> Sequence[Tag]:
+        """Give all tags, by name."""
+        return self.metastore.tags()
+
+    def create_tag(self, name: str, at: str | Commit) -> Tag:
+        """Create a tag. It never moves.
+
+        Raises:
+            Invalid: ``bad-ref-name``.
+            Refused: ``reserved-ref``.
+            AlreadyExists: ``ref-exists``.
+            NotFound: ``unknown-ref``.
+        """
+        commit = self._new_ref(name, at)
+        tag = Tag(name=name, commit=commit.id, created=self.clock.now())
+        if not self.metastore.create_tag(tag):
+            raise _taken(name, "tag")
+        return tag
+
+    def delete_tag(self, name: str) -> None:
+        """Delete a tag.
+
+        Raises:
+            NotFound: ``unknown-tag``.
+        """
+        if not self.metastore.delete_tag(name):
+            self.tag(name)
+
+    # -- history
+
+    def tree(self, commit: Commit) -> Tree:
+        """Give the tree of a commit. Reads nothing yet."""
+        return Tree(self._reader, commit.tree)
+
+    def log(
+        self, commit: Commit, *, limit: int | None = None, table: str | None = None
+    ) -> Iterator[Commit]:
+        """Give a commit and its first parents, newest first; or those that changed ``table``."""
+        given = 0
+        for newer in self._history(commit, limit if table is None else None):
+            if given == limit:
+                return
+            if table is None or self._changed(newer, table_key(table)):
+                given += 1
+                yield newer
+
+    def window(self, head: Commit, since: int) -> list[Commit]:
+        """Give the first-parent commits of ``head`` with numbers above ``since``, oldest first."""
+        return list(reversed(self.metastore.chain(head.id, since=since)))
+
+    def merge_base(self, a: Commit, b: Commit) -> Commit:
+        """Give the youngest commit that both descend from (or are)."""
+        return self.commit(commits.merge_base(a.id, b.id, self.metastore.link).id)
+
+    def is_ancestor(self, ancestor: str, of: Commit) -> bool:
+        """Say whether a commit's id is that of ``of`` or of one of its first parents."""
+        return commits.is_ancestor(ancestor, of.id, self.metastore.link)
+
+    # -- committing
+
+    def compose(
+        self, parent: Commit, changes: Mapping[str, Entry | None], record: Record
+    ) -> Candidate:
+        """Give the commit that follows ``parent`` with these entries set, or removed where None.
+
+        Nothing is stored. Equal changes on equal trees give equal trees, in whatever order.
+        """
+        tree = self.tree(parent).with_changes(changes)
+        commit = commits.make_commit(parent, tree=tree.root, record=record)
+        return Candidate(commit=commit, nodes=tree.new_nodes, tree=tree)
+
+    def commit_to(self, branch: str, candidate: Candidate) -> Commit:
+        """Move an unprotected branch to a candidate that follows its head.
+
+        Raises:
+            NotFound: ``unknown-branch``.
+            Refused: ``protected-branch``.
+            Conflict: ``head-moved``: compose again on the branch's head.
+        """
+        commit = candidate.commit
+        if commit.parent is None:
+            raise Refused("protected-branch", "A first commit is made with its lake only.")
+        outcome = self.metastore.advance(
+            branch, head=commit.parent, commit=commit, nodes=candidate.nodes
+        )
+        if outcome is not Outcome.DONE:
+            self.branch(branch)
+            raise _head_moved(branch, commit.parent)
+        return commit
+
+    # -- parts
+
+    def _history(self, commit: Commit, limit: int | None) -> Iterator[Commit]:
+        at: str | None = commit.id
+        while at is not None:
+            piece = self.metastore.chain(at, limit=min(limit or _LOG_PIECE, _LOG_PIECE))
+            yield from piece
+            at = piece[-1].parent
+
+    def _changed(self, commit: Commit, key: str) -> bool:
+        if commit.parent is None:
+            return self.tree(commit).get(key) is not None
+        parent = self.commit(commit.parent)
+        if parent.tree == commit.tree:
+            return False
+        return self.tree(commit).get(key) != self.tree(parent).get(key)
+
+    def _new_ref(self, name: str, at: str | Commit) -> Commit:
+        _unreserved(ref_name(name))
+        if self.metastore.branch(name) is not None:
+            raise _taken(name, "branch")
+        if self.metastore.tag(name) is not None:
+            raise _taken(name, "tag")
+        return self.resolve(at) if isinstance(at, str) else at
+
+    def _refuse_open_run(self, branch: Branch) -> None:
+        if not branch.name.startswith(RESERVED_REF_PREFIXES):
+            return
+        run = self.metastore.run(branch.name.removeprefix(refs.RUN_PREFIX))
+        if run is not None and run.state in _OPEN_STATES:
+            raise Refused(
+                "run-open",
+                f"Run {run.id} is at work on branch {branch.name}.",
+                hint="Wait for its end.",
+                run=run.id,
+            )
+
+
+class _NoNodes:
+    def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        del hashes
+        return {}
+
+
+def _unreserved(name: str) -> None:
+    if name.startswith(RESERVED_REF_PREFIXES) or name == "run":
+        raise Refused(
+            "reserved-ref",
+            f"{name!r} cannot be made by hand: names that begin with 'run/' are those of runs.",
+            hint="Choose a name without 'run/'.",
+            ref=name,
+        )
+
+
+def _taken(name: str, what: str) -> AlreadyExists:
+    return AlreadyExists("ref-exists", f"There is a {what} {name!r} already.", ref=name)
+
+
+def _head_moved(branch: str, head: str) -> Conflict:
+    return Conflict(
+        "head-moved",
+        f"Branch {branch} is no longer at {head[:12]}: somebody else committed first.",
+        hint="Compose again on its head.",
+        branch=branch,
+        head=head,
+    )

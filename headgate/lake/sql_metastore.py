@@ -1,0 +1,723 @@
+"""The metastore over any SQL database: what each method reads and changes, in which order.
+
+In every transaction the run's row comes before the branch's, so that two transactions on a server
+never wait for each other in a circle.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from headgate.clock import Clock
+from headgate.errors import AlreadyExists, Internal, NotFound, Refused
+from headgate.lake import migrations, statements
+from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
+from headgate.lake.database import Database, Row, Session
+from headgate.lake.metastore import (
+    Branch,
+    EventRow,
+    Outcome,
+    Reservation,
+    RunRow,
+    RunState,
+    StepRow,
+    StepState,
+    Tag,
+)
+from headgate.lake.records import Commit
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
+_AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
+_KEPT_COMMITS = 1024
+_KEPT_LINKS = 65536
+_PAST_HEX = "g"
+_ID = "id"
+_MAIN = "main"
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class SqlMetastore:
+    """A ``Metastore`` in an SQL database. Safe between threads and processes.
+
+    Args:
+        database: where; closed together with this.
+        clock: when branches moved, and which leases are over.
+        facts: what the lake says of itself (``migrations.facts_of``).
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, facts: Mapping[str, str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._facts = facts
+        self._commits: dict[str, Commit] = {}
+        self._links: dict[str, Link] = {}
+
+    # -- the lake itself
+
+    def lake_id(self) -> str:
+        """Give the lake's id."""
+        return self._facts[_ID]
+
+    def main(self) -> str:
+        """Give the name of the branch the lake was created with."""
+        return self._facts[_MAIN]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    # -- nodes
+
+    def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Give the framed nodes of these names; a missing one is left out."""
+        with self._database.reading() as session:
+            return dict(session.rows_in(statements.NODES, hashes))
+
+    def put_nodes(self, nodes: Mapping[bytes, bytes]) -> None:
+        """Store nodes; those that are there stay."""
+        with self._database.writing(durable=False) as session:
+            session.change_many(statements.PUT_NODE, nodes.items())
+
+    # -- commits
+
+    def commit(self, id: str) -> Commit | None:
+        """Give a commit, or None."""
+        return next(iter(self.commits((id,))), None)
+
+    def commits(self, ids: Sequence[str]) -> Sequence[Commit]:
+        """Give those of the commits that are there, in the order of their ids."""
+        found = {id: commit for id in ids if (commit := self._commits.get(id)) is not None}
+        missing = [id for id in ids if id not in found]
+        if missing:
+            with self._database.reading() as session:
+                rows = session.rows_in(statements.COMMITS, missing)
+            found.update((id, self._decoded(id, body)) for id, body in rows)
+        return [found[id] for id in ids if id in found]
+
+    def link(self, id: str) -> Link:
+        """Give a commit's place in the history."""
+        link = self._links.get(id)
+        if link is None:
+            with self._database.reading() as session:
+                link = self._link(session, id)
+        return link
+
+    def chain(self, id: str, *, since: int = -1, limit: int | None = None) -> Sequence[Commit]:
+        """Give a commit and its first parents with numbers above ``since``, newest first."""
+        chain: list[Commit] = []
+        at: str | None = id
+        while at is not None and (commit := self._commits.get(at)) is not None:
+            if commit.number <= since or len(chain) == limit:
+                return chain
+            chain.append(commit)
+            at = commit.parent
+        if at is None or len(chain) == limit:
+            return chain
+        number = self.link(at).number
+        if limit is not None:
+            since = max(since, number - (limit - len(chain)))
+        if number > since:
+            with self._database.reading() as session:
+                rows = session.rows(statements.CHAIN, (at, since, since))
+            chain.extend(self._decoded(id, body) for id, body in rows)
+        return chain
+
+    def find_commits(self, prefix: str, limit: int) -> Sequence[str]:
+        """Give ids that begin so."""
+        with self._database.reading() as session:
+            rows = session.rows(statements.FIND_COMMITS, (prefix, prefix + _PAST_HEX, limit))
+        return [id for (id,) in rows]
+
+    # -- branches and tags
+
+    def branches(self) -> Sequence[Branch]:
+        """Give all branches, by name."""
+        with self._database.reading() as session:
+            return [_branch(row) for row in session.rows(statements.BRANCHES)]
+
+    def branch(self, name: str) -> Branch | None:
+        """Give a branch, or None."""
+        with self._database.reading() as session:
+            row = session.row(statements.BRANCH, (name,))
+        return None if row is None else _branch(row)
+
+    def create_branch(self, branch: Branch) -> bool:
+        """Create a branch; False where the name is taken.
+
+        Raises:
+            NotFound: ``unknown-commit``.
+        """
+        with self._database.writing(durable=False) as session:
+            return self._create_branch(session, branch)
+
+    def delete_branch(self, name: str, *, head: str) -> Outcome:
+        """Delete a branch if its head is still that and it is not protected."""
+        with self._database.writing(durable=False) as session:
+            if not session.change(statements.DELETE_BRANCH, (name, head)):
+                return Outcome.HEAD_MOVED
+            session.change(statements.DELETE_MOVES, (name,))
+            return Outcome.DONE
+
+    def protect(self, name: str, *, protected: bool) -> bool:
+        """Protect a branch, or end its protection; False where there is none."""
+        with self._database.writing(durable=True) as session:
+            return bool(session.change(statements.PROTECT, (int(protected), name)))
+
+    def tags(self) -> Sequence[Tag]:
+        """Give all tags, by name."""
+        with self._database.reading() as session:
+            return [_tag(row) for row in session.rows(statements.TAGS)]
+
+    def tag(self, name: str) -> Tag | None:
+        """Give a tag, or None."""
+        with self._database.reading() as session:
+            row = session.row(statements.TAG, (name,))
+        return None if row is None else _tag(row)
+
+    def create_tag(self, tag: Tag) -> bool:
+        """Create a tag; False where the name is taken.
+
+        Raises:
+            NotFound: ``unknown-commit``.
+        """
+        with self._database.writing(durable=False) as session:
+            self._link(session, tag.commit)
+            row = (tag.name, _stored(tag.created), tag.commit)
+            return bool(session.change(statements.PUT_TAG, row))
+
+    def delete_tag(self, name: str) -> bool:
+        """Delete a tag; False where there is none."""
+        with self._database.writing(durable=False) as session:
+            return bool(session.change(statements.DELETE_TAG, (name,)))
+
+    def head_at(self, branch: str, instant: datetime) -> str | None:
+        """Give what readers of a branch saw at an instant; None before its creation."""
+        with self._database.reading() as session:
+            row = session.row(statements.HEAD_AT, (branch, _stored(instant)))
+        return None if row is None else row[0]
+
+    # -- moving a branch
+
+    def advance(
+        self,
+        branch: str,
+        *,
+        head: str,
+        commit: Commit,
+        nodes: Mapping[bytes, bytes],
+        run: str | None = None,
+        fence: int = 0,
+        steps: Iterable[StepRow] = (),
+        events: Iterable[EventRow] = (),
+    ) -> Outcome:
+        """Move a branch; see ``Metastore.advance``.
+
+        Raises:
+            Refused: ``protected-branch``.
+        """
+        with self._database.writing(durable=False) as session:
+            if run is not None and not _is_mine(session, run, fence):
+                return Outcome.NOT_MINE
+            row = session.row(statements.LOCK_BRANCH, (branch,))
+            if row is not None and row[1]:
+                raise protected_branch(branch)
+            if row is None or row[0] != head:
+                return Outcome.HEAD_MOVED
+            self._put_commit(session, head, commit, nodes)
+            self._move(session, branch, head=head, to=commit)
+            _put_steps_and_events(session, steps, events)
+        return Outcome.DONE
+
+    def publish(
+        self,
+        branch: str,
+        *,
+        head: str,
+        commit: Commit,
+        nodes: Mapping[bytes, bytes],
+        run: str,
+        fence: int,
+        events: Iterable[EventRow] = (),
+    ) -> Outcome:
+        """Move the target's head and the run to ``published``; see ``Metastore.publish``."""
+        with self._database.writing(durable=True) as session:
+            mine = (RunState.PUBLISHED.value, commit.id, run, RunState.PUBLISHING.value, fence)
+            if not session.change(statements.PUBLISH_RUN, mine):
+                session.undo()
+                return Outcome.NOT_MINE
+            if not self._move(session, branch, head=head, to=commit):
+                session.undo()
+                return Outcome.HEAD_MOVED
+            self._put_commit(session, head, commit, nodes)
+            _drop_claims(session, run)
+            _put_steps_and_events(session, (), events)
+        return Outcome.DONE
+
+    # -- runs
+
+    def begin_run(self, run: RunRow, *, fork_from: str) -> None:
+        """Record a run and create its branch.
+
+        Raises:
+            AlreadyExists: ``run-exists``.
+            NotFound: ``unknown-commit``.
+        """
+        branch = Branch(
+            name=run.branch, head=fork_from, number=0, protected=False, created=run.began
+        )
+        row = (
+            run.id,
+            run.pipeline,
+            run.target,
+            run.branch,
+            run.state.value,
+            run.fence,
+            run.base,
+            _stored(run.began),
+            run.owner,
+            _stored(run.lease_until),
+            run.commit,
+            _json(run.reason),
+            _json(run.settings),
+        )
+        with self._database.writing(durable=False) as session:
+            if not (
+                session.change(statements.PUT_RUN, row) and self._create_branch(session, branch)
+            ):
+                raise AlreadyExists("run-exists", f"Run {run.id} exists already.", run=run.id)
+
+    def run(self, id: str) -> RunRow | None:
+        """Give a run, or None."""
+        with self._database.reading() as session:
+            row = session.row(statements.RUN, (id,))
+        return None if row is None else _run(row)
+
+    def runs(
+        self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
+    ) -> Sequence[RunRow]:
+        """Give runs, the latest first."""
+        values = [state.value for state in states]
+        with self._database.reading() as session:
+            if values and pipeline is not None:
+                rows = session.rows_in(
+                    statements.RUNS_OF_PIPELINE_IN_STATES, values, (pipeline, limit)
+                )
+            elif values:
+                rows = session.rows_in(statements.RUNS_IN_STATES, values, (limit,))
+            elif pipeline is not None:
+                rows = session.rows(statements.RUNS_OF_PIPELINE, (pipeline, limit))
+            else:
+                rows = session.rows(statements.RUNS, (limit,))
+        return [_run(row) for row in rows]
+
+    def find_runs(self, prefix: str, limit: int) -> Sequence[str]:
+        """Give ids of runs that begin so."""
+        with self._database.reading() as session:
+            rows = session.rows(statements.FIND_RUNS, (prefix, prefix + _PAST_HEX, limit))
+        return [id for (id,) in rows]
+
+    def take_over(self, id: str, *, owner: str, lease_until: datetime) -> RunRow | None:
+        """Give the run with fence + 1 and state ``running``; None where it is final or unknown."""
+        with self._database.writing(durable=True) as session:
+            row = session.row(statements.LOCK_RUN, (id,))
+            if row is None or row[1] in _FINAL:
+                return None
+            change = (RunState.RUNNING.value, owner, _stored(lease_until), id)
+            session.change(statements.TAKE_OVER, change)
+            session.change(statements.DROP_TICKETS, (id,))
+            row = session.row(statements.RUN, (id,))
+        return None if row is None else _run(row)
+
+    def set_run(
+        self,
+        id: str,
+        *,
+        fence: int,
+        state: RunState,
+        base: str | None = None,
+        commit: str | None = None,
+        reason: Mapping[str, object] | None = None,
+        lease_until: datetime | None = None,
+        events: Iterable[EventRow] = (),
+    ) -> bool:
+        """Change a run's row only if the fence is mine and it is not final.
+
+        What is None stays. A run that is no longer at work gives its claims back.
+        """
+        if state is RunState.PUBLISHED:
+            raise Internal("published-by-hand", f"Only publish() publishes run {id}.", run=id)
+        lease = None if lease_until is None else _stored(lease_until)
+        with self._database.writing(durable=state in _FINAL) as session:
+            if not _is_mine(session, id, fence):
+                return False
+            change = (state.value, base, commit, _json(reason), lease, id)
+            session.change(statements.SET_RUN, change)
+            if state not in _AT_WORK:
+                _drop_claims(session, id)
+            _put_steps_and_events(session, (), events)
+        return True
+
+    def rebase_run(self, id: str, *, fence: int, head: str, base: str) -> Outcome:
+        """Put the run's branch on a new base; see ``Metastore.rebase_run``."""
+        with self._database.writing(durable=False) as session:
+            row = session.row(statements.LOCK_RUN, (id,))
+            if row is None or row[0] != fence or row[1] in _FINAL:
+                return Outcome.NOT_MINE
+            link = self._link(session, base)
+            if not self._move(session, row[2], head=head, to=link):
+                return Outcome.HEAD_MOVED
+            session.change(statements.SET_BASE, (base, id))
+        return Outcome.DONE
+
+    def heartbeat(self, id: str, *, fence: int, lease_until: datetime) -> bool:
+        """Lengthen the lease; False where the run is no longer mine."""
+        with self._database.writing(durable=False) as session:
+            if not _is_mine(session, id, fence):
+                return False
+            session.change(statements.HEARTBEAT, (_stored(lease_until), id))
+        return True
+
+    def steps(self, run: str) -> Sequence[StepRow]:
+        """Give the steps of a run, by name."""
+        with self._database.reading() as session:
+            return [_step(row) for row in session.rows(statements.STEPS, (run,))]
+
+    def record(
+        self,
+        run: str,
+        *,
+        fence: int,
+        steps: Iterable[StepRow] = (),
+        events: Iterable[EventRow] = (),
+    ) -> bool:
+        """Store step states and events in one cheap transaction; see ``Metastore.record``."""
+        with self._database.writing(durable=False) as session:
+            row = session.row(statements.LOCK_RUN, (run,))
+            if row is None or row[0] != fence:
+                return False
+            _put_steps_and_events(session, steps, events)
+        return True
+
+    def events(
+        self, *, after: int = 0, run: str | None = None, limit: int = 1000
+    ) -> Sequence[EventRow]:
+        """Give events with numbers above ``after``, in order."""
+        with self._database.reading() as session:
+            if run is None:
+                rows = session.rows(statements.EVENTS, (after, limit))
+            else:
+                rows = session.rows(statements.EVENTS_OF_RUN, (run, after, limit))
+        return [_event(row) for row in rows]
+
+    # -- publication order
+
+    def take_ticket(
+        self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
+    ) -> bool:
+        """Take a ticket for these keys unless another live one overlaps them.
+
+        A key that ends with ``/`` is a listing and overlaps all it lists. A ticket of an older
+        attempt of the same run gives way; one of a newer attempt does not.
+        """
+        now = self._clock.now()
+        with self._database.writing(durable=False) as session:
+            session.row(statements.LOCK_BRANCH, (branch,))  # one ticket is taken at a time
+            for holder, held_fence, held in session.rows(
+                statements.TICKETS, (branch, _stored(now))
+            ):
+                if holder == run:
+                    if held_fence > fence:
+                        return False
+                elif overlap(keys, msgspec.json.decode(held)):
+                    return False
+            session.change(statements.EXPIRE_TICKETS, (branch, _stored(now)))
+            ticket = (branch, run, fence, _json(list(keys)), _stored(now + lease))
+            session.change(statements.PUT_TICKET, ticket)
+        return True
+
+    def drop_ticket(self, branch: str, *, run: str) -> None:
+        """Give a run's ticket back; dropping none is no error."""
+        with self._database.writing(durable=False) as session:
+            session.change(statements.DROP_TICKET, (branch, run))
+
+    def reserve(self, branch: str, reservation: Reservation) -> None:
+        """Reserve keys for a run, in place of what it had reserved before."""
+        row = (
+            branch,
+            reservation.run,
+            _stored(reservation.began),
+            _json(list(reservation.keys)),
+            _stored(reservation.until),
+        )
+        with self._database.writing(durable=False) as session:
+            session.change(statements.PUT_RESERVATION, row)
+
+    def reservations(self, branch: str) -> Sequence[Reservation]:
+        """Give the reservations that are not over, the oldest run's first."""
+        now = _stored(self._clock.now())
+        with self._database.reading() as session:
+            rows = session.rows(statements.RESERVATIONS, (branch, now))
+        return [
+            Reservation(
+                run=run,
+                began=_instant(began),
+                keys=tuple(msgspec.json.decode(keys)),
+                until=_instant(until),
+            )
+            for run, began, keys, until in rows
+        ]
+
+    # -- ids
+
+    def allocate(self, table: str, names: Sequence[str], *, at_least: int = 1) -> Mapping[str, int]:
+        """Give each name its number within ``table``; see ``Metastore.allocate``."""
+        wanted = list(dict.fromkeys(names))
+        with self._database.reading() as session:
+            found: dict[str, int] = dict(session.rows_in(statements.IDS, wanted, before=(table,)))
+        if len(found) < len(wanted):
+            with self._database.writing(durable=True) as session:
+                row = session.row(statements.RESERVE_IDS, (table, at_least))
+                found = dict(session.rows_in(statements.IDS, wanted, before=(table,)))
+                new = [name for name in wanted if name not in found]
+                start = at_least if row is None else row[0]
+                numbers = {name: number for number, name in enumerate(new, start)}
+                session.change_many(
+                    statements.PUT_ID, ((table, name, number) for name, number in numbers.items())
+                )
+                session.change(statements.SET_NEXT_ID, (start + len(new), table))
+                found.update(numbers)
+        return {name: found[name] for name in wanted}
+
+    # -- within a transaction
+
+    def _create_branch(self, session: Session, branch: Branch) -> bool:
+        link = self._link(session, branch.head)
+        row = (branch.name, int(branch.protected), _stored(branch.created), branch.head)
+        if not session.change(statements.PUT_BRANCH, row):
+            return False
+        self._put_move(session, branch.name, link.id, at=_stored(branch.created))
+        return True
+
+    def _put_commit(
+        self, session: Session, head: str, commit: Commit, nodes: Mapping[bytes, bytes]
+    ) -> None:
+        if commit.parent != head:
+            raise Internal(
+                "commit-off-head", f"Commit {commit.id} does not follow {head}.", commit=commit.id
+            )
+        session.change_many(statements.PUT_NODE, nodes.items())
+        self._put_linked(session, self._link(session, head), commit)
+
+    def _put_linked(self, session: Session, parent: Link | None, commit: Commit) -> None:
+        link = link_after(parent, commit.id, lambda id: self._link(session, id))
+        body = encode_commit(commit)
+        row = (link.id, link.parent, link.number, link.jump, body)
+        session.change(statements.PUT_COMMIT, row)
+
+    def _move(self, session: Session, branch: str, *, head: str, to: Commit | Link) -> bool:
+        if not session.change(statements.MOVE_BRANCH, (to.id, to.number, branch, head)):
+            return False
+        self._put_move(session, branch, to.id, at=_stored(self._clock.now()))
+        return True
+
+    def _put_move(self, session: Session, branch: str, head: str, *, at: int) -> None:
+        sequence, last = session.row(statements.LAST_MOVE, (branch,)) or (0, at)
+        session.change(statements.PUT_MOVE, (branch, sequence + 1, max(at, last), head))
+
+    def _link(self, session: Session, id: str) -> Link:
+        link = self._links.get(id)
+        if link is None:
+            row = session.row(statements.LINK, (id,))
+            if row is None:
+                raise NotFound("unknown-commit", f"There is no commit {id}.", commit=id)
+            link = Link(*row)
+            _keep(self._links, id, link, limit=_KEPT_LINKS)
+        return link
+
+    def _decoded(self, id: str, body: bytes) -> Commit:
+        commit = self._commits.get(id)
+        if commit is None:
+            commit = decode_commit(id, body)
+            _keep(self._commits, id, commit, limit=_KEPT_COMMITS)
+        return commit
+
+
+def found_lake(
+    database: Database,
+    *,
+    clock: Clock,
+    lake_id: str,
+    main: str,
+    genesis: Commit,
+    nodes: Mapping[bytes, bytes],
+) -> None:
+    """Lay out an empty database as a lake of one commit and one protected branch, ``main``."""
+    facts = {_ID: lake_id, _MAIN: main}
+    metastore = SqlMetastore(database, clock=clock, facts=facts)
+    created = clock.now()
+    branch = Branch(name=main, head=genesis.id, number=0, protected=True, created=created)
+    with database.writing(durable=True) as session:
+        migrations.lay_out(session, facts)
+        session.change_many(statements.PUT_NODE, nodes.items())
+        metastore._put_linked(session, None, genesis)  # noqa: SLF001 - its own room
+        metastore._create_branch(session, branch)  # noqa: SLF001
+
+
+def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Say whether two sets of keys meet; a key that ends with ``/`` is all that begin so."""
+    mine, theirs = set(some), set(others)
+    if mine & theirs:
+        return True
+    return _lists_one_of(mine, theirs) or _lists_one_of(theirs, mine)
+
+
+def protected_branch(name: str) -> Refused:
+    """Give the error for moving a protected branch by hand."""
+    return Refused(
+        "protected-branch",
+        f"Branch {name} is protected: only a run's publication moves it.",
+        hint=f"Commit to another branch and merge it into {name}, or use a transaction.",
+        branch=name,
+    )
+
+
+def _lists_one_of(listings: set[str], keys: set[str]) -> bool:
+    prefixes = tuple(key for key in listings if key.endswith("/"))
+    return bool(prefixes) and any(key.startswith(prefixes) for key in keys)
+
+
+def _is_mine(session: Session, run: str, fence: int) -> bool:
+    row = session.row(statements.LOCK_RUN, (run,))
+    return row is not None and row[0] == fence and row[1] not in _FINAL
+
+
+def _drop_claims(session: Session, run: str) -> None:
+    session.change(statements.DROP_TICKETS, (run,))
+    session.change(statements.DROP_RESERVATIONS, (run,))
+
+
+def _put_steps_and_events(
+    session: Session, steps: Iterable[StepRow], events: Iterable[EventRow]
+) -> None:
+    step_rows = [
+        (
+            step.run,
+            step.step,
+            step.state.value,
+            step.attempt,
+            step.commit,
+            _json(step.reason),
+            None if step.started is None else _stored(step.started),
+            None if step.ended is None else _stored(step.ended),
+        )
+        for step in steps
+    ]
+    if step_rows:
+        session.change_many(statements.PUT_STEP, step_rows)
+    event_rows = [
+        (event.run, event.step, event.kind, _stored(event.at), _json(event.body))
+        for event in events
+    ]
+    if event_rows:
+        session.change_many(statements.PUT_EVENT, event_rows)
+
+
+def _keep(kept: dict[_K, _V], key: _K, value: _V, *, limit: int) -> None:
+    if len(kept) >= limit:
+        kept.clear()  # what is kept may always be dropped; the next reads fill it again
+    kept[key] = value
+
+
+# -- values and what stands for them in a row
+
+
+def _stored(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _instant(stored: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    message = f"{type(value).__name__} is no JSON"
+    raise TypeError(message)
+
+
+_encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else _encode_json(value).decode()
+
+
+def _mapping(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
+
+def _branch(row: Row) -> Branch:
+    name, head, number, protected, created = row
+    return Branch(
+        name=name,
+        head=head,
+        number=number,
+        protected=bool(protected),
+        created=_instant(created),
+    )
+
+
+def _tag(row: Row) -> Tag:
+    name, commit, created = row
+    return Tag(name=name, commit=commit, created=_instant(created))
+
+
+def _run(row: Row) -> RunRow:
+    return RunRow(
+        id=row[0],
+        pipeline=row[1],
+        target=row[2],
+        branch=row[3],
+        state=RunState(row[4]),
+        fence=row[5],
+        base=row[6],
+        began=_instant(row[7]),
+        owner=row[8],
+        lease_until=_instant(row[9]),
+        commit=row[10],
+        reason=_mapping(row[11]),
+        settings=_mapping(row[12]) or {},
+    )
+
+
+def _step(row: Row) -> StepRow:
+    run, step, state, attempt, commit, reason, started, ended = row
+    return StepRow(
+        run=run,
+        step=step,
+        state=StepState(state),
+        attempt=attempt,
+        commit=commit,
+        reason=_mapping(reason),
+        started=None if started is None else _instant(started),
+        ended=None if ended is None else _instant(ended),
+    )
+
+
+def _event(row: Row) -> EventRow:
+    number, run, step, kind, at, body = row
+    return EventRow(
+        run=run,
+        step=step,
+        kind=kind,
+        at=_instant(at),
+        body=_mapping(body) or {},
+        number=number,
+    )

@@ -1,0 +1,435 @@
+"""SQLite as the metastore's database: one file, several processes, no server.
+
+**Two connections** per process: one with ``synchronous=FULL`` for what must survive power loss, one
+with ``NORMAL`` for the rest, which survives kill -9. A process that was forked opens its own.
+
+**The gate.** SQLite 3.7.0 to 3.51.2 can lose committed pages ("the WAL-reset bug"): while one
+connection checkpoints a log that was already checkpointed whole, another commits and thereby starts
+the log anew; the first then marks frames of the new log as copied that never were. Two things must
+meet: a checkpoint, and a commit beside it. Here they cannot: every write transaction, of whatever
+process, holds an exclusive ``flock`` on a file beside the database, no connection checkpoints by
+itself, and the holder of the gate checkpoints between transactions, before it lets the next one in.
+(A connection that closes last checkpoints too, but only under SQLite's own exclusive lock on the
+database.) The gate is held with a fixed SQLite as well: it also makes writers wait without polling
+SQLite's lock. Programs that write to the file past headgate are outside of it.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from headgate.clock import Clock, SystemClock
+from headgate.errors import (
+    AlreadyExists,
+    Corrupt,
+    HeadgateError,
+    Internal,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from headgate.lake import migrations
+from headgate.lake.database import Dialect, Parameter, Row
+from headgate.lake.mounts import refuse_remote
+from headgate.lake.records import Commit
+from headgate.lake.sql_metastore import SqlMetastore, found_lake
+
+OLDEST = (3, 37, 0)
+_PATIENCE = timedelta(seconds=30)
+_FIRST_PAUSE = timedelta(microseconds=100)
+_LONGEST_PAUSE = timedelta(milliseconds=5)
+_CHECKPOINT_BYTES = 4 << 20
+_RESTART_BYTES = 64 << 20
+_VALUES_AT_ONCE = 256
+
+DIALECT = Dialect(
+    placeholder="?",
+    words={
+        "[text]": "text",
+        "[integer]": "integer",
+        "[bytes]": "blob",
+        "[counter]": "integer primary key",
+        "[clustered]": " strict, without rowid",
+        "[table]": " strict",
+        "[lock]": "",
+    },
+)
+
+
+def create_sqlite(
+    path: Path,
+    *,
+    clock: Clock,
+    lake_id: str,
+    main: str,
+    genesis: Commit,
+    nodes: Mapping[bytes, bytes],
+    unique: str,
+) -> None:
+    """Create a metastore file, whole or not at all; of several creators one succeeds.
+
+    Args:
+        path: the file.
+        clock: when that is.
+        lake_id: the lake's id.
+        main: the name of its first branch.
+        genesis: its first commit.
+        nodes: the nodes of that commit's tree.
+        unique: a name nobody else uses, for the file in the making.
+
+    Raises:
+        AlreadyExists: ``lake-exists``.
+        Refused: ``network-file-system``, ``sqlite-too-old``.
+    """
+    refuse_remote(path.parent)
+    making = path.with_name(f".{path.name}.{unique}")
+    database = SqliteDatabase(making)
+    try:
+        database.prepare()
+        found_lake(database, clock=clock, lake_id=lake_id, main=main, genesis=genesis, nodes=nodes)
+        database.close()  # the last connection leaves one whole file
+        os.link(making, path)
+    except FileExistsError as error:
+        raise AlreadyExists(
+            "lake-exists", f"There is a lake in {path.parent} already.", path=str(path.parent)
+        ) from error
+    finally:
+        database.close()
+        for leftover in path.parent.glob(f"{making.name}*"):
+            leftover.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def open_sqlite(path: Path, *, clock: Clock, patience: timedelta = _PATIENCE) -> SqlMetastore:
+    """Open a metastore file.
+
+    Args:
+        path: the file.
+        clock: for leases, and for when branches moved.
+        patience: how long to wait for a lock.
+
+    Raises:
+        NotFound: ``no-lake``.
+        Refused: ``network-file-system``, ``lake-too-new``, ``sqlite-too-old``.
+        Corrupt: ``metastore-corrupt``.
+        Unavailable: ``metastore-locked``.
+    """
+    if not path.is_file():
+        raise NotFound(
+            "no-lake",
+            f"There is no lake in {path.parent}.",
+            hint="headgate init makes one.",
+            path=str(path.parent),
+        )
+    refuse_remote(path.parent)
+    database = SqliteDatabase(path, patience=patience)
+    try:
+        facts = migrations.facts_of(database, str(path))
+    except HeadgateError:
+        database.close()
+        raise
+    return SqlMetastore(database, clock=clock, facts=facts)
+
+
+class SqliteDatabase:
+    """An SQLite file as a ``Database``. Opens connections when they are first needed."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: Path, *, patience: timedelta = _PATIENCE) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise Refused(
+                "sqlite-too-old",
+                f"This Python has SQLite {sqlite3.sqlite_version}; headgate needs 3.37 or newer.",
+                hint="Use a Python that was built with a newer SQLite.",
+                version=sqlite3.sqlite_version,
+            )
+        self._path = path
+        self._patience = patience
+        self._texts: dict[tuple[str, int], str] = {}
+        self._handles: dict[int, _Handles] = {}
+
+    def prepare(self) -> None:
+        """Make a new file ready: write-ahead logging is a property of the file."""
+        with self._translated():
+            self._here().connection(durable=True).execute("pragma journal_mode = wal").fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator["_SqliteSession"]:
+        """See one state: each statement is one. Never waits for a writer."""
+        here = self._here()
+        with self._translated(), here.lock:
+            yield _SqliteSession(here.connection(durable=False), self._texts)
+
+    @contextmanager
+    def writing(self, *, durable: bool) -> Iterator["_SqliteSession"]:
+        """Open a transaction behind the gate."""
+        here = self._here()
+        with self._translated():
+            self._enter(here)
+            try:
+                with here.durable_lock if durable else here.lock:
+                    yield from self._transaction(here, durable=durable)
+            finally:
+                here.gate.leave()
+
+    def _transaction(self, here: "_Handles", *, durable: bool) -> Iterator["_SqliteSession"]:
+        connection = here.connection(durable=durable)
+        connection.execute("begin immediate")
+        session = _SqliteSession(connection, self._texts)
+        try:
+            yield session
+            connection.execute("rollback" if session.undone else "commit")
+        finally:
+            if connection.in_transaction:  # something was raised, perhaps by the commit itself
+                with suppress(sqlite3.Error):
+                    connection.execute("rollback")
+        self._checkpoint(connection)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the database when it has grown. Only ever called behind the gate."""
+        try:
+            size = self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return
+        if size > _CHECKPOINT_BYTES:
+            # PASSIVE waits for nobody. RESTART waits for readers, lest the log grows for ever.
+            mode = "passive" if size < _RESTART_BYTES else "restart"
+            with suppress(sqlite3.OperationalError):  # the transaction is committed; later, then
+                connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        here = self._handles.pop(os.getpid(), None)
+        if here is not None:
+            here.close()
+
+    def check(self) -> Sequence[str]:
+        """Give what SQLite finds wrong with the file, if anything. Reads all of it."""
+        try:
+            with self._translated(), self._here().lock:
+                found = self._here().connection(durable=False).execute("pragma integrity_check")
+                return [text for (text,) in found if text != "ok"]
+        except Corrupt as error:
+            return [error.message]
+
+    def copy(self, to: Path) -> None:
+        """Write a copy of the database as it is now to a new file. Writers wait meanwhile."""
+        here = self._here()
+        with self._translated():
+            self._enter(here)
+            try:
+                with here.lock:
+                    here.connection(durable=False).execute("vacuum into ?", (str(to),))
+            finally:
+                here.gate.leave()
+
+    def _enter(self, here: "_Handles") -> None:
+        if not here.gate.enter(self._patience):
+            raise self._locked()
+
+    def _here(self) -> "_Handles":
+        # Neither a connection nor a lock may be carried across a fork. What the parent opened is
+        # left alone: closing it here would give up locks that are the parent's.
+        pid = os.getpid()
+        here = self._handles.get(pid)
+        if here is None:
+            here = self._handles.setdefault(pid, _Handles(self._path, self._patience))
+        return here
+
+    def _locked(self) -> Unavailable:
+        return Unavailable(
+            "metastore-locked",
+            f"{self._path} was locked by another process for {self._patience.total_seconds():g} s.",
+            hint="Look for a stopped headgate process, then try again.",
+            path=str(self._path),
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translation(error) from error
+
+    def _translation(self, error: sqlite3.Error) -> HeadgateError:
+        name = getattr(error, "sqlite_errorname", "")
+        path = str(self._path)
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return self._locked()
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "no such table" in str(error):
+            return Corrupt(
+                "metastore-corrupt",
+                f"{path} is no whole metastore: {error}",
+                hint="Restore the metastore's backup.",
+                path=path,
+            )
+        if name.startswith("SQLITE_READONLY"):
+            return Refused(
+                "metastore-read-only",
+                f"{path} cannot be written: {error}",
+                hint="Give yourself the right to write the file and its directory.",
+                path=path,
+            )
+        if name == "SQLITE_FULL":
+            return Unavailable(
+                "metastore-full",
+                f"There is no room to write {path}.",
+                hint="Free some space, then try again.",
+                path=path,
+            )
+        if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
+            return Unavailable(
+                "metastore-unreachable",
+                f"{path} cannot be read or written: {error}",
+                hint="Look at the disk, then try again.",
+                path=path,
+            )
+        return Internal("metastore-statement", f"{path}: {error}", path=path)
+
+
+class _SqliteSession:
+    __slots__ = ("_connection", "_texts", "undone")
+
+    def __init__(self, connection: sqlite3.Connection, texts: dict[tuple[str, int], str]) -> None:
+        self._connection = connection
+        self._texts = texts
+        self.undone = False
+
+    def rows(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        return self._connection.execute(self._text(statement), parameters).fetchall()
+
+    def row(self, statement: str, parameters: Sequence[Parameter] = ()) -> Row | None:
+        rows = self._connection.execute(self._text(statement), parameters).fetchall()
+        return rows[0] if rows else None
+
+    def rows_in(
+        self,
+        statement: str,
+        values: Sequence[Parameter],
+        parameters: Sequence[Parameter] = (),
+        *,
+        before: Sequence[Parameter] = (),
+    ) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(values), _VALUES_AT_ONCE):
+            piece = list(values[start : start + _VALUES_AT_ONCE])
+            width = 1 << (len(piece) - 1).bit_length()  # few widths, so that few texts are parsed
+            piece.extend(piece[-1:] * (width - len(piece)))
+            text = self._text(statement, width)
+            rows.extend(self._connection.execute(text, (*before, *piece, *parameters)))
+        return rows
+
+    def change(self, statement: str, parameters: Sequence[Parameter] = ()) -> int:
+        return self._connection.execute(self._text(statement), parameters).rowcount
+
+    def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:
+        self._connection.executemany(self._text(statement), rows)
+
+    def undo(self) -> None:
+        self.undone = True
+
+    def _text(self, statement: str, values: int = 0) -> str:
+        text = self._texts.get((statement, values))
+        if text is None:
+            text = DIALECT.spell(statement, values=values)
+            self._texts[statement, values] = text
+        return text
+
+
+class _Handles:
+    """What one process has open."""
+
+    def __init__(self, path: Path, patience: timedelta) -> None:
+        self._path = path
+        self._patience = patience
+        self._connections: dict[bool, sqlite3.Connection] = {}
+        self.gate = _Gate(path.with_name(f"{path.name}-gate"))
+        self.lock = threading.RLock()
+        self.durable_lock = threading.RLock()
+
+    def connection(self, *, durable: bool) -> sqlite3.Connection:
+        """Give one of the two connections. The caller holds its lock."""
+        connection = self._connections.get(durable)
+        if connection is None:
+            connection = sqlite3.connect(
+                self._path,
+                timeout=self._patience.total_seconds(),
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+            connection.execute("pragma wal_autocheckpoint = 0")
+            connection.execute("pragma cache_size = -16000")
+            self._connections[durable] = connection
+        return connection
+
+    def close(self) -> None:
+        with self.lock, self.durable_lock:
+            while self._connections:
+                self._connections.popitem()[1].close()
+        self.gate.close()
+
+
+class _Gate:
+    """An exclusive lock between threads and processes, given back when its holder dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._thread = threading.Lock()
+        # Locks of the operating system pass in real time, whatever clock the lake lives by.
+        self._clock = SystemClock()
+
+    def enter(self, patience: timedelta) -> bool:
+        """Wait for the lock; False where patience ended first."""
+        limit_s = patience.total_seconds()
+        began_s = self._clock.monotonic_s()
+        if not self._thread.acquire(timeout=limit_s):
+            return False
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            pause = _FIRST_PAUSE
+            while not _locked(self._file):
+                if self._clock.monotonic_s() - began_s >= limit_s:
+                    self._thread.release()
+                    return False
+                self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        except BaseException:
+            self._thread.release()
+            raise
+        return True
+
+    def leave(self) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,171 @@
+"""The metastore's SQL, one text for SQLite and PostgreSQL.
+
+A ``Dialect`` turns a text into a database's own: ``?`` is a parameter, ``[list]`` as many as there
+are values, ``[lock]`` locks the row read until the transaction ends, and the rest stands for types.
+Instants are whole microseconds since 1970 (UTC); truth is 0 or 1; mappings are JSON texts.
+"""
+
+SCHEMA = (
+    "create table lake (key [text] primary key, value [text] not null)[clustered]",
+    "create table nodes (hash [bytes] primary key, body [bytes] not null)[table]",
+    """create table commits (
+        id [text] primary key, parent [text], number [integer] not null, jump [text] not null,
+        body [bytes] not null
+    )[table]""",
+    """create table branches (
+        name [text] primary key, head [text] not null, number [integer] not null,
+        protected [integer] not null, created [integer] not null
+    )[clustered]""",
+    """create table moves (
+        branch [text] not null, sequence [integer] not null, at [integer] not null,
+        head [text] not null, primary key (branch, sequence)
+    )[clustered]""",
+    """create table tags (
+        name [text] primary key, commit_id [text] not null, created [integer] not null
+    )[clustered]""",
+    """create table runs (
+        id [text] primary key, pipeline [text] not null, target [text] not null,
+        branch [text] not null, state [text] not null, fence [integer] not null,
+        base [text] not null, began [integer] not null, owner [text] not null,
+        lease_until [integer] not null, commit_id [text], reason [text], settings [text] not null
+    )[table]""",
+    "create index runs_by_age on runs (began)",
+    "create index runs_by_pipeline on runs (pipeline, began)",
+    """create table steps (
+        run [text] not null, step [text] not null, state [text] not null,
+        attempt [integer] not null, commit_id [text], reason [text], started [integer],
+        ended [integer], primary key (run, step)
+    )[clustered]""",
+    """create table events (
+        number [counter], run [text], step [text], kind [text] not null, at [integer] not null,
+        body [text] not null
+    )[table]""",
+    "create index events_by_run on events (run, number)",
+    """create table tickets (
+        branch [text] not null, run [text] not null, fence [integer] not null,
+        keys [text] not null, until [integer] not null, primary key (branch, run)
+    )[clustered]""",
+    """create table reservations (
+        branch [text] not null, run [text] not null, began [integer] not null,
+        keys [text] not null, until [integer] not null, primary key (branch, run)
+    )[clustered]""",
+    """create table id_counters (
+        scope [text] primary key, next_number [integer] not null
+    )[clustered]""",
+    """create table ids (
+        scope [text] not null, name [text] not null, number [integer] not null,
+        primary key (scope, name)
+    )[clustered]""",
+)
+
+# -- the lake itself
+FACTS = "select key, value from lake"
+PUT_FACT = """insert into lake (key, value) values (?, ?)
+    on conflict (key) do update set value = excluded.value"""
+
+# -- nodes
+NODES = "select hash, body from nodes where hash in ([list])"
+PUT_NODE = "insert into nodes (hash, body) values (?, ?) on conflict (hash) do nothing"
+
+# -- commits
+COMMITS = "select id, body from commits where id in ([list])"
+LINK = "select id, parent, number, jump from commits where id = ?"
+PUT_COMMIT = """insert into commits (id, parent, number, jump, body) values (?, ?, ?, ?, ?)
+    on conflict (id) do nothing"""
+FIND_COMMITS = "select id from commits where id >= ? and id < ? order by id limit ?"
+CHAIN = """with recursive chain (id, parent, number) as (
+        select id, parent, number from commits where id = ? and number > ?
+        union all
+        select commits.id, commits.parent, commits.number
+        from chain join commits on commits.id = chain.parent where commits.number > ?
+    )
+    select commits.id, commits.body from chain join commits on commits.id = chain.id
+    order by commits.number desc"""
+
+# -- branches and tags
+BRANCHES = "select name, head, number, protected, created from branches order by name"
+BRANCH = "select name, head, number, protected, created from branches where name = ?"
+PUT_BRANCH = """insert into branches (name, head, number, protected, created)
+    select ?, id, number, ?, ? from commits where id = ?
+    on conflict (name) do nothing"""
+DELETE_BRANCH = "delete from branches where name = ? and head = ? and protected = 0"
+PROTECT = "update branches set protected = ? where name = ?"
+LOCK_BRANCH = "select head, protected from branches where name = ?[lock]"
+MOVE_BRANCH = "update branches set head = ?, number = ? where name = ? and head = ?"
+TAGS = "select name, commit_id, created from tags order by name"
+TAG = "select name, commit_id, created from tags where name = ?"
+PUT_TAG = """insert into tags (name, commit_id, created) select ?, id, ? from commits where id = ?
+    on conflict (name) do nothing"""
+DELETE_TAG = "delete from tags where name = ?"
+
+# -- where branches were when
+LAST_MOVE = "select sequence, at from moves where branch = ? order by sequence desc limit 1"
+PUT_MOVE = "insert into moves (branch, sequence, at, head) values (?, ?, ?, ?)"
+HEAD_AT = """select head from moves where branch = ? and at <= ?
+    order by sequence desc limit 1"""
+DELETE_MOVES = "delete from moves where branch = ?"
+
+# -- runs
+_RUN = """id, pipeline, target, branch, state, fence, base, began, owner, lease_until, commit_id,
+    reason, settings"""
+RUN = f"select {_RUN} from runs where id = ?"
+RUNS = f"select {_RUN} from runs order by began desc, id desc limit ?"
+RUNS_OF_PIPELINE = f"""select {_RUN} from runs where pipeline = ?
+    order by began desc, id desc limit ?"""
+RUNS_IN_STATES = f"""select {_RUN} from runs where state in ([list])
+    order by began desc, id desc limit ?"""
+RUNS_OF_PIPELINE_IN_STATES = f"""select {_RUN} from runs where state in ([list]) and pipeline = ?
+    order by began desc, id desc limit ?"""
+FIND_RUNS = "select id from runs where id >= ? and id < ? order by id limit ?"
+PUT_RUN = f"""insert into runs ({_RUN}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (id) do nothing"""
+LOCK_RUN = "select fence, state, branch from runs where id = ?[lock]"
+TAKE_OVER = """update runs set fence = fence + 1, state = ?, owner = ?, lease_until = ?,
+    reason = null where id = ?"""
+SET_RUN = """update runs set state = ?, base = coalesce(?, base),
+    commit_id = coalesce(?, commit_id), reason = coalesce(?, reason),
+    lease_until = coalesce(?, lease_until) where id = ?"""
+SET_BASE = "update runs set base = ? where id = ?"
+PUBLISH_RUN = """update runs set state = ?, commit_id = ?, reason = null
+    where id = ? and state = ? and fence = ?"""
+HEARTBEAT = "update runs set lease_until = ? where id = ?"
+
+# -- steps and events
+STEPS = """select run, step, state, attempt, commit_id, reason, started, ended
+    from steps where run = ? order by step"""
+PUT_STEP = """insert into steps (run, step, state, attempt, commit_id, reason, started, ended)
+    values (?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (run, step) do update set state = excluded.state, attempt = excluded.attempt,
+    commit_id = excluded.commit_id, reason = excluded.reason, started = excluded.started,
+    ended = excluded.ended"""
+_EVENT = "number, run, step, kind, at, body"
+EVENTS = f"select {_EVENT} from events where number > ? order by number limit ?"
+EVENTS_OF_RUN = f"""select {_EVENT} from events where run = ? and number > ?
+    order by number limit ?"""
+PUT_EVENT = "insert into events (run, step, kind, at, body) values (?, ?, ?, ?, ?)"
+
+# -- publication order
+TICKETS = "select run, fence, keys from tickets where branch = ? and until > ?"
+EXPIRE_TICKETS = "delete from tickets where branch = ? and until <= ?"
+PUT_TICKET = """insert into tickets (branch, run, fence, keys, until) values (?, ?, ?, ?, ?)
+    on conflict (branch, run) do update set fence = excluded.fence, keys = excluded.keys,
+    until = excluded.until"""
+DROP_TICKET = "delete from tickets where branch = ? and run = ?"
+DROP_TICKETS = "delete from tickets where run = ?"
+RESERVATIONS = """select run, began, keys, until from reservations where branch = ? and until > ?
+    order by began, run"""
+PUT_RESERVATION = """insert into reservations (branch, run, began, keys, until)
+    values (?, ?, ?, ?, ?)
+    on conflict (branch, run) do update set began = excluded.began, keys = excluded.keys,
+    until = excluded.until"""
+DROP_RESERVATIONS = "delete from reservations where run = ?"
+
+# -- ids
+IDS = "select name, number from ids where scope = ? and name in ([list])"
+RESERVE_IDS = """insert into id_counters (scope, next_number) values (?, ?)
+    on conflict (scope) do update set next_number = case
+        when id_counters.next_number < excluded.next_number then excluded.next_number
+        else id_counters.next_number end
+    returning next_number"""
+PUT_ID = "insert into ids (scope, name, number) values (?, ?, ?)"
+SET_NEXT_ID = "update id_counters set next_number = ? where scope = ?"
