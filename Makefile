@@ -11,7 +11,7 @@ HISTORIES := 20000
 help:
 	echo "make demo          the real pipeline: publish, quarantine, nothing to do, a broken change held back"
 	echo "make test          all tests, in minutes"
-	echo "make test-core     the tests with the core dependencies only (no pandas, nothing for developers)"
+	echo "make test-core     the tests with the core dependencies only, each in its lowest version"
 	echo "make lint          ruff, import-linter, mypy"
 	echo "make format        let ruff mend what it can"
 	echo "make bench ROW=F5  one row of the performance table, or all without ROW"
@@ -28,10 +28,11 @@ test: environment
 	echo "Testing ..."
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-core:
-	tools/environment.sh .venv-core -e . pytest hypothesis
-	echo "Testing with the core dependencies only ..."
-	.venv-core/bin/python -m pytest -p no:cacheprovider tests/house tests/cli tests/project
+test-core: environment
+	$(BIN)/python tools/lowest.py >.venv/lowest.txt
+	tools/environment.sh .venv-core -e . -c .venv/lowest.txt pytest hypothesis
+	echo "Testing with the core dependencies only, each in its lowest version ..."
+	.venv-core/bin/python -m pytest
 
 lint: environment
 	$(QUIETLY) "ruff check" $(BIN)/ruff check --quiet
