@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from headgate.engines.engine import Session as Session
     from headgate.engines.engine import Sql as Sql
     from headgate.engines.engine import Written as Written
+    from headgate.engines.frames import FORMS as FORMS
+    from headgate.engines.frames import accept as accept
+    from headgate.engines.frames import supply as supply
     from headgate.engines.loading import load_engine as load_engine
 
 _FILES = {
     "duckdb": ("DuckDB",),
     "engine": ("Engine", "MaskQuery", "NativeFiles", "Rows", "Session", "Sql", "Written"),
+    "frames": ("FORMS", "accept", "supply"),
     "loading": ("load_engine",),
 }
 _FILE_OF = {name: file for file, names in _FILES.items() for name in names}

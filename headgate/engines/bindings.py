@@ -80,7 +80,7 @@ class Bindings:
             if key in placed:
                 raise Invalid(
                     "ambiguous-table-name",
-                    f"SQL takes {placed[key]} and {name} for one table: capital letters do not count.",
+                    f"SQL takes {placed[key]} and {name} for one: capital letters do not count.",
                     hint="Rename one of the tables.",
                     names=sorted((placed[key], name)),
                 )

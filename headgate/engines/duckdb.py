@@ -3,9 +3,10 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -104,6 +105,7 @@ class DuckDBSession(Session):
         self._engine = engine
         self._bindings = Bindings(database)
         self._readers: list[duckdb.DuckDBPyConnection] = []
+        self._raised: BaseException | None = None
 
     # -- tables in
 
@@ -170,7 +172,7 @@ class DuckDBSession(Session):
             return self._write_small(rows, target, mask)
         if mask is not None and mask.preparations and not isinstance(rows, (Scan, pa.Table)):
             return self._write_staged(rows, target, mask)
-        with explained(f"the rows for {target.prefix}"), self._source(rows) as source:
+        with self._explained(target), self._source(rows) as source:
             if mask is None:
                 written = self._write_all(source, target)
             else:
@@ -212,7 +214,7 @@ class DuckDBSession(Session):
         """Keep rows that are computed only once in Parquet, then ask for keys there."""
         scratch = Path(tempfile.mkdtemp(dir=_made(self._engine.scratch)))
         try:
-            with explained(f"the rows for {target.prefix}"), self._source(rows) as source:
+            with self._explained(target), self._source(rows) as source:
                 stage = WriteTarget(directory=str(scratch), prefix="stage", schema=source.schema)
                 staged = self._copy(source.query, source.parameters, stage)
                 group = ScanGroup(paths=staged.paths, columns={}, exact=True)
@@ -261,6 +263,18 @@ class DuckDBSession(Session):
                 self._bindings.reveal(name)
 
     # -- parts
+
+    @contextmanager
+    def _explained(self, target: WriteTarget) -> Iterator[None]:
+        """Explain what goes wrong in a write; what the user's stream raised comes out as it is."""
+        self._raised = None
+        try:
+            with explained(f"the rows for {target.prefix}"):
+                yield
+        except Exception:
+            if self._raised is not None:
+                raise self._raised  # noqa: B904 - DuckDB's error is only its echo
+            raise
 
     def _query(self, rows: "Sql | NativeFiles | Scan") -> tuple[str, dict[str, object]]:
         if isinstance(rows, Scan):
@@ -340,9 +354,17 @@ class DuckDBSession(Session):
             batches.append(batch)
             size += batch.nbytes
             if size > SMALL_BYTES:
-                rest = (each for part in (batches, reader) for each in part)
-                return pa.RecordBatchReader.from_batches(reader.schema, rest)
+                whole = self._remembering(chain(batches, reader))
+                return pa.RecordBatchReader.from_batches(reader.schema, whole)
         return pa.Table.from_batches(batches, reader.schema)
+
+    def _remembering(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Keep what a stream raises: DuckDB, which pulls it, passes only its text on."""
+        try:
+            yield from batches
+        except BaseException as error:
+            self._raised = error
+            raise
 
     def close(self) -> None:
         """Free everything the session holds; its open streams end."""
@@ -354,7 +376,7 @@ class DuckDBSession(Session):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """Rows as a query. ``rejects`` names the table that collects what ``files`` held beside rows."""
+    """Rows as a query; ``rejects`` names the table that collects what in ``files`` is no row."""
 
     query: str
     schema: pa.Schema

@@ -9,7 +9,7 @@ from headgate.names import suggestion
 
 GROUP = "headgate.engines"
 OURS = {"duckdb": "headgate.engines.duckdb:DuckDB"}
-"""What we ship is not looked up: reading every installed package's metadata costs more than that."""
+"""What we ship is not looked up: that would read every installed package's metadata."""
 
 
 def load_engine(name: str, **settings: object) -> Engine:

@@ -36,8 +36,7 @@ group by all order by 1, 2
 def malformed_records(
     connection: duckdb.DuckDBPyConnection, rejects: str, compression: object = None
 ) -> pa.Table | None:
-    """Give the malformed records of the scan that filled the table ``rejects``; None where none
-    are.
+    """Give the malformed records of the scan that filled ``rejects``; None where there are none.
 
     Columns, all text: ``_position`` (``file:line``, the physical line on which the record begins,
     from 1), ``_raw`` (its text), ``_column`` (where it went wrong, if one can say), ``_reason``.

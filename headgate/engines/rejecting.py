@@ -8,6 +8,7 @@ touch Python.
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -64,19 +65,15 @@ class Rejecting:
             {f"c{i}": connection.dtype(kind) for i, kind in enumerate(kinds)}
         )
         bigint, boolean = connection.dtype("BIGINT"), connection.dtype("BOOLEAN")
-        for name, function, parameters in (
-            (self.tally_name, self._tally, [bigint]),
-            (self.capture_name, self._capture, [bigint, row]),
-        ):
-            connection.create_function(
-                name,
-                function,
-                parameters,
-                boolean,
-                type=PythonUDFType.ARROW,
-                null_handling=FunctionNullHandling.SPECIAL,
-                side_effects=True,
-            )
+        create = partial(
+            connection.create_function,
+            return_type=boolean,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+            side_effects=True,
+        )
+        create(self.tally_name, self._tally, [bigint])
+        create(self.capture_name, self._capture, [bigint, row])
 
     def remove(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Forget the two functions."""

@@ -1,0 +1,58 @@
+"""Polars: a scan as a lazy frame that reads only what is asked of it, and frames back to Arrow."""
+
+from collections.abc import Iterator
+
+import polars as pl
+import pyarrow as pa
+
+from headgate.files import Scan, ScanGroup
+
+CHUNK_ROWS = 100_000
+
+
+def lazy_frame(table: Scan | pa.Table) -> pl.LazyFrame:
+    """Give a table as a lazy frame; projections and predicates reach the files."""
+    if not isinstance(table, Scan):
+        return pl.LazyFrame(pl.from_arrow(table))
+    wanted = pl.Schema(pl.DataFrame(table.schema.empty_table()).schema)
+    if not table.groups:
+        return pl.LazyFrame(schema=wanted)
+    parts = [_group_frame(wanted, group) for group in table.groups]
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="vertical")
+
+
+def _group_frame(wanted: pl.Schema, group: ScanGroup) -> pl.LazyFrame:
+    frame = pl.scan_parquet(
+        list(group.paths),
+        glob=False,
+        hive_partitioning=False,
+        extra_columns="ignore",
+        missing_columns="insert",
+    )
+    if group.exact:
+        return frame.select(list(wanted))
+    columns = []
+    for name, kind in wanted.items():
+        there = group.columns.get(name)
+        column = pl.lit(None) if there is None else pl.col(there)
+        columns.append(column.cast(kind).alias(name))
+    return frame.select(columns)
+
+
+def frame_batches(frame: pl.LazyFrame) -> pa.RecordBatchReader:
+    """Compute a lazy frame as a stream, in bounded memory."""
+    schema = pl.DataFrame(schema=frame.collect_schema()).to_arrow().schema
+    chunks = frame.collect_batches(
+        chunk_size=CHUNK_ROWS, maintain_order=True, lazy=True, engine="streaming"
+    )
+    return pa.RecordBatchReader.from_batches(schema, _batches(chunks, schema))
+
+
+def _batches(chunks: Iterator[pl.DataFrame], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks:
+        yield from chunk.to_arrow().cast(schema).to_batches()
+
+
+def frame_table(frame: pl.DataFrame) -> pa.Table:
+    """Give a frame as an Arrow table, without a copy where Polars allows it."""
+    return frame.to_arrow()
