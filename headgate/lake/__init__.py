@@ -68,6 +68,11 @@ if TYPE_CHECKING:
     from headgate.lake.records import Skip as Skip
     from headgate.lake.records import StepRecord as StepRecord
     from headgate.lake.records import Write as Write
+    from headgate.lake.reverting import RefuseRevert as RefuseRevert
+    from headgate.lake.reverting import Replay as Replay
+    from headgate.lake.reverting import RestoreEntry as RestoreEntry
+    from headgate.lake.reverting import RevertDecision as RevertDecision
+    from headgate.lake.reverting import revert_decision as revert_decision
     from headgate.lake.serialization import Edge as Edge
     from headgate.lake.serialization import GraphConflict as GraphConflict
     from headgate.lake.serialization import History as History
@@ -154,6 +159,7 @@ _FILES = {
         "StepRecord",
         "Write",
     ),
+    "reverting": ("RefuseRevert", "Replay", "RestoreEntry", "RevertDecision", "revert_decision"),
     "serialization": (
         "Edge",
         "GraphConflict",

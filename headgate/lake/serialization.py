@@ -14,6 +14,8 @@ must pass one of those; where none leads back beyond the base, the commits since
 Where one does, the window grows to it, and the exact graph decides: a ``low`` alone would starve
 every report beside a stream.
 
+A revert is a barrier: an open run that read what it took back conflicts, at any level.
+
 A publication at snapshot isolation stands in the graph with its writes only: it acts as its
 recorded operations, and promises nothing about what it read.
 """
@@ -39,6 +41,7 @@ from headgate.lake.operations import (
     Operation,
     Put,
     Rename,
+    Restore,
     Rewrite,
     Upsert,
 )
@@ -132,6 +135,7 @@ class _Write(NamedTuple):
     number: int
     appends: bool
     footprints: tuple[Footprint, ...] | None
+    restores: bool
 
 
 class _Read(NamedTuple):
@@ -144,7 +148,14 @@ class _Node(NamedTuple):
     id: str
     low: int | None
     reads: tuple[tuple[str, int, Footprint | None], ...]
-    writes: tuple[tuple[str, bool, tuple[Footprint, ...] | None], ...]
+    writes: tuple["_Touched", ...]
+
+
+class _Touched(NamedTuple):
+    key: str
+    appends: bool
+    footprints: tuple[Footprint, ...] | None
+    restores: bool = False
 
 
 class History:
@@ -195,23 +206,24 @@ class History:
         self._numbers[commit.id] = number
         for key, at, footprint in node.reads:
             self._reads.setdefault(key, []).append(_Read(number, at, footprint))
-        for key, appends, footprints in node.writes:
-            self._writes.setdefault(key, []).append(_Write(number, appends, footprints))
+        for key, appends, footprints, restores in node.writes:
+            write = _Write(number, appends, footprints, restores)
+            self._writes.setdefault(key, []).append(write)
 
     def conflict(self, run: Transaction, *, extend: Extend) -> GraphConflict | None:
         """Say why the run cannot be published after the last commit, or None where it can.
 
         Costs a look-up per key the run read, as long as nobody has written those.
         """
-        if run.isolation == "snapshot-isolation":
-            return None
-        overtaken = self._overtaken(run)
+        overtaken, reverted = self._overtaken(run)
         if not overtaken:
             return None
-        if run.isolation == "fresh":
-            number, key = min(overtaken.items())
+        if reverted or run.isolation == "fresh":
+            number, key = reverted[0] if reverted else min(overtaken.items())
             edge = Edge(before=None, after=self._id(number), key=key, why="read-write")
             return GraphConflict(commit=self._id(number), keys=(key,), path=(edge,))
+        if run.isolation == "snapshot-isolation":
+            return None
         start = run.base_number + 1
         while True:
             search = _Search(self, run, start)
@@ -223,7 +235,9 @@ class History:
 
     def low(self, run: Transaction) -> int | None:
         """Give the least publication after the run's base that wrote what the run had read."""
-        return min(self._overtaken(run), default=None)
+        if run.isolation == "snapshot-isolation":
+            return None
+        return min(self._overtaken(run)[0], default=None)
 
     # -- what the search asks
 
@@ -250,18 +264,23 @@ class History:
     def _id(self, number: int) -> str:
         return self.node(number).id
 
-    def _overtaken(self, run: Transaction) -> dict[int, str]:
-        """Give the publications that wrote what the run had read before, each with such a key."""
-        if run.isolation == "snapshot-isolation":
-            return {}
+    def _overtaken(self, run: Transaction) -> tuple[dict[int, str], list[tuple[int, str]]]:
+        """Give the publications that wrote what the run had read before, each with such a key.
+
+        And those of them that took it back by a revert.
+        """
         found: dict[int, str] = {}
+        reverted: list[tuple[int, str]] = []
+        mine = {self._numbers.get(id) for id in run.in_effect}
         for read in run.reads:
             for write in self.writes(read.key, self.at(run, read)):
-                if write.number not in found and _touches(write.footprints, read.footprint):
+                if write.number in mine or (write.number in found and not write.restores):
+                    continue
+                if _touches(write.footprints, read.footprint):
                     found[write.number] = read.key
-        for id in run.in_effect:
-            found.pop(self._numbers.get(id, -1), None)
-        return found
+                    if write.restores:
+                        reverted.append((write.number, read.key))
+        return found, reverted
 
     def _condensed(self, commit: Commit) -> _Node:
         record = commit.record
@@ -348,7 +367,7 @@ class _Search:
     def _followers(self, number: int) -> Iterator[tuple[int, str, Why]]:
         """Give the publications that come after this one in every serial order."""
         node = self._history.node(number)
-        for key, appends, footprints in node.writes:
+        for key, appends, footprints, _ in node.writes:
             for later in self._later_writers(number, key, appends=appends):
                 yield later, key, "write-write"
             for reader in self._later_readers(number, key, footprints):
@@ -411,7 +430,7 @@ class _Search:
                     break
                 if _touches(write.footprints, read.footprint):
                     found.setdefault(write.number, (read.key, "write-read"))
-        for key, appends, footprints in _touched(run.writes):
+        for key, appends, footprints, _ in _touched(run.writes):
             for write in history.writes(key, after):
                 if not (appends and write.appends):
                     found.setdefault(write.number, (key, "write-write"))
@@ -461,13 +480,14 @@ def _writes(steps: Iterable[StepRecord]) -> tuple[Write, ...]:
 
 def _touched(
     writes: Iterable[Write],
-) -> Iterator[tuple[str, bool, tuple[Footprint, ...] | None]]:
+) -> Iterator[_Touched]:
     """Give each written key, whether it was only appended to, and where (None: everywhere).
 
     A key that appears, goes or changes its name is a write of the listings it is in, too.
     """
     appends: dict[str, bool] = {}
     footprints: dict[str, list[Footprint] | None] = {}
+    restored: set[str] = set()
     for write in writes:
         keys = [write.key]
         content = [each for each in write.operations if not isinstance(each, Rewrite)]
@@ -476,6 +496,8 @@ def _touched(
         keys += [table_key(each.to) for each in content if isinstance(each, Rename)]
         only = all(isinstance(each, Append) for each in content)
         where = _where(content)
+        if any(isinstance(each, Restore) for each in content):
+            restored.add(write.key)
         for key in keys:
             appends[key] = appends.get(key, True) and only
             held = footprints.get(key, [])
@@ -487,7 +509,7 @@ def _touched(
                     footprints[listing] = None
     for key, only in appends.items():
         rows = footprints[key]
-        yield key, only, None if rows is None else tuple(rows)
+        yield _Touched(key, only, None if rows is None else tuple(rows), key in restored)
 
 
 def _where(operations: Sequence[Operation]) -> list[Footprint] | None:

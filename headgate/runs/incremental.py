@@ -52,7 +52,7 @@ class AppendedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Everything:
-    """The step gets the whole table. With ``replaces``, its output replaces what it wrote before."""
+    """The step gets the whole table. With ``replaces``, its output replaces what it had written."""
 
     replaces: bool
     reason: str
