@@ -265,7 +265,9 @@ class _Rebuilding:
                     break
                 found = self._chunk(level, last_key, after=True)
             above.update(self._cut(level, items))
-        return sorted((key, name) for key, name in above.items() if before.get(key) != name)
+        if level < self._root.level:  # nothing follows from a chunk that stayed as it was
+            above = {key: name for key, name in above.items() if before.get(key) != name}
+        return sorted(above.items())
 
     def _cut(self, level: int, items: list[_Item]) -> Iterator[_Item]:
         """Cut items into chunks where their keys say so; give each chunk's last key and name."""
