@@ -7,7 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headgate.lake.bounds import bounds_meet as bounds_meet
+    from headgate.lake.bounds import prune as prune
+    from headgate.lake.contents import content_after as content_after
+    from headgate.lake.contents import content_chain as content_chain
     from headgate.lake.diffing import Change as Change
+    from headgate.lake.durability import FileSync as FileSync
+    from headgate.lake.durability import SystemSync as SystemSync
+    from headgate.lake.durability import sync as sync
     from headgate.lake.effects import operations_by_key as operations_by_key
     from headgate.lake.effects import operations_in_effect as operations_in_effect
     from headgate.lake.effects import operations_since as operations_since
@@ -79,10 +86,17 @@ if TYPE_CHECKING:
     from headgate.lake.serialization import Transaction as Transaction
     from headgate.lake.serialization import conflict as conflict
     from headgate.lake.serialization import low as low
+    from headgate.lake.table_states import FileExchange as FileExchange
+    from headgate.lake.tables import Problem as Problem
+    from headgate.lake.tables import Tables as Tables
+    from headgate.lake.tables import WritePlan as WritePlan
     from headgate.lake.trees import Tree as Tree
 
 _FILES = {
+    "bounds": ("bounds_meet", "prune"),
+    "contents": ("content_after", "content_chain"),
     "diffing": ("Change",),
+    "durability": ("FileSync", "SystemSync", "sync"),
     "effects": (
         "operations_by_key",
         "operations_in_effect",
@@ -168,6 +182,8 @@ _FILES = {
         "conflict",
         "low",
     ),
+    "table_states": ("FileExchange",),
+    "tables": ("Problem", "Tables", "WritePlan"),
     "trees": ("Tree",),
 }
 _FILE_OF = {name: file for file, names in _FILES.items() for name in names}

@@ -124,11 +124,11 @@ class Lake:
 
     @property
     def tables(self) -> "Tables":
-        """The Iceberg half: staging, writing and reading tables. Loads PyIceberg when touched."""
+        """The Iceberg half: staging, writing and reading tables."""
         if self._tables is None:
             from headgate.lake.tables import Tables  # noqa: PLC0415 - the history must stay light
 
-            self._tables = Tables(self.location, self.metastore, self.ids)
+            self._tables = Tables(self.location, self.metastore, self.ids, clock=self.clock)
         return self._tables
 
     # -- refs
