@@ -1,28 +1,156 @@
-"""Data pipelines in which every run is a transaction: published whole, or not at all."""
+"""Data pipelines in which every run is a transaction: published whole, or not at all.
 
+>>> import headgate as hg
+>>> project = hg.open("flights-project")            # doctest: +SKIP
+>>> project.run()                                   # doctest: +SKIP
+>>> project.table("delays").to_polars()             # doctest: +SKIP
+
+Names load when they are first touched: importing headgate loads no engine and no parser.
+"""
+
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headgate.project import Project
-    from headgate.project import open_project as open  # noqa: A004 - headgate.open(path)
+    from headgate.contracts import Contract as Contract
+    from headgate.contracts import Date as Date
+    from headgate.contracts import Decimal as Decimal
+    from headgate.contracts import Float32 as Float32
+    from headgate.contracts import Int32 as Int32
+    from headgate.contracts import LocalTimestamp as LocalTimestamp
+    from headgate.contracts import UtcTimestamp as UtcTimestamp
+    from headgate.contracts import between as between
+    from headgate.contracts import column as column
+    from headgate.contracts import completeness as completeness
+    from headgate.contracts import expression as expression
+    from headgate.contracts import freshness as freshness
+    from headgate.contracts import length as length
+    from headgate.contracts import not_null as not_null
+    from headgate.contracts import one_of as one_of
+    from headgate.contracts import pattern as pattern
+    from headgate.contracts import references as references
+    from headgate.contracts import rows as rows
+    from headgate.contracts import typed as typed
+    from headgate.contracts import unique as unique
+    from headgate.errors import AlreadyExists as AlreadyExists
+    from headgate.errors import CheckFailed as CheckFailed
+    from headgate.errors import Conflict as Conflict
+    from headgate.errors import Corrupt as Corrupt
+    from headgate.errors import HeadgateError as HeadgateError
+    from headgate.errors import Internal as Internal
+    from headgate.errors import Interrupted as Interrupted
+    from headgate.errors import Invalid as Invalid
+    from headgate.errors import NotFound as NotFound
+    from headgate.errors import Refused as Refused
+    from headgate.errors import StepFailed as StepFailed
+    from headgate.errors import Unavailable as Unavailable
+    from headgate.pipelines import Now as Now
+    from headgate.pipelines import Params as Params
+    from headgate.pipelines import Seed as Seed
+    from headgate.pipelines import files as files
+    from headgate.pipelines import incremental as incremental
+    from headgate.pipelines import pipeline as pipeline
+    from headgate.pipelines import source as source
+    from headgate.pipelines import sql_step as sql_step
+    from headgate.pipelines import step as step
+    from headgate.pipelines import table as table
+    from headgate.project import Project as Project
+    from headgate.project import open_project as open  # noqa: A004 - hg.open(path)
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Project": ("headgate.project", "Project"),
-    "open": ("headgate.project", "open_project"),
-}
+    "contracts": (
+        "Contract", "Date", "Decimal", "Float32", "Int32", "LocalTimestamp", "UtcTimestamp",
+        "between", "column", "completeness", "expression", "freshness", "length", "not_null",
+        "one_of", "pattern", "references", "rows", "typed", "unique",
+    ),
+    "errors": (
+        "AlreadyExists", "CheckFailed", "Conflict", "Corrupt", "HeadgateError", "Internal",
+        "Interrupted", "Invalid", "NotFound", "Refused", "StepFailed", "Unavailable",
+    ),
+    "pipelines": (
+        "Now", "Params", "Seed", "files", "incremental", "pipeline", "source", "sql_step", "step",
+        "table",
+    ),
+    "project": (
+        "Project", "open",
+    ),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_CALLED = {"open": "open_project"}
 
-__all__ = ["Project", "__version__", "open"]
+__all__ = [
+    "AlreadyExists",
+    "CheckFailed",
+    "Conflict",
+    "Contract",
+    "Corrupt",
+    "Date",
+    "Decimal",
+    "Float32",
+    "HeadgateError",
+    "Int32",
+    "Internal",
+    "Interrupted",
+    "Invalid",
+    "LocalTimestamp",
+    "NotFound",
+    "Now",
+    "Params",
+    "Project",
+    "Refused",
+    "Seed",
+    "StepFailed",
+    "Unavailable",
+    "UtcTimestamp",
+    "__version__",
+    "between",
+    "column",
+    "completeness",
+    "expression",
+    "files",
+    "freshness",
+    "incremental",
+    "length",
+    "not_null",
+    "one_of",
+    "open",
+    "pattern",
+    "pipeline",
+    "references",
+    "rows",
+    "source",
+    "sql_step",
+    "step",
+    "table",
+    "typed",
+    "unique",
+]
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        room, attribute = _HOMES[name]
-        return getattr(import_module(room), attribute)
+    if home := _HOME.get(name):
+        return getattr(import_module(f"headgate.{home}"), _CALLED.get(name, name))
     raise AttributeError(f"module 'headgate' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)
+
+
+class _Door(ModuleType):
+    """The package: a submodule does not hide what the door calls by the same name.
+
+    Python sets ``headgate.files``, the module, on the package as soon as anybody imports it; here
+    ``hg.files`` stays the function. ``from headgate.files import ...`` is not concerned.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOME):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

@@ -1,0 +1,412 @@
+"""The code a step's output depends on, as one digest: its function and the project code it reaches.
+
+Followed are globals, attributes of the project's modules, closures, defaults, methods, base
+classes and values, from the function as it stands in memory; comments, formatting and docstrings
+change nothing. Code outside the project counts by name (its version is the declared
+environment's). A project module imported *inside* a function counts whole, by its file.
+
+Not seen: what is looked up by text at run time (``getattr``, ``importlib``), and the state of what
+cannot be pickled, like locks and open connections: that counts by its type.
+"""
+
+import copyreg
+import functools
+import importlib.machinery
+import inspect
+import marshal
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias, cast
+
+from headgate.digests import digest, digest_json
+from headgate.errors import Invalid
+from headgate.pipelines import bytecode
+from headgate.pipelines.bytecode import MARSHAL_VERSION, Import, Name
+from headgate.pipelines.parameters import canonical
+from headgate.pipelines.pipeline import PipelineDeclaration
+from headgate.pipelines.steps import Declaration, Step
+
+_FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
+_FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_NAMED = (
+    types.BuiltinFunctionType,
+    types.MemberDescriptorType,
+    types.GetSetDescriptorType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+)
+_SKIPPED_ATTRIBUTES = frozenset(
+    {
+        "__abstractmethods__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations__",
+        "__annotations_cache__",
+        "__dict__",
+        "__doc__",
+        "__firstlineno__",
+        "__module__",
+        "__static_attributes__",
+        "__weakref__",
+        "_abc_impl",
+    }
+)
+
+Expanded: TypeAlias = tuple[tuple[bytes | str, ...], tuple[object, ...]]
+"""What a node is by itself, and the nodes it holds, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDigest:
+    """The digest, and the foreign packages reached: top-level import names, sorted."""
+
+    digest: str
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _ModuleFile:
+    """A project module that a function imports when it runs: read from its file, never executed."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A foreign package, as a node."""
+
+    name: str
+
+
+class CodeDigests:
+    """Digests of steps' code. Remembers what it read: make a new one when code was loaded anew.
+
+    ``roots`` are the directories whose code is the project's own, any site-packages inside of them
+    excepted. Not shared between threads.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(f"{root.resolve()}/" for root in roots)
+        self._own_files: dict[str, bool] = {}
+        self._files: dict[str, _ModuleFile | None] = {}
+        # Nodes are kept beside what they expand to: an id means something while its object lives.
+        self._expanded: dict[int, tuple[object, Expanded]] = {}
+
+    def of(self, step: Step) -> CodeDigest:
+        """Give the digest of a step's code, query, or source and its options.
+
+        Raises:
+            Invalid: ``step-without-code``.
+        """
+        if step.sql is not None:
+            return CodeDigest(digest=digest("sql", step.sql.digest))
+        if step.source is not None:
+            options = digest_json(canonical(dict(step.source.options)))
+            return CodeDigest(digest=digest("source", step.source.kind, options))
+        if step.function is None:
+            raise Invalid("step-without-code", f"Step {step.name} has nothing that computes it.")
+        return self.of_function(step.function)
+
+    def of_function(self, function: object) -> CodeDigest:
+        """Give the digest of a function and of everything of the project it reaches."""
+        packages: set[str] = set()
+        pieces = self._pieces(function, packages)
+        return CodeDigest(digest=digest("code", _FORMAT, *pieces), packages=tuple(sorted(packages)))
+
+    def _pieces(self, start: object, packages: set[str]) -> Iterator[bytes | str]:
+        """Walk everything reached, in an order that depends on the code alone."""
+        seen: dict[int, int] = {}
+        waiting = [start]
+        while waiting:
+            node = waiting.pop()
+            plain = _plain(node)
+            if plain is not None:
+                yield plain
+                continue
+            if id(node) in seen:
+                yield f"again {seen[id(node)]}"
+                continue
+            seen[id(node)] = len(seen)
+            known = self._expanded.get(id(node))
+            if known is None:
+                known = self._expanded[id(node)] = (node, self._expand(node))
+            token, children = known[1]
+            if isinstance(node, _Package):
+                packages.add(node.name)
+            yield from token
+            yield f"holds {len(children)}"
+            waiting.extend(reversed(children))
+
+    # -- what a node is, and what it holds
+
+    def _expand(self, node: object) -> Expanded:  # noqa: C901, PLR0911, PLR0912 - a line a case
+        match node:
+            case types.FunctionType():
+                return self._function(node)
+            case type():
+                return self._class(node)
+            case types.ModuleType():
+                return self._module(node)
+            case types.MethodType():
+                return ("method",), (node.__func__, node.__self__)
+            case staticmethod() | classmethod():
+                return (type(node).__name__,), (node.__func__,)
+            case property():
+                return ("property",), (node.fget, node.fset, node.fdel)
+            case functools.cached_property():
+                return ("cached property",), (node.func,)
+            case functools.partial():
+                return ("partial",), (node.func, node.args, node.keywords)
+            case dict() | types.MappingProxyType() if type(node) in _MAPPINGS:
+                return ("dict",), tuple(item for pair in node.items() for item in pair)
+            case list() | tuple() if type(node) in (list, tuple):
+                return (type(node).__name__,), tuple(node)
+            case set() | frozenset() if type(node) in (set, frozenset):
+                return self._set(node)
+            case PurePath():
+                return ("path", self._relative(str(node))), ()
+            case Declaration():
+                return ("step",), (node.function, node.sql, node.sql_file, node.source)
+            case PipelineDeclaration():
+                return ("pipeline",), ()
+            case _ModuleFile():
+                return self._module_file(node)
+            case _Package():
+                return ("package", node.name), ()
+            case types.BuiltinFunctionType() if _has_owner(node):
+                return ("method", node.__name__), (node.__self__,)
+        if isinstance(node, _NAMED):
+            return ("named", node.__qualname__), self._packages(getattr(node, "__module__", None))
+        wrapped = getattr(node, "__wrapped__", None)
+        if isinstance(wrapped, types.FunctionType):
+            return ("wraps", type(node).__qualname__), (wrapped,)
+        return self._instance(node)
+
+    def _function(self, function: types.FunctionType) -> Expanded:
+        cells = [_content(cell) for cell in function.__closure__ or ()]
+        held = (function.__defaults__, function.__kwdefaults__, *cells)
+        if not self._is_own_code(function):
+            home = sys.modules.get(function.__module__ or "")
+            name = f"{function.__module__}.{function.__qualname__}"
+            package = self._packages(function.__module__)
+            if _named_in(home, function.__qualname__) is function:
+                return ("foreign", name), package
+            # Made by a foreign decorator or factory: what it was made of may be the project's.
+            return ("foreign", function.__code__.co_name), (*package, *held)
+        code = bytecode.read(function.__code__)
+        names: list[str] = []
+        values: list[object] = []
+        for one in code.refers:
+            for name, value in self._referred(one, function.__globals__):
+                names.append(name)
+                values.append(value)
+        return ("function", *code.pieces, *names), (*held, *values)
+
+    def _class(self, cls: type) -> Expanded:
+        if not self._is_own_module(cls.__module__):
+            name = f"{cls.__module__}.{cls.__qualname__}"
+            return ("foreign", name), self._packages(cls.__module__)
+        names = sorted(
+            name
+            for name in vars(cls)
+            if name not in _SKIPPED_ATTRIBUTES
+            and (not name.startswith("__pydantic") or name == "__pydantic_fields__")
+        )
+        try:
+            annotations: object = inspect.get_annotations(cls)
+        except NameError:
+            annotations = None
+        return (
+            ("class", cls.__qualname__, *names),
+            (type(cls), *cls.__bases__, annotations, *(vars(cls)[name] for name in names)),
+        )
+
+    def _module(self, module: types.ModuleType) -> Expanded:
+        if not self.is_own(getattr(module, "__file__", None)):
+            return ("module", module.__name__), self._packages(module.__name__)
+        names = sorted(
+            name for name in vars(module) if not (name.startswith("__") and name.endswith("__"))
+        )
+        return ("module", *names), tuple(vars(module)[name] for name in names)
+
+    def _module_file(self, file: _ModuleFile) -> Expanded:
+        try:
+            loaded = importlib.machinery.SourceFileLoader(file.name, file.path).get_code(file.name)
+        except (OSError, SyntaxError, ImportError, ValueError) as error:
+            return ("unreadable module", type(error).__name__), ()
+        if loaded is None:
+            return ("unreadable module",), ()
+        code = bytecode.read(loaded)
+        package = file.name if file.path.endswith("__init__.py") else file.name.rpartition(".")[0]
+        imports = [one for one in code.refers if isinstance(one, Import)]
+        return ("module file", *code.pieces), tuple(
+            value for one in imports for _, value in self._imported(one, package)
+        )
+
+    def _set(self, items: set[object] | frozenset[object]) -> Expanded:
+        packages: set[str] = set()
+        digests = sorted(digest(*self._pieces(item, packages)) for item in items)
+        return ("set", *digests), tuple(self._package(name) for name in sorted(packages))
+
+    def _instance(self, node: object) -> Expanded:
+        """Take an object apart the way pickling does; what cannot be, counts by its type."""
+        kind = type(node)
+        try:
+            reducer = copyreg.dispatch_table.get(kind)
+            reduced = reducer(node) if reducer is not None else node.__reduce_ex__(4)
+        except Exception:  # noqa: BLE001 - strangers' code; all it may do is refuse
+            return ("opaque",), (kind,)
+        if isinstance(reduced, str):
+            return ("global", reduced), (kind,)
+        make, arguments, *rest = reduced
+        state, items, pairs = (*rest, None, None, None)[:3]
+        return (
+            ("instance",),
+            (
+                make,
+                arguments,
+                state,
+                None if items is None else list(items),
+                None if pairs is None else list(pairs),
+            ),
+        )
+
+    # -- what names stand for
+
+    def _referred(
+        self, one: Name | Import, names: Mapping[str, object]
+    ) -> Iterator[tuple[str, object]]:
+        if isinstance(one, Import):
+            package = names.get("__package__") or ""
+            yield from self._imported(one, str(package))
+            return
+        if one.name not in names or (one.name.startswith("__") and one.name.endswith("__")):
+            return
+        value, path = names[one.name], one.name
+        for attribute in one.attributes:
+            if not isinstance(value, types.ModuleType) or not self.is_own(
+                getattr(value, "__file__", None)
+            ):
+                break
+            path = f"{path}.{attribute}"
+            if attribute in vars(value):
+                value = vars(value)[attribute]
+                continue
+            value = self._file(f"{value.__name__}.{attribute}")
+            break
+        yield path, value
+
+    def _imported(self, one: Import, package: str) -> Iterator[tuple[str, object]]:
+        name = one.name
+        if one.level:
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - one.level + 1])
+            name = f"{base}.{name}" if name else base
+        parts = name.split(".")
+        found = [self._file(".".join(parts[: count + 1])) for count in range(len(parts))]
+        files = [file for file in found if file is not None]
+        if not files:
+            yield name, self._package(parts[0])
+            return
+        files += [
+            file for member in one.members if (file := self._file(f"{name}.{member}")) is not None
+        ]
+        for file in files:
+            yield file.name, file
+
+    def _file(self, name: str) -> _ModuleFile | None:
+        """Find a project module's file by its name, without importing anything."""
+        if name not in self._files:
+            self._files[name] = self._found_file(name)
+        return self._files[name]
+
+    def _found_file(self, name: str) -> _ModuleFile | None:
+        path = name.replace(".", "/")
+        for root in (
+            *self._roots,
+            *(f"{place}/" for place in sys.path if self.is_own(f"{place}/")),
+        ):
+            for candidate in (f"{root}{path}/__init__.py", f"{root}{path}.py"):
+                if Path(candidate).is_file():
+                    return _ModuleFile(name, candidate)
+        return None
+
+    # -- what is the project's own
+
+    def is_own(self, file: str | None) -> bool:
+        """Say whether a file is the project's own code. Code made at run time counts as its own."""
+        if not file:
+            return False
+        known = self._own_files.get(file)
+        if known is None:
+            full = str(Path(file).resolve()) + ("/" if file.endswith("/") else "")
+            known = file.startswith("<") or any(
+                full.startswith(root) and _FOREIGN_FOLDERS.isdisjoint(full[len(root) :].split("/"))
+                for root in self._roots
+            )
+            self._own_files[file] = known
+        return known
+
+    def _is_own_code(self, function: types.FunctionType) -> bool:
+        return function.__module__ == "__main__" or self.is_own(function.__code__.co_filename)
+
+    def _is_own_module(self, name: str | None) -> bool:
+        """Say whether a module is the project's, even while it is not in ``sys.modules``."""
+        if not name or name == "__main__" or name.partition(".")[0] in sys.stdlib_module_names:
+            return name == "__main__"
+        if self._file(name) is not None:
+            return True
+        return self.is_own(getattr(sys.modules.get(name), "__file__", None))
+
+    def _packages(self, module: str | None) -> tuple[_Package, ...]:
+        top = (module or "").partition(".")[0]
+        if not top or top in sys.stdlib_module_names or self._is_own_module(module):
+            return ()
+        return (self._package(top),)
+
+    def _package(self, name: str) -> _Package:
+        return _Package(name)
+
+    def _relative(self, path: str) -> str:
+        for root in self._roots:
+            if f"{path}/".startswith(root):
+                return path[len(root) :]
+        return path
+
+
+_MAPPINGS = (dict, types.MappingProxyType)
+_ATOMS = (bool, int, float, complex, str, bytes, types.NoneType, types.EllipsisType)
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
+
+def _plain(node: object) -> bytes | None:
+    """Give the bytes of plain data, at C speed; None where it holds anything else."""
+    if type(node) not in _ATOMS and type(node) not in _CONTAINERS:
+        return None
+    try:
+        return marshal.dumps(cast("Any", node), MARSHAL_VERSION)
+    except ValueError:
+        return None
+
+
+def _content(cell: types.CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return "an empty cell"
+
+
+def _named_in(module: types.ModuleType | None, qualified_name: str) -> object:
+    found: object = module
+    for name in qualified_name.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _has_owner(function: types.BuiltinFunctionType) -> bool:
+    return function.__self__ is not None and not isinstance(function.__self__, types.ModuleType)

@@ -1,0 +1,124 @@
+"""Steps without inputs: rows that come from outside. Declaring one does no input or output."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headgate.errors import Invalid
+from headgate.pipelines import places
+from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
+
+if TYPE_CHECKING:
+    from headgate.contracts import Contract
+
+
+def files(
+    *paths: str | Path,
+    format: str | None = None,  # noqa: A002 - the user's word
+    name: str | None = None,
+    table: str | None = None,
+    contract: "type[Contract] | None" = None,
+    mode: Mode = "replace",
+    key: str | Sequence[str] = (),
+    after: Sequence[object] = (),
+    partition_by: str | Sequence[str] = (),
+    sort_by: str | Sequence[str] = (),
+    retries: int = 0,
+    timeout: timedelta | None = None,
+    **options: object,
+) -> Declaration:
+    """Declare files as a step without inputs: ``flights = hg.files("data/flights*.csv")``.
+
+    Args:
+        paths: paths or patterns, relative to the project.
+        format: ``csv``, ``parquet``, ``json``; told from the names where it is left out.
+        name: the step's name, where it is not the module attribute's.
+        table: the table it writes, where it is not the step's name.
+        contract: what the rows must satisfy; decides the columns' types.
+        mode: ``replace`` reads all files whenever any changed; ``append`` and ``upsert`` read the
+            new and changed ones.
+        key: the columns rows are known by.
+        after: steps that must be done first.
+        partition_by: SQL expressions over the columns.
+        sort_by: columns the written files are sorted by.
+        retries: how often to try again after a failure.
+        timeout: refused until steps can be killed.
+        options: of the format's reader, like ``delimiter=";"``; checked by the source.
+
+    Raises:
+        Invalid: ``files-without-path``; and what ``hg.step`` raises.
+    """
+    if not paths:
+        raise Invalid(
+            "files-without-path", "files() names no file.", hint='Write hg.files("data/*.csv").'
+        )
+    chosen = {} if format is None else {"format": format}
+    return _declare(
+        SourceDeclaration(
+            kind="files",
+            options={"paths": tuple(str(path) for path in paths), **chosen, **options},
+            contract=contract,
+        ),
+        Settings(
+            name=name,
+            table=table,
+            contract=contract,
+            mode=mode,
+            key=names(key),
+            after=tuple(after),
+            partition_by=names(partition_by),
+            sort_by=names(sort_by),
+            retries=retries,
+            timeout=timeout,
+        ),
+    )
+
+
+def source(
+    kind: str,
+    *,
+    name: str | None = None,
+    table: str | None = None,
+    contract: "type[Contract] | None" = None,
+    mode: Mode = "append",
+    key: str | Sequence[str] = (),
+    after: Sequence[object] = (),
+    partition_by: str | Sequence[str] = (),
+    sort_by: str | Sequence[str] = (),
+    retries: int = 0,
+    timeout: timedelta | None = None,
+    **options: object,
+) -> Declaration:
+    """Declare a source of any registered kind: ``hg.source("kind", option=...)``.
+
+    ``kind`` is an entry point of the group ``headgate.sources``; ``options`` are its own. The rest
+    is as in ``hg.files``.
+    """
+    return _declare(
+        SourceDeclaration(kind=kind, options=options, contract=contract),
+        Settings(
+            name=name,
+            table=table,
+            contract=contract,
+            mode=mode,
+            key=names(key),
+            after=tuple(after),
+            partition_by=names(partition_by),
+            sort_by=names(sort_by),
+            retries=retries,
+            timeout=timeout,
+        ),
+    )
+
+
+def _declare(source: SourceDeclaration, settings: Settings) -> Declaration:
+    frame = places.caller()
+    declaration = Declaration(
+        place=places.of_frame(frame),
+        module=str(frame.f_globals.get("__name__", "")),
+        settings=settings,
+        source=source,
+    )
+    places.note(frame, declaration)
+    return declaration
