@@ -55,5 +55,5 @@ soak: environment
 
 clean:
 	rm -rf .venv .venv-core build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/work examples/flights/data examples/flights/.headgate examples/flights/lake
+	rm -rf demo benchmarks/work examples/flights/data examples/flights/.headgate examples/flights/lake
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
