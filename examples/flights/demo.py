@@ -31,9 +31,7 @@ def main() -> int:
     except fetch_data.FetchError as error:
         print(error, file=sys.stderr)
         return 1
-    say(
-        "1. A first run: five files come in, four tables are computed, all of it is published at once."
-    )
+    say("1. A first run: five files come in, four tables are computed, all published at once.")
     expect(0, "headgate run")
     show('headgate sql "select * from worst limit 5"')
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
         from_file,
         settle,
     )
-    from headgate.pipelines.pipeline import Pipeline, PipelineDeclaration, named, pipeline
     from headgate.pipelines.places import Place
     from headgate.pipelines.rendering import as_dot, as_mermaid, as_svg, as_text
     from headgate.pipelines.source_steps import files, source
     from headgate.pipelines.sql_steps import sql_step
+    from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration, named, pipeline
     from headgate.pipelines.steps import (
         Declaration,
         Injected,
@@ -47,11 +47,11 @@ _HOMES = {
         "Given", "Parameter", "Params", "canonical", "from_command_line", "from_environment",
         "from_file", "settle",
     ),
-    "pipeline": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
     "source_steps": ("files", "source"),
     "sql_steps": ("sql_step",),
+    "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "steps": (
         "Declaration", "Injected", "Input", "Mode", "Query", "SourceDeclaration", "Step", "step",
     ),

@@ -19,17 +19,20 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from threading import RLock
 from typing import Any, TypeAlias, cast
 
 from headgate.digests import digest, digest_json
 from headgate.errors import Invalid
 from headgate.pipelines import bytecode
 from headgate.pipelines.bytecode import MARSHAL_VERSION, Import, Name
+from headgate.pipelines.environment import installed
 from headgate.pipelines.parameters import canonical
-from headgate.pipelines.pipeline import PipelineDeclaration
+from headgate.pipelines.step_sets import PipelineDeclaration
 from headgate.pipelines.steps import Declaration, Step
 
-_FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
+_PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"1 {_PYTHON}"
 _FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _NAMED = (
     types.BuiltinFunctionType,
@@ -62,7 +65,10 @@ Expanded: TypeAlias = tuple[tuple[bytes | str, ...], tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDigest:
-    """The digest, and the foreign packages reached: top-level import names, sorted."""
+    """The digest, and the foreign packages reached: each with its version, like ``polars 2.1.0``.
+
+    ``python 3.11`` is always among them.
+    """
 
     digest: str
     packages: tuple[str, ...] = ()
@@ -87,11 +93,13 @@ class CodeDigests:
     """Digests of steps' code. Remembers what it read: make a new one when code was loaded anew.
 
     ``roots`` are the directories whose code is the project's own, any site-packages inside of them
-    excepted. Not shared between threads.
+    excepted. Threads may share it.
     """
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = tuple(f"{root.resolve()}/" for root in roots)
+        self._lock = RLock()
+        self._versions: dict[str, str] = {}
         self._own_files: dict[str, bool] = {}
         self._files: dict[str, _ModuleFile | None] = {}
         # Nodes are kept beside what they expand to: an id means something while its object lives.

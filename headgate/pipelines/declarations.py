@@ -18,8 +18,8 @@ from headgate.names import suggestion
 from headgate.pipelines import signatures, sql_steps
 from headgate.pipelines.annotations import GuardedImports
 from headgate.pipelines.graph import Graph
-from headgate.pipelines.pipeline import Pipeline, PipelineDeclaration
 from headgate.pipelines.places import LEDGER, Place
+from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration
 from headgate.pipelines.steps import Declaration, Injected, Input, Query, Step, declaration_of
 
 _Thing = TypeVar("_Thing", Declaration, PipelineDeclaration)
@@ -137,6 +137,8 @@ class _Project:
         )
         if isinstance(declaration.function, FunctionType):
             signature = signatures.read(declaration.function, name, self._guarded)
+            if signature.nothing:
+                step = _without_table(step, declaration)
             return replace(
                 step,
                 function=declaration.function,
@@ -312,6 +314,28 @@ def _check_incremental(query: Query, declaration: Declaration, what: str) -> Non
                 hint=f"Did you mean {close}?" if close else None,
                 table=table,
             )
+
+
+def _without_table(step: Step, declaration: Declaration) -> Step:
+    """Refuse what only a table can have, for a function that is declared to return None."""
+    settings = declaration.settings
+    for what, given in (
+        ("table=", settings.table),
+        ("contract=", settings.contract),
+        ("key=", settings.key),
+        ("partition_by=", settings.partition_by),
+        ("sort_by=", settings.sort_by),
+        (f"mode={settings.mode!r}", settings.mode != "replace"),
+    ):
+        if given:
+            raise Invalid(
+                "step-without-table",
+                f"Step {step.name} ({step.place}) returns None, so it has no table, and {what} says "
+                "something about one.",
+                hint=f"Return a table, or leave {what} away.",
+                step=step.name,
+            )
+    return replace(step, table=None)
 
 
 def _references(contract: type[Contract] | None) -> tuple[str, ...]:

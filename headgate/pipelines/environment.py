@@ -2,51 +2,60 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
 _MARK = ".dist-info"
 
 
 def installed(packages: Iterable[str], *, search: Sequence[str] | None = None) -> Mapping[str, str]:
-    """Give the versions of packages by their import names, and Python's own as ``python``.
+    """Give the versions of packages by their import names; ``absent`` for what is not installed.
 
-    Reads the names of the ``.dist-info`` directories on ``search`` (``sys.path``), and no file,
-    unless a package is distributed under another name. What is not installed counts as ``absent``.
+    Reads the names of the ``.dist-info`` directories on ``search`` (``sys.path``); for a package that
+    is distributed under another name (``yaml`` in ``PyYAML-6.0.2``), their lists of files, too.
     """
     wanted = sorted(set(packages))
-    versions = _versions(sys.path if search is None else search) if wanted else {}
-    found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    strangers = []
-    for package in wanted:
-        version = versions.get(_normal(package))
-        if version is None:
-            strangers.append(package)
-        else:
-            found[package] = version
-    if strangers:
-        distributions = import_module("importlib.metadata").packages_distributions()
-        for package in strangers:
-            names = sorted(set(distributions.get(package, ())))
-            found[package] = " ".join(
-                f"{name} {versions.get(_normal(name), 'unknown')}" for name in names
-            ) or ("absent")
-    return found
+    if not wanted:
+        return {}
+    distributions = _distributions(sys.path if search is None else search)
+    by_name = {_normal(name): version for name, version, _ in distributions}
+    found = {package: by_name.get(_normal(package)) for package in wanted}
+    strangers = [package for package, version in found.items() if version is None]
+    holders = _holders(strangers, distributions) if strangers else {}
+    return {
+        package: version or ", ".join(holders[package]) or "absent"
+        for package, version in found.items()
+    }
 
 
-def _versions(search: Sequence[str]) -> dict[str, str]:
-    versions: dict[str, str] = {}
+def _distributions(search: Sequence[str]) -> list[tuple[str, str, Path]]:
+    """Give name, version and directory of what is installed; the first on the path counts."""
+    found: dict[str, tuple[str, str, Path]] = {}
     for folder in search:
         try:
-            names = [
-                path.name for path in Path(folder or ".").iterdir() if path.name.endswith(_MARK)
-            ]
+            paths = sorted(p for p in Path(folder or ".").iterdir() if p.name.endswith(_MARK))
         except OSError:
             continue
-        for name in names:
-            package, _, version = name.removesuffix(_MARK).partition("-")
-            versions.setdefault(_normal(package), version)
-    return versions
+        for path in paths:
+            name, _, version = path.name.removesuffix(_MARK).partition("-")
+            found.setdefault(_normal(name), (name, version, path))
+    return list(found.values())
+
+
+def _holders(
+    packages: Iterable[str], distributions: Iterable[tuple[str, str, Path]]
+) -> Mapping[str, list[str]]:
+    """Give the distributions whose files a package's are, by the list each keeps of them."""
+    begins = {package: (f"\n{package}/".encode(), f"\n{package}.".encode()) for package in packages}
+    holders: dict[str, list[str]] = {package: [] for package in begins}
+    for name, version, path in distributions:
+        try:
+            record = b"\n" + (path / "RECORD").read_bytes()
+        except OSError:
+            continue
+        for package, texts in begins.items():
+            if any(text in record for text in texts):
+                holders[package].append(f"{name} {version}")
+    return holders
 
 
 def _normal(name: str) -> str:

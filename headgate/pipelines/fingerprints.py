@@ -49,12 +49,6 @@ def fingerprint(
             "table": step.table,
             "mode": step.mode,
             "key": step.key,
-            "inputs": [
-                [one.table, one.argument, one.form, one.sized, one.incremental, one.changes]
-                for one in step.inputs
-            ],
-            "returns": step.returns,
-            "injected": [[one.argument, one.kind] for one in step.injected],
             "partition_by": step.partition_by,
             "sort_by": step.sort_by,
             "parameters": {

@@ -199,7 +199,7 @@ class Graph:
 
     def _needs(self, step: str, upstream: str) -> str:
         table = self._steps[upstream].table
-        made = upstream if table == upstream else f"{table}, which {upstream} makes,"
+        made = upstream if table == upstream else f"{table}, which {upstream} makes"
         match self._upstream[step][upstream]:
             case "reads":
                 return f"reads {made}"
@@ -261,6 +261,8 @@ def _by_name(steps: tuple[Step, ...]) -> dict[str, Step]:
 def _by_table(steps: tuple[Step, ...]) -> dict[str, str]:
     makers: dict[str, Step] = {}
     for step in steps:
+        if step.table is None:
+            continue
         other = makers.setdefault(step.table, step)
         if other is not step:
             raise Invalid(

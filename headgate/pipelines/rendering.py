@@ -84,7 +84,7 @@ def as_svg(graph: Graph) -> str:
 
 
 def _label(step: Step) -> str:
-    return step.name if step.table == step.name else f"{step.name} -> {step.table}"
+    return step.name if step.table in (None, step.name) else f"{step.name} -> {step.table}"
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, Reason]]:

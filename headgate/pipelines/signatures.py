@@ -23,12 +23,13 @@ from headgate.pipelines.steps import Injected, Input
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What a step's function takes and gives."""
+    """What a step's function takes and gives; ``nothing``: it is declared to return None."""
 
     inputs: tuple[Input, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     injected: tuple[Injected, ...] = ()
     returns: tuple[Form, ...] = ()
+    nothing: bool = False
 
 
 def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signature:
@@ -81,11 +82,14 @@ def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signatur
         else:
             parameters.extend(one)
     _refuse_doubles(parameters, name, place)
+    returned = found.get("return", inspect.Parameter.empty)
+    nothing = returned in (None, type(None))
     return Signature(
         inputs=tuple(inputs),
         parameters=tuple(parameters),
         injected=tuple(injected),
-        returns=_returns(found.get("return", inspect.Parameter.empty), name, place),
+        returns=() if nothing else _returns(returned, name, place),
+        nothing=nothing,
     )
 
 

@@ -158,14 +158,15 @@ class Declaration:
 class Step:
     """A declared computation of one table: ingests a source, calls a function, or runs SQL.
 
-    ``table`` is the step's name unless it says otherwise. ``after`` names steps that must be done
+    ``table`` is the step's name unless it says otherwise, and None where the function is declared to
+    return None: such a step only does something. ``after`` names steps that must be done
     first though no rows flow. ``references`` names tables the contract looks up in: they are made
     and judged first. ``returns`` holds the forms the function may give back, empty where it does
     not say. ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer.
     """
 
     name: str
-    table: str = ""
+    table: str | None = ""
     inputs: tuple[Input, ...] = ()
     after: tuple[str, ...] = ()
     mode: Mode = "replace"
@@ -187,7 +188,7 @@ class Step:
     description: str = ""
 
     def __post_init__(self) -> None:
-        if not self.table:
+        if self.table == "":
             object.__setattr__(self, "table", self.name)
 
     @property
@@ -226,8 +227,8 @@ class Step:
         parameters: Mapping[str, object] | None = None,
         now: datetime | None = None,
         seed: int | None = None,
-    ) -> tuple[object, Form]:
-        """Call the function and give what it returned, and in which form.
+    ) -> tuple[object, Form | None]:
+        """Call the function and give what it returned, and in which form (None without a table).
 
         ``tables`` maps each input's table to its rows in the form the input names. A list is made
         of iterables where the function asked for one. ``seed`` makes the random generators the
@@ -259,8 +260,20 @@ class Step:
                 )
         return self._checked(self.function(**arguments))
 
-    def _checked(self, returned: object) -> tuple[object, Form]:
+    def _checked(self, returned: object) -> tuple[object, Form | None]:
         """Tell the form of what was returned; refuse what the declaration does not allow."""
+        if self.table is None:
+            if returned is not None:
+                raise StepFailed(
+                    "step-returned-other-form",
+                    f"Step {self.name} is declared to return None, and returned "
+                    f"{_article(type(returned).__name__)}.",
+                    hint="Change the annotation after `->`, or return nothing.",
+                    step=self.name,
+                    declared="None",
+                    returned=type(returned).__qualname__,
+                )
+            return None, None
         if returned is None:
             raise StepFailed(
                 "step-returned-nothing",
