@@ -106,25 +106,42 @@ class CodeDigests:
         self._expanded: dict[int, tuple[object, Expanded]] = {}
 
     def of(self, step: Step) -> CodeDigest:
-        """Give the digest of a step's code, query, or source and its options.
+        """Give the digest of what computes a step, and of what its function takes and gives.
 
         Raises:
             Invalid: ``step-without-code``.
         """
+        shape = digest_json(
+            [
+                [
+                    [one.table, one.argument, one.form, one.sized, one.incremental, one.changes]
+                    for one in step.inputs
+                ],
+                [[one.argument, one.kind] for one in step.injected],
+                [[one.name, one.argument, one.group is not None] for one in step.parameters],
+                step.returns,
+            ]
+        )
         if step.sql is not None:
-            return CodeDigest(digest=digest("sql", step.sql.digest))
+            return CodeDigest(digest=digest("sql", step.sql.digest, shape))
         if step.source is not None:
             options = digest_json(canonical(dict(step.source.options)))
             return CodeDigest(digest=digest("source", step.source.kind, options))
         if step.function is None:
             raise Invalid("step-without-code", f"Step {step.name} has nothing that computes it.")
-        return self.of_function(step.function)
-
-    def of_function(self, function: object) -> CodeDigest:
-        """Give the digest of a function and of everything of the project it reaches."""
+        groups = {one.group: None for one in step.parameters}
         packages: set[str] = set()
-        pieces = self._pieces(function, packages)
-        return CodeDigest(digest=digest("code", _FORMAT, *pieces), packages=tuple(sorted(packages)))
+        with self._lock:
+            pieces = list(self._pieces((step.function, *groups), packages))
+            return CodeDigest(
+                digest=digest("code", _FORMAT, shape, *pieces), packages=self._named(packages)
+            )
+
+    def _named(self, packages: set[str]) -> tuple[str, ...]:
+        unknown = packages - self._versions.keys()
+        if unknown:
+            self._versions.update(installed(unknown))
+        return (_PYTHON, *(f"{name} {self._versions[name]}" for name in sorted(packages)))
 
     def _pieces(self, start: object, packages: set[str]) -> Iterator[bytes | str]:
         """Walk everything reached, in an order that depends on the code alone."""

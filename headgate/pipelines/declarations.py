@@ -330,8 +330,7 @@ def _without_table(step: Step, declaration: Declaration) -> Step:
         if given:
             raise Invalid(
                 "step-without-table",
-                f"Step {step.name} ({step.place}) returns None, so it has no table, and {what} says "
-                "something about one.",
+                f"Step {step.name} ({step.place}) returns None: it has no table, but has {what}.",
                 hint=f"Return a table, or leave {what} away.",
                 step=step.name,
             )

@@ -10,8 +10,8 @@ _MARK = ".dist-info"
 def installed(packages: Iterable[str], *, search: Sequence[str] | None = None) -> Mapping[str, str]:
     """Give the versions of packages by their import names; ``absent`` for what is not installed.
 
-    Reads the names of the ``.dist-info`` directories on ``search`` (``sys.path``); for a package that
-    is distributed under another name (``yaml`` in ``PyYAML-6.0.2``), their lists of files, too.
+    Reads the names of the ``.dist-info`` directories on ``search`` (``sys.path``); for a package
+    that is distributed under another name (``yaml`` in ``PyYAML-6.0.2``), their lists of files.
     """
     wanted = sorted(set(packages))
     if not wanted:

@@ -158,8 +158,8 @@ class Declaration:
 class Step:
     """A declared computation of one table: ingests a source, calls a function, or runs SQL.
 
-    ``table`` is the step's name unless it says otherwise, and None where the function is declared to
-    return None: such a step only does something. ``after`` names steps that must be done
+    ``table`` is the step's name unless it says otherwise, and None where the function is declared
+    to return None: such a step only does something. ``after`` names steps that must be done
     first though no rows flow. ``references`` names tables the contract looks up in: they are made
     and judged first. ``returns`` holds the forms the function may give back, empty where it does
     not say. ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer.
