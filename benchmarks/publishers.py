@@ -8,6 +8,7 @@ give or take a half.
 
 import json
 import multiprocessing
+import os
 import random
 import shutil
 import sys
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def _ours(count: int, *, shared: bool) -> tuple[float, int, int]:
-    """Give seconds until the last has published, how many failed, and how many judgements there were."""
+    """Give seconds until the last has published, how many failed, and how many judgements."""
     directory = _project(count, shared=shared)
     log = directory / "judgements"
     log.write_bytes(b"")
@@ -73,8 +74,9 @@ def _publish(
     directory: Path, number: int, barrier: Barrier, outcomes: "multiprocessing.Queue[str]"
 ) -> None:
     sys.path.insert(0, str(PLUGINS))
+    os.environ["SLOW_CHECKS_LOG"] = str(directory / "judgements")
     import duckdb  # noqa: F401
-    import pyarrow  # noqa: F401
+    import pyarrow as pa  # noqa: F401
     import pyiceberg.table  # noqa: F401
 
     import headgate
@@ -119,7 +121,7 @@ def rows_{number}() -> pa.Table:
 
 
 def _retry_loop(count: int) -> tuple[float, int, int]:
-    """Give seconds until the last has published or given up, how many gave up, how many checks ran."""
+    """Give seconds until the last has published or given up, how many gave up, how many checks."""
     lock = threading.Lock()
     head = 0
     checks = 0

@@ -4,17 +4,16 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import page
 from benchmarks.goals import ROWS
 from benchmarks.machine import facts
 from benchmarks.measuring import WORK
+from benchmarks.table import COLUMNS, Line, cells
 
 RESULTS = Path(__file__).parent / "results"
-COLUMNS = ("case", "ours", "limit", "peers", "ratio", "must reach", "verdict")
-
-Line = Mapping[str, object]
 
 
 def main() -> int:
@@ -32,6 +31,7 @@ def main() -> int:
         f"Python {machine['python']}, load {machine['load']}"
     )
     failed = [name for name in wanted if not _run(name)]
+    page.write()
     if failed:
         print(f"\nDid not finish: {', '.join(failed)}")
     return 1 if failed else 0
@@ -45,11 +45,12 @@ def _run(name: str) -> bool:
         return False
     before = facts()
     lines, status = _lines(row.script)
-    table = [_cells(line, row.must) for line in lines]
+    table = [cells(line, row.must) for line in lines]
     _print(table)
-    RESULTS.mkdir(exist_ok=True)
-    result = {"row": name, "must": row.must, "machine": before, "figures": lines}
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if status == 0:
+        RESULTS.mkdir(exist_ok=True)
+        result = {"row": name, "must": row.must, "machine": before, "figures": lines}
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     return status == 0
 
 
@@ -64,42 +65,6 @@ def _lines(script: str) -> tuple[list[Line], int]:
             else:
                 sys.stderr.write(text)
     return lines, process.returncode
-
-
-def _cells(line: Line, must: str) -> tuple[str, ...]:
-    unit = str(line.get("unit", ""))
-    peer = line.get("peer", line.get("peers"))
-    if isinstance(peer, Mapping):
-        peers = ", ".join(f"{name} {_number(value, unit)}" for name, value in peer.items())
-    else:
-        peers = _number(peer, unit)
-    ratio = line.get("ratio")
-    if ratio is None and _is_number(line.get("ours")) and _is_number(line.get("limit")):
-        ratio = float(str(line["ours"])) / float(str(line["limit"]))
-    reached = line.get("reached")
-    return (
-        str(line["case"]),
-        _number(line.get("ours"), unit),
-        _number(line.get("limit"), unit),
-        peers,
-        f"{ratio:.2f}x" if isinstance(ratio, int | float) else str(ratio or ""),
-        str(line.get("must", must)),
-        {True: "reached", False: "falls short"}.get(reached, "") if reached is not None else "",
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: object, unit: str) -> str:
-    if value is None:
-        return ""
-    if not _is_number(value):
-        return str(value)
-    number = float(str(value))
-    shown = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
-    return f"{shown} {unit}".strip()
 
 
 def _print(table: Sequence[tuple[str, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""F1: 1,000 steps without a table, ordered by ``after=``; state durable against kill -9, events on."""
+"""F1: 1,000 steps without a table, ordered by ``after=``; durable against kill -9, events on."""
 
 import json
 import shutil
@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from statistics import median
 
+import headgate
 from benchmarks.measuring import WORK, Measured, process, report
 from benchmarks.orchestrators.shapes import shape
 from benchmarks.peers import environment
-
-import headgate
 
 ORCHESTRATORS = Path(__file__).parent / "orchestrators"
 PEERS = ("kedro", "luigi", "dask", "prefect")

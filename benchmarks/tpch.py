@@ -1,6 +1,6 @@
 """F4: the 22 queries of TPC-H as SQL steps, from lake tables to lake tables.
 
-The limit is the same SQL in bare DuckDB, from Parquet that DuckDB wrote to Parquet, on one connection.
+The limit is the same SQL in bare DuckDB, from its own Parquet to Parquet, on one connection.
 """
 
 import shutil
@@ -11,10 +11,9 @@ from statistics import median
 
 import duckdb
 
+import headgate
 from benchmarks.measuring import WORK, process, report
 from benchmarks.peers import environment
-
-import headgate
 
 QUERIES = sorted((Path(__file__).parent / "tpch").glob("q*.sql"))
 TABLES = (
@@ -95,9 +94,7 @@ def _loaded(scale: int, generated: Path) -> "headgate.Project":
     directory = WORK / f"tpch-{scale}" / "project"
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "queries").mkdir(parents=True)
-    (directory / "headgate.toml").write_text(
-        '[project]\npipelines = ["load.py", "queries.py"]\n'
-    )
+    (directory / "headgate.toml").write_text('[project]\npipelines = ["load.py", "queries.py"]\n')
     loads = [f'{table} = hg.files("{generated}/{table}.parquet")' for table in TABLES]
     (directory / "load.py").write_text("\n".join(["import headgate as hg", "", *loads, ""]))
     steps = []
