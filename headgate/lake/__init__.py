@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headgate.lake.entries import table_key as table_key
     from headgate.lake.footprints import cover as cover
     from headgate.lake.footprints import meet as meet
+    from headgate.lake.iceberg_catalog import IcebergCatalog as IcebergCatalog
     from headgate.lake.lake import Candidate as Candidate
     from headgate.lake.lake import Lake as Lake
     from headgate.lake.merging import Apply as Apply
@@ -116,6 +117,7 @@ _FILES = {
         "cover",
         "meet",
     ),
+    "iceberg_catalog": ("IcebergCatalog",),
     "lake": (
         "Candidate",
         "Lake",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from headgate.errors import Corrupt, Invalid
 
-_INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/[^/]+)\Z")
+_INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/.+)\Z")
 
 
 class Storage:

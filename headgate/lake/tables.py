@@ -120,6 +120,7 @@ class Tables:
         self._listings: Recent[Listing] = Recent(_CACHED_FILES)
         self._footers: Recent[Footer] = Recent(_CACHED_FOOTERS)
         self._schema_ids: Recent[int] = Recent(_CACHED_FOOTERS)
+        self._schemas_of: Recent[Mapping[str, int]] = Recent(_CACHED_FILES)
 
     # -- paths
 
@@ -304,11 +305,7 @@ class Tables:
         They may be files the table no longer lists (rows that were appended before a compaction).
         """
         listing = self._listing(entry)
-        schema_of = {
-            file.path: manifest.schema
-            for manifest in listing.manifests
-            for file in self._manifest_files(entry, listing, manifest)
-        }
+        schema_of = self._schemas_by_path(entry, listing)
         groups: dict[tuple[Column, ...], list[DataFile]] = {}
         for file in files:
             schema = schema_of.get(file.path)
@@ -339,7 +336,10 @@ class Tables:
 
     def iceberg(self, name: str, entry: Entry) -> "IcebergTable":
         """Give a table as PyIceberg sees it; read only."""
-        return self._iceberg().static_table(name, self.absolute(_body(entry).metadata))
+        found: IcebergTable = self._iceberg().static_table(
+            name, self.absolute(_body(entry).metadata)
+        )
+        return found
 
     def new_paths(self, entry: Entry, base: Entry | None) -> tuple[str, ...]:
         """Give the files reachable from an entry and not from a base: what publication must sync.
@@ -397,6 +397,7 @@ class Tables:
         self._listings.clear()
         self._footers.clear()
         self._schema_ids.clear()
+        self._schemas_of.clear()
 
     # -- writing metadata
 
@@ -600,6 +601,18 @@ class Tables:
         if file.partition.keys() == {field.name for field in fields}:
             return file
         return replace(file, partition=partition_of(self.absolute(file.path), fields, footer))
+
+    def _schemas_by_path(self, entry: Entry, listing: Listing) -> Mapping[str, int]:
+        path = _body(entry).metadata
+        found = self._schemas_of.get(path)
+        if found is None:
+            found = {
+                file.path: manifest.schema
+                for manifest in listing.manifests
+                for file in self._manifest_files(entry, listing, manifest)
+            }
+            self._schemas_of.put(path, found, weight=1 + len(found))
+        return found
 
     def _footer(self, file: DataFile, *known: tuple[Column, ...]) -> "Footer":
         """Give a file's footer; its columns as a known schema has them, if they are the same."""
