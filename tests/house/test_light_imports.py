@@ -11,8 +11,11 @@ DOORS = ("lake", "contracts", "engines", "sources", "pipelines", "runs", "projec
 
 
 def loaded_by(module: str) -> set[str]:
-    """Give the top-level modules a fresh interpreter has after importing one."""
-    program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    """Give the top-level modules that importing one adds to a fresh interpreter."""
+    program = (
+        f"import sys; before = set(sys.modules); import {module}; "
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
     command = [sys.executable, "-c", program]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
