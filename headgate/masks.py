@@ -14,9 +14,9 @@ MASK_BITS = 63
 class MaskQuery:
     """Row checks as SQL: ``expression`` is an integer whose bit i is set where check i is violated.
 
-    ``preparations`` are queries run first, in order, each into a temporary table of that name (duplicate
-    keys, missing references); they read the rows that are being written under the name ``_rows``.
-    ``expression`` reads columns of the rows by their bare names, and preparations. ``quarantine_bits``
+    ``preparations`` are queries run first, in order, each into a temporary table of that name
+    (duplicate keys, missing references); they read the rows being written under the name ``_rows``.
+    ``expression`` reads the columns by their bare names, and preparations. ``quarantine_bits``
     are the bits whose rows go to quarantine; a row with any other bit stays in (its check fails or
     warns and is counted). ``names`` has at most 63 checks, one per bit.
     """

@@ -1,0 +1,129 @@
+"""The contracts' door: what tables promise, compiled to masks and questions, and judged.
+
+Declaring a contract loads no engine and no SQL parser; names load when they are first touched.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headgate.contracts.arrow_schemas import arrow_schema as arrow_schema
+    from headgate.contracts.arrow_schemas import type_texts as type_texts
+    from headgate.contracts.casts import CastPlan as CastPlan
+    from headgate.contracts.casts import cast_plan as cast_plan
+    from headgate.contracts.contract import Contract as Contract
+    from headgate.contracts.contract import contract_spec as contract_spec
+    from headgate.contracts.deltas import Delta as Delta
+    from headgate.contracts.deltas import delta as delta
+    from headgate.contracts.judging import EVALUATOR as EVALUATOR
+    from headgate.contracts.judging import Measure as Measure
+    from headgate.contracts.judging import judge as judge
+    from headgate.contracts.judging import still_valid as still_valid
+    from headgate.contracts.judging import verdict_key as verdict_key
+    from headgate.contracts.layouts import layout_problems as layout_problems
+    from headgate.contracts.polars_masks import polars_mask as polars_mask
+    from headgate.contracts.table_checks import ExampleQuestion as ExampleQuestion
+    from headgate.contracts.table_checks import Question as Question
+    from headgate.contracts.table_checks import example_questions as example_questions
+    from headgate.contracts.table_checks import questions as questions
+    from headgate.contracts.row_masks import IngestMask as IngestMask
+    from headgate.contracts.row_masks import ingest_mask as ingest_mask
+    from headgate.contracts.rules import between as between
+    from headgate.contracts.rules import column as column
+    from headgate.contracts.rules import completeness as completeness
+    from headgate.contracts.rules import expression as expression
+    from headgate.contracts.rules import freshness as freshness
+    from headgate.contracts.rules import length as length
+    from headgate.contracts.rules import not_null as not_null
+    from headgate.contracts.rules import one_of as one_of
+    from headgate.contracts.rules import pattern as pattern
+    from headgate.contracts.rules import references as references
+    from headgate.contracts.rules import rows as rows
+    from headgate.contracts.rules import typed as typed
+    from headgate.contracts.rules import unique as unique
+    from headgate.contracts.specs import ColumnSpec as ColumnSpec
+    from headgate.contracts.specs import ContractSpec as ContractSpec
+    from headgate.contracts.types import Date as Date
+    from headgate.contracts.types import Decimal as Decimal
+    from headgate.contracts.types import Float32 as Float32
+    from headgate.contracts.types import Int32 as Int32
+    from headgate.contracts.types import LocalTimestamp as LocalTimestamp
+    from headgate.contracts.types import UtcTimestamp as UtcTimestamp
+
+_FILES = {
+    "arrow_schemas": (
+        "arrow_schema",
+        "type_texts",
+    ),
+    "casts": (
+        "CastPlan",
+        "cast_plan",
+    ),
+    "contract": (
+        "Contract",
+        "contract_spec",
+    ),
+    "deltas": (
+        "Delta",
+        "delta",
+    ),
+    "judging": (
+        "EVALUATOR",
+        "Measure",
+        "judge",
+        "still_valid",
+        "verdict_key",
+    ),
+    "layouts": ("layout_problems",),
+    "polars_masks": ("polars_mask",),
+    "table_checks": (
+        "ExampleQuestion",
+        "Question",
+        "example_questions",
+        "questions",
+    ),
+    "row_masks": (
+        "IngestMask",
+        "ingest_mask",
+    ),
+    "rules": (
+        "between",
+        "column",
+        "completeness",
+        "expression",
+        "freshness",
+        "length",
+        "not_null",
+        "one_of",
+        "pattern",
+        "references",
+        "rows",
+        "typed",
+        "unique",
+    ),
+    "specs": (
+        "ColumnSpec",
+        "ContractSpec",
+    ),
+    "types": (
+        "Date",
+        "Decimal",
+        "Float32",
+        "Int32",
+        "LocalTimestamp",
+        "UtcTimestamp",
+    ),
+}
+_HOMES = {name: file for file, names in _FILES.items() for name in names}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names under TYPE_CHECKING
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"headgate.contracts.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

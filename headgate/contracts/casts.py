@@ -1,0 +1,353 @@
+"""Casts: raw columns to typed ones, strictly. A value that would change its meaning is a violation.
+
+What cannot be read becomes NULL and sets the column's ``typed`` check; nothing raises while rows
+flow.
+Text is read as people write it in files: spaces around it do not count, ``1.0`` is the whole number
+1, ``1.5`` is none; days and instants are ISO 8601; a fraction too fine, a number too large, a
+half-read text is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from headgate.contracts.arrow_schemas import arrow_type, type_text
+from headgate.contracts.layouts import read_type
+from headgate.contracts.row_masks import Flag
+from headgate.contracts.specs import ColumnSpec, ContractSpec
+from headgate.contracts.types import (
+    BINARY,
+    BOOL,
+    DATE,
+    INSTANTS,
+    LOCAL_TIMESTAMP,
+    STRING,
+    TIME,
+    UTC_TIMESTAMP,
+    ColumnType,
+    DecimalType,
+    FloatType,
+    IntType,
+    ListType,
+    StructType,
+)
+from headgate.errors import Invalid
+from headgate.names import literal, quote, suggestion
+
+RAW = "_raw."
+"""What stands before a column's name where its raw value goes along with the typed one."""
+
+_DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
+_ZONE = r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
+_FLOAT_DIGITS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CastPlan:
+    """How raw columns become the contract's.
+
+    ``items`` are the columns of the typed rows: name and SQL over the raw ones; beside every column whose
+    values can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the typed columns
+    without those. ``flags`` are the conditions of unreadable values. ``problems`` says what makes the raw
+    columns unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse text by
+    themselves: SQL types by raw name, in the contract's order.
+    """
+
+    contract: str
+    items: tuple[tuple[str, str], ...]
+    schema: pa.Schema
+    flags: tuple[Flag, ...]
+    raw_names: Mapping[str, str]
+    problems: tuple[str, ...]
+    reader_types: Mapping[str, str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The typed columns' names."""
+        return tuple(self.schema.names)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the raw columns are the typed ones, in order: no query is needed."""
+        return all(text == quote(name) for name, text in self.items) and not self.problems
+
+    def select(self, relation: str) -> str:
+        """Give the query of the typed rows over a relation (SQL, already quoted) of the raw ones."""
+        items = ", ".join(
+            text if text == quote(name) else f"{text} AS {quote(name)}" for name, text in self.items
+        )
+        return f"SELECT {items} FROM {relation}"
+
+    def refuse(self) -> None:
+        """Raise where the raw columns are unfit.
+
+        Raises:
+            Invalid: ``contract-raw-columns``.
+        """
+        if self.problems:
+            raise Invalid(
+                "contract-raw-columns",
+                f"The columns that came in are not those of contract {self.contract}: "
+                f"{'; '.join(self.problems)}.",
+                hint="Mend the source, or say in the contract what it is.",
+                problems=list(self.problems),
+            )
+
+
+def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
+    """Plan how raw columns become the contract's."""
+    given = _by_name(raw)
+    items: list[tuple[str, str]] = []
+    fields: list[pa.Field] = []
+    flags: list[Flag] = []
+    raw_names: dict[str, str] = {}
+    problems: list[str] = []
+    beside: list[tuple[str, str]] = []
+    for column in spec.columns:
+        field = given.get(column.source) or given.get(column.source.casefold())
+        if field is None:
+            problems.append(_missing(column, raw))
+            continue
+        source, fields = (
+            quote(field.name),
+            [*fields, pa.field(column.name, arrow_type(column.kind))],
+        )
+        cast = cast_sql(source, field.type, column.kind)
+        if cast is None:
+            problems.append(
+                f"{column.source} is {type_text(field.type)}, which cannot become {column.type}"
+            )
+            continue
+        items.append((column.name, cast))
+        if cast == source:
+            continue
+        kept = f"{RAW}{column.name}"
+        beside.append((kept, source))
+        raw_names[column.name] = quote(kept)
+        unread = f"({quote(kept)} IS NOT NULL AND {quote(column.name)} IS NULL)"
+        flags.append(Flag(check=spec.typed(column.name), sql=unread))
+    taken = {(given.get(c.source) or given.get(c.source.casefold())) for c in spec.columns} - {None}
+    names = {column.name.casefold() for column in spec.columns}
+    for field in raw:
+        if field in taken or field.name.startswith(("_raw.", "_position", "_mask")):
+            continue
+        if spec.undeclared == "refuse":
+            problems.append(f"{field.name} is not declared")
+        elif spec.undeclared == "keep" and field.name.casefold() in names:
+            problems.append(f"{field.name} is undeclared and has the name of another column")
+        elif spec.undeclared == "keep":
+            items.append((field.name, quote(field.name)))
+            fields.append(pa.field(field.name, field.type))
+    return CastPlan(
+        contract=spec.name,
+        items=(*items, *beside),
+        schema=pa.schema(fields),
+        flags=tuple(flags),
+        raw_names=raw_names,
+        problems=tuple(problems),
+        reader_types={column.source: sql_type(column.kind) for column in spec.columns},
+    )
+
+
+def _by_name(raw: pa.Schema) -> dict[str, pa.Field]:
+    """Give the raw fields by exact name, and by folded name where that is nobody's exact one."""
+    found: dict[str, pa.Field] = {}
+    for field in raw:
+        found.setdefault(field.name.casefold(), field)
+    return found | {field.name: field for field in raw}
+
+
+def _missing(column: ColumnSpec, raw: pa.Schema) -> str:
+    close = suggestion(column.source, raw.names)
+    return f"{column.source} is missing" + (f" (there is {close})" if close else "")
+
+
+def sql_type(kind: ColumnType) -> str:
+    """Give a column type in SQL."""
+    match kind:
+        case IntType(bits=bits):
+            return "BIGINT" if bits == 64 else "INTEGER"  # noqa: PLR2004 - as the type says
+        case FloatType(bits=bits):
+            return "DOUBLE" if bits == 64 else "FLOAT"  # noqa: PLR2004
+        case DecimalType(precision=precision, scale=scale):
+            return f"DECIMAL({precision}, {scale})"
+        case ListType(element=element):
+            return f"{sql_type(element)}[]"
+        case StructType(fields=fields):
+            return (
+                f"STRUCT({', '.join(f'{quote(name)} {sql_type(inner)}' for name, inner in fields)})"
+            )
+        case _:
+            return {
+                STRING: "VARCHAR", BOOL: "BOOLEAN", DATE: "DATE", TIME: "TIME", BINARY: "BLOB",
+                UTC_TIMESTAMP: "TIMESTAMPTZ", LOCAL_TIMESTAMP: "TIMESTAMP",
+            }[kind]  # fmt: skip
+
+
+def cast_sql(source: str, raw: pa.DataType, target: ColumnType) -> str | None:
+    """Give SQL that is NULL where a raw value cannot be read; None where no value of that type can be."""
+    if raw.equals(arrow_type(target)):
+        return source
+    if pa.types.is_null(raw):
+        return f"CAST({source} AS {sql_type(target)})"
+    given = read_type(type_text(raw))
+    if pa.types.is_timestamp(raw) and raw.unit != "us" and target in INSTANTS:
+        return _finer_instant(source, raw, target)
+    if given == STRING:
+        return _from_text(source, target)
+    if given == target and not pa.types.is_integer(raw):
+        return f"CAST({source} AS {sql_type(target)})"
+    if isinstance(target, ListType | StructType):
+        return _there_and_back(source, raw, target) if _is_nested(raw) else None
+    return _between_types(source, given, raw, target)
+
+
+def _is_nested(raw: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_struct(raw) or types.is_list(raw) or types.is_large_list(raw)
+        or types.is_fixed_size_list(raw)
+    )  # fmt: skip
+
+
+def _there_and_back(source: str, raw: pa.DataType, target: ColumnType) -> str:
+    """Give a cast that is NULL where casting back gives another value."""
+    there = f"TRY_CAST({source} AS {sql_type(target)})"
+    back = f"TRY_CAST({there} AS {_raw_sql_type(raw)})"
+    return f"CASE WHEN {back} IS NOT DISTINCT FROM {source} THEN {there} END"
+
+
+def _raw_sql_type(raw: pa.DataType) -> str:
+    types = pa.types
+    if types.is_integer(raw):
+        sign = "" if types.is_signed_integer(raw) else "U"
+        return sign + {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}[raw.bit_width]
+    if types.is_list(raw) or types.is_large_list(raw):
+        return f"{_raw_sql_type(raw.value_type)}[]"
+    if types.is_struct(raw):
+        return f"STRUCT({', '.join(f'{quote(f.name)} {_raw_sql_type(f.type)}' for f in raw)})"
+    if types.is_timestamp(raw) and raw.tz is None and raw.unit == "ns":
+        return "TIMESTAMP_NS"
+    return sql_type(read_type(type_text(raw)))
+
+
+def _finer_instant(source: str, raw: pa.DataType, target: ColumnType) -> str | None:
+    """Read an instant of another unit. With a zone, DuckDB has made it microseconds before we see it."""
+    if raw.tz is not None:
+        return f"CAST({source} AS TIMESTAMPTZ)" if target == UTC_TIMESTAMP else None
+    local = f"TRY_CAST({source} AS TIMESTAMP)"
+    if raw.unit == "ns":
+        local = f"CASE WHEN TRY_CAST({local} AS TIMESTAMP_NS) = {source} THEN {local} END"
+    return _local_as_utc(local) if target == UTC_TIMESTAMP else local
+
+
+def _local_as_utc(local: str) -> str:
+    """Give the instant that a local timestamp is in UTC, whatever the session's zone."""
+    return f"make_timestamptz(epoch_us({local}))"
+
+
+def _between_types(
+    source: str, given: ColumnType, raw: pa.DataType, target: ColumnType
+) -> str | None:
+    """Cast one typed column to another where meaning survives."""
+    wanted = sql_type(target)
+    numbers = (IntType, FloatType, DecimalType)
+    if isinstance(given, numbers) and isinstance(target, numbers):
+        return _number(source, given, raw, target)
+    if given == DATE and target == LOCAL_TIMESTAMP:
+        return f"CAST({source} AS TIMESTAMP)"
+    if given == DATE and target == UTC_TIMESTAMP:
+        return _local_as_utc(f"CAST({source} AS TIMESTAMP)")
+    if given == LOCAL_TIMESTAMP and target == UTC_TIMESTAMP:
+        return _local_as_utc(source)
+    if given == LOCAL_TIMESTAMP and target == DATE:
+        return f"CASE WHEN CAST({source} AS TIME) = TIME '00:00:00' THEN CAST({source} AS DATE) END"
+    if isinstance(given, IntType) and target == BOOL:
+        return f"CASE {source} WHEN 0 THEN FALSE WHEN 1 THEN TRUE END"
+    if pa.types.is_time(raw) and target == TIME:
+        return f"TRY_CAST({source} AS {wanted})"
+    return None
+
+
+def _number(
+    source: str, given: ColumnType, raw: pa.DataType, target: IntType | FloatType | DecimalType
+) -> str:
+    there = f"TRY_CAST({source} AS {sql_type(target)})"
+    exact = isinstance(given, IntType) and (
+        isinstance(target, IntType | DecimalType)
+        or (isinstance(target, FloatType) and target.bits == 64 and raw.bit_width < 64)  # noqa: PLR2004
+    )
+    if exact or (isinstance(given, FloatType) and target == FloatType(64)):
+        return there
+    if isinstance(given, FloatType) and isinstance(target, IntType):
+        return f"CASE WHEN {source} = trunc({source}) THEN {there} END"
+    if isinstance(given, FloatType) and isinstance(target, FloatType):
+        # NaN equals NaN here, and an infinity that was a number does not.
+        return f"CASE WHEN CAST({there} AS DOUBLE) = {source} THEN {there} END"
+    return _there_and_back(source, raw, target)
+
+
+def _from_text(source: str, target: ColumnType) -> str | None:
+    match target:
+        case IntType():
+            return _whole_text(source, target)
+        case FloatType():
+            return _float_text(source, target)
+        case DecimalType(scale=scale):
+            fraction = rf"(\.[0-9]{{0,{scale}}}0*)?"
+            pattern = rf"\s*[+-]?([0-9]+{fraction}|\.[0-9]{{1,{max(scale, 1)}}}0*)\s*"
+            return _if_full(source, pattern, f"TRY_CAST({source} AS {sql_type(target)})")
+        case _:
+            return _plain_text(source, target)
+
+
+def _if_full(source: str, pattern: str, then: str) -> str:
+    return f"CASE WHEN regexp_full_match({source}, {literal(pattern)}) THEN {then} END"
+
+
+def _whole_text(source: str, target: IntType) -> str:
+    wanted = sql_type(target)
+    # Digits alone are nearly all there is: they pass without a regular expression.
+    return (
+        f"CASE WHEN translate({source}, '0123456789', '') IN ('', '-') THEN TRY_CAST({source} AS {wanted}) "
+        rf"WHEN regexp_full_match({source}, '\s*[+-]?[0-9]+(\.0*)?\s*') "
+        f"THEN TRY_CAST(split_part({source}, '.', 1) AS {wanted}) END"
+    )
+
+
+def _float_text(source: str, target: FloatType) -> str:
+    number = f"TRY_CAST({source} AS {sql_type(target)})"
+    return (
+        f"CASE WHEN contains({source}, '_') THEN NULL "
+        rf"WHEN isinf({number}) AND NOT regexp_full_match({source}, '(?i)\s*[+-]?inf(inity)?\s*') THEN NULL "
+        f"ELSE {number} END"
+    )
+
+
+def _plain_text(source: str, target: ColumnType) -> str | None:
+    trimmed = f"trim({source})"
+    if target == BOOL:
+        return (
+            f"CASE WHEN lower({trimmed}) IN ('true', 't', 'yes', 'y', '1') THEN TRUE "
+            f"WHEN lower({trimmed}) IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
+        )
+    if target == DATE:
+        return _if_full(source, rf"\s*{_DAY}\s*", f"TRY_CAST({trimmed} AS DATE)")
+    if target == TIME:
+        return _if_full(source, rf"\s*{_CLOCK}\s*", f"TRY_CAST({trimmed} AS TIME)")
+    local = f"TRY_CAST({trimmed} AS TIMESTAMP)"
+    with_zone = rf"\s*{_DAY}[Tt ]{_CLOCK}{_ZONE}\s*"
+    without_zone = rf"\s*{_DAY}([Tt ]{_CLOCK})?\s*"
+    if target == LOCAL_TIMESTAMP:
+        return _if_full(source, without_zone, local)
+    if target == UTC_TIMESTAMP:
+        return (
+            f"CASE WHEN regexp_full_match({source}, {literal(with_zone)}) "
+            f"THEN TRY_CAST({trimmed} AS TIMESTAMPTZ) "
+            f"WHEN regexp_full_match({source}, {literal(without_zone)}) THEN {_local_as_utc(local)} END"
+        )
+    if target == STRING:
+        return f"CAST({source} AS VARCHAR)"
+    return None

@@ -1,0 +1,114 @@
+"""Whether a check makes sense for the columns it names. Pure; imports nothing heavy."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+
+from headgate.contracts import checks, regexes
+from headgate.contracts.types import (
+    BOOL,
+    DATE,
+    INSTANTS,
+    STRING,
+    ColumnType,
+    DecimalType,
+    FloatType,
+    IntType,
+    ListType,
+)
+from headgate.errors import Invalid
+from headgate.verdicts import Severity
+
+
+def problem(check: checks.Check, kinds: Mapping[str, ColumnType]) -> str | None:
+    """Say what is wrong with a check of these columns, or None."""
+    if isinstance(check, checks.TableCheck) and check.severity is Severity.QUARANTINE:
+        return "a table cannot be quarantined; its severity is 'fail' or 'warn'."
+    match check:
+        case checks.Between(low=None, high=None):
+            return "it has neither a low nor a high end."
+        case checks.Between(column=column, low=low, high=high):
+            ends = [end for end in (low, high) if end is not None]
+            return _incomparable(kinds[column], ends, ordered=True)
+        case checks.OneOf(column=column, values=values):
+            return _incomparable(kinds[column], list(values), ordered=False)
+        case checks.Pattern(column=column, pattern=pattern):
+            return _bad_pattern(kinds[column], pattern)
+        case checks.Length(column=column):
+            kind = kinds[column]
+            if kind != STRING and not isinstance(kind, ListType):
+                return f"a {kind} has no length."
+        case checks.Freshness(column=column):
+            if kinds[column] not in (*INSTANTS, DATE):
+                return f"{column} is a {kinds[column]}, not an instant or a day."
+        case checks.Unique(columns=()):
+            return "it names no column."
+        case checks.Unique(columns=columns) if len(set(columns)) < len(columns):
+            return "it names a column twice."
+        case checks.References(columns=columns, parent_columns=parents):
+            if len(columns) != len(parents) or not columns:
+                return f"{len(columns)} columns cannot refer to {len(parents)}."
+        case _:
+            pass
+    return None
+
+
+def _bad_pattern(kind: ColumnType, pattern: str) -> str | None:
+    if kind != STRING:
+        return f"a pattern is for text, and the column is a {kind}."
+    try:
+        regexes.parse(pattern)
+    except Invalid as error:
+        return f"{error.message} {error.hint or ''}".strip()
+    return None
+
+
+def _incomparable(kind: ColumnType, values: list[checks.Scalar], *, ordered: bool) -> str | None:
+    for value in values:
+        try:
+            comparable(kind, value)
+        except ValueError:
+            return f"{value!r} cannot be compared with a {kind}."
+    if ordered and (kind == BOOL or not values):
+        return "booleans have no order."
+    return None
+
+
+def comparable(kind: ColumnType, value: checks.Scalar) -> bool | int | float | str | Decimal | date:
+    """Give a check's stored value as one that is compared with columns of a type.
+
+    Numbers come back as int, float or Decimal, days and instants as such, text as text.
+
+    Raises:
+        ValueError: it cannot be.
+    """
+    result: bool | int | float | str | Decimal | date
+    if kind == BOOL or isinstance(value, bool):
+        if kind != BOOL or not isinstance(value, bool):
+            raise ValueError(value)
+        result = value
+    elif isinstance(kind, IntType | DecimalType):
+        result = _exact(value)
+    elif isinstance(kind, FloatType):
+        result = float(_exact(value)) if not isinstance(value, float) else value
+    elif not isinstance(value, str):
+        raise ValueError(value)
+    elif kind == STRING:
+        result = value
+    elif kind == DATE:
+        result = date.fromisoformat(value)
+    elif kind in INSTANTS:
+        result = datetime.fromisoformat(value)
+    else:
+        raise ValueError(value)
+    return result
+
+
+def _exact(value: int | float | str) -> Decimal:
+    try:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    except InvalidOperation:
+        raise ValueError(value) from None
+    if not number.is_finite():
+        raise ValueError(value)
+    return number
