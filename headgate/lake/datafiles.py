@@ -57,7 +57,7 @@ def read_footer(path: str, *, always_bounded: Iterable[str] = ()) -> Footer:
     """Read a Parquet file's footer.
 
     Raises:
-        Corrupt: ``file-missing``, ``file-unreadable``.
+        Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
     """
     metadata, size = _metadata(path)
     columns = columns_of(metadata.schema.to_arrow_schema())
@@ -244,7 +244,7 @@ def _metadata(path: str) -> tuple[pq.FileMetaData, int]:
 def unreadable(path: str, error: Exception) -> HeadgateError:
     """Give the error for a file that is no Parquet file any more."""
     return Corrupt(
-        "file-unreadable",
+        "lake-file-unreadable",
         f"The lake's file {path} cannot be read: {error}",
         hint="Restore it from a backup; headgate doctor names every commit that needs it.",
         path=path,

@@ -394,7 +394,7 @@ def read_manifest(
 
     Raises:
         Refused: ``delete-files-unsupported``.
-        Corrupt: ``file-missing``, ``metadata-unreadable``.
+        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
     """
     path = storage.relative(described.manifest_path)
     if described.content != ManifestContent.DATA:
@@ -471,7 +471,7 @@ def read_listing(
 
     Raises:
         Refused: ``delete-files-unsupported``.
-        Corrupt: ``file-missing``, ``metadata-unreadable``.
+        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
     """
     metadata = read_metadata(storage, metadata_path)
     current = metadata.schema()
@@ -510,7 +510,7 @@ def read_manifests(storage: Storage, path: str) -> list[ManifestFile]:
     """Read a manifest list.
 
     Raises:
-        Corrupt: ``file-missing``, ``metadata-unreadable``.
+        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
     """
     content = storage.read(path)
     try:
@@ -639,7 +639,7 @@ def read_metadata(storage: Storage, path: str) -> TableMetadata:
     """Read a ``metadata.json``.
 
     Raises:
-        Corrupt: ``file-missing``, ``metadata-unreadable``.
+        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
     """
     content = storage.read(path)
     try:

@@ -74,7 +74,7 @@ class Storage:
         """Give a file's bytes.
 
         Raises:
-            Corrupt: ``file-missing``.
+            Corrupt: ``lake-file-missing``.
         """
         try:
             return Path(self.absolute(path)).read_bytes()
@@ -90,7 +90,7 @@ class Storage:
 def missing(path: str) -> Corrupt:
     """Give the error for a file that a commit refers to and that is not there."""
     return Corrupt(
-        "file-missing",
+        "lake-file-missing",
         f"The lake's file {path} is missing.",
         hint="Restore it from a backup; headgate doctor names every commit that needs it.",
         path=path,

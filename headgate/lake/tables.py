@@ -75,7 +75,9 @@ class Problem:
     """A file of a table that is not what was written. ``what`` is an error code."""
 
     path: str
-    what: Literal["file-missing", "file-length", "file-checksum", "metadata-unreadable"]
+    what: Literal[
+        "lake-file-missing", "lake-file-length", "lake-file-checksum", "metadata-unreadable"
+    ]
     message: str
 
 
@@ -224,7 +226,7 @@ class Tables:
 
         Raises:
             Invalid: ``file-without-ids``, ``file-schema-differs``, ``outside-the-lake``.
-            Corrupt: ``file-missing``, ``file-unreadable``.
+            Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
         """
         from headgate.lake.datafiles import check_columns, read_files
 
@@ -256,7 +258,7 @@ class Tables:
         Raises:
             Conflict: ``column-differs``. AlreadyExists: ``table-exists``.
             Invalid: ``file-schema-differs``, ``partition-mixed``, ``partition-column-fixed``.
-            Corrupt: ``file-missing``, ``file-unreadable``.
+            Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
         """
         table = table or (before.table.uuid if before is not None and before.table else "")
         state = state_after(state_of(before), operations, exchanges or {}, table=table)
@@ -380,8 +382,8 @@ class Tables:
                 self._storage, _body(entry).metadata, _body(entry).partition, table=""
             )
         except Corrupt as error:
-            what: Literal["file-missing", "metadata-unreadable"] = (
-                "file-missing" if error.code == "file-missing" else "metadata-unreadable"
+            what: Literal["lake-file-missing", "metadata-unreadable"] = (
+                "lake-file-missing" if error.code == "lake-file-missing" else "metadata-unreadable"
             )
             path = str(error.facts.get("path", _body(entry).metadata))
             return [Problem(path=path, what=what, message=error.message)]
@@ -706,17 +708,17 @@ class Tables:
         try:
             size = Path(path).stat().st_size
         except FileNotFoundError:
-            return Problem(path=path, what="file-missing", message=missing(path).message)
+            return Problem(path=path, what="lake-file-missing", message=missing(path).message)
         if size != file.size_bytes:
             return Problem(
                 path=path,
-                what="file-length",
+                what="lake-file-length",
                 message=f"{path} has {size} bytes where {file.size_bytes} were written.",
             )
         if checksums and file.checksum and file_checksum(path) != file.checksum:
             return Problem(
                 path=path,
-                what="file-checksum",
+                what="lake-file-checksum",
                 message=f"{path} has other bytes than were written.",
             )
         return None
