@@ -54,7 +54,7 @@ class History:
 def histories(draw: st.DrawFn) -> History:
     history = History()
     history.add(None)
-    for parent in draw(st.lists(st.integers(0, 1_000), max_size=60)):
+    for parent in draw(st.lists(st.integers(0, 1_000), min_size=40, max_size=60)):
         # mostly long lines, sometimes a fork
         count = len(history.links)
         history.add(f"c{count - 1 if parent % 3 else parent % count}")

@@ -15,12 +15,14 @@ from headgate.lake.trees import Tree, rank
 
 
 class Nodes(dict[bytes, bytes]):
-    """A node store in memory that counts its round trips."""
+    """A node store in memory that counts its round trips, and the nodes it gave."""
 
     trips = 0
+    given = 0
 
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
         self.trips += 1
+        self.given += len(hashes)
         return {name: self[name] for name in hashes if name in self}
 
 
@@ -230,6 +232,14 @@ def test_reading_part_of_a_tree_does_not_read_the_rest(large: tuple[Nodes, Tree]
     before = store.trips
     assert next(Tree(NodeReader(store), tree.root).items()) is not None
     assert store.trips - before <= 4
+
+
+def test_a_diff_with_nothing_begins_before_all_is_read(large: tuple[Nodes, Tree]) -> None:
+    store, tree = large
+    before = store.given
+    reader = NodeReader(store)
+    assert next(Tree.empty(reader).diff(Tree(reader, tree.root))) is not None
+    assert store.given - before < len(store) / 5
 
 
 def test_equal_entries_are_stored_equal_whatever_their_dicts_order() -> None:
