@@ -1,7 +1,7 @@
 """File lists: how rooms hand tables to each other without knowing each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,9 +83,18 @@ class NativeFiles:
 
     ``format`` is ``csv``, ``parquet`` or ``json``; ``options`` are the reader's own, already
     checked (``headgate/engines/raw_files.py`` lists them). Records that cannot be parsed are
-    reported, never skipped in silence.
+    reported, never skipped in silence. ``shown`` maps a path to what people call the file (the
+    member of an archive, a path within the project). ``also`` holds further files of another
+    layout: the rows are the union of all, by column name.
     """
 
     paths: tuple[str, ...]
     format: str
     options: Mapping[str, object] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+    also: "tuple[NativeFiles, ...]" = ()
+
+    @property
+    def parts(self) -> "tuple[NativeFiles, ...]":
+        """The files of each layout, without ``also``."""
+        return (replace(self, also=()), *self.also)

@@ -6,16 +6,21 @@ making one opens the table's files, and a lake has thousands of tables where a q
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
 
+from headgate.engines.raw_files import raw_query
 from headgate.engines.scans import scan_query
 from headgate.errors import Invalid
-from headgate.files import Scan
+from headgate.files import NativeFiles, Scan
 from headgate.names import quote
+
+Bound: TypeAlias = "Scan | NativeFiles | pa.Table | pa.RecordBatchReader"
 
 _TAKEN = frozenset({"main", "temp", "system", "memory", "information_schema", "pg_catalog"})
 _NUMBERS = count(1)
@@ -27,7 +32,7 @@ class Bindings:
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self.catalog = f"_hg_{next(_NUMBERS)}"
         self._database = database
-        self._tables: dict[str, Scan | pa.Table | pa.RecordBatchReader] = {}
+        self._tables: dict[str, Bound] = {}
         self._views: dict[str, str] = {}
         self._schemas: set[str] = {"main"}
         self._hidden: dict[str, pa.Table | pa.RecordBatchReader] = {}
@@ -43,7 +48,7 @@ class Bindings:
                 connection.register(name, table)
         return connection
 
-    def add(self, tables: Mapping[str, Scan | pa.Table | pa.RecordBatchReader]) -> None:
+    def add(self, tables: "Mapping[str, Bound]") -> None:
         """Make tables known; a name given again means the new table."""
         for name, table in tables.items():
             if self._tables.get(name) is not table:
@@ -61,6 +66,29 @@ class Bindings:
         """Let go of a hidden table."""
         del self._hidden[name]
         self.connection.unregister(name)
+
+    def raw_files(self, text: str) -> "dict[str, NativeFiles]":
+        """Give the raw files a query may name."""
+        folded = text.casefold()
+        return {
+            name: table
+            for name, table in self._tables.items()
+            if isinstance(table, NativeFiles) and _last(name).casefold() in folded
+        }
+
+    @contextmanager
+    def raw_as(self, name: str, files: NativeFiles, *, rejects: str) -> Iterator[None]:
+        """Let raw files collect what does not parse in the temporary table ``rejects``.
+
+        Elsewhere the first such record raises.
+        """
+        try:
+            self._view(name, raw_query(files, rejects=rejects))
+            yield
+        finally:
+            self._forget(name)
+            for table in (rejects, f"{rejects}_scan"):
+                self.connection.execute(f"drop table if exists temp.{quote(table)}")
 
     def ready(self, text: str) -> str:
         """Make the views that a query may name, and give the query to run.
@@ -103,20 +131,23 @@ class Bindings:
 
     def _make(self, name: str) -> None:
         schema, view = _place(name)
-        key = f"{schema}.{view}".casefold()
-        if self._views.get(key) == name:
+        if self._views.get(f"{schema}.{view}".casefold()) == name:
             return
         table = self._tables[name]
-        query = (
-            scan_query(table)
-            if isinstance(table, Scan)
-            else f"select * from {quote(self.hide(table))}"
-        )
+        if isinstance(table, Scan):
+            self._view(name, scan_query(table))
+        elif isinstance(table, NativeFiles):
+            self._view(name, raw_query(table))
+        else:
+            self._view(name, f"select * from {quote(self.hide(table))}")
+
+    def _view(self, name: str, query: str) -> None:
+        schema, view = _place(name)
         if schema.casefold() not in self._schemas:
             self.connection.execute(f"create schema {quote(schema)}")
             self._schemas.add(schema.casefold())
         self.connection.execute(f"create or replace view {quote(schema)}.{quote(view)} as {query}")
-        self._views[key] = name
+        self._views[f"{schema}.{view}".casefold()] = name
 
     def _forget(self, name: str) -> None:
         schema, view = _place(name)

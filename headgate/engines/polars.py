@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
+from pyarrow import types
 
 from headgate.files import Scan, ScanGroup
 
@@ -17,11 +18,11 @@ def lazy_frame(table: Scan | pa.Table) -> pl.LazyFrame:
     wanted = pl.Schema(pl.DataFrame(table.schema.empty_table()).schema)
     if not table.groups:
         return pl.LazyFrame(schema=wanted)
-    parts = [_group_frame(wanted, group) for group in table.groups]
+    parts = [_group_frame(wanted, table.schema, group) for group in table.groups]
     return parts[0] if len(parts) == 1 else pl.concat(parts, how="vertical")
 
 
-def _group_frame(wanted: pl.Schema, group: ScanGroup) -> pl.LazyFrame:
+def _group_frame(wanted: pl.Schema, schema: pa.Schema, group: ScanGroup) -> pl.LazyFrame:
     frame = pl.scan_parquet(
         list(group.paths),
         glob=False,
@@ -35,8 +36,32 @@ def _group_frame(wanted: pl.Schema, group: ScanGroup) -> pl.LazyFrame:
     for name, kind in wanted.items():
         there = group.columns.get(name)
         column = pl.lit(None) if there is None else pl.col(there)
+        if there is not None:
+            column = _found(column, schema.field(name).type, (name,), group)
         columns.append(column.cast(kind).alias(name))
     return frame.select(columns)
+
+
+def _found(column: pl.Expr, kind: pa.DataType, path: tuple[str, ...], group: ScanGroup) -> pl.Expr:
+    """Put nested fields where the scan has them; NULL stays NULL at every depth."""
+    if not any(inner[: len(path)] == path for inner in group.fields):
+        return column
+    if types.is_struct(kind):
+        names = group.fields.get(path)
+        parts = []
+        for field in kind:
+            there = field.name if names is None else names.get(field.name)
+            if there is None:
+                part = pl.lit(None)
+            else:
+                part = _found(column.struct.field(there), field.type, (*path, field.name), group)
+            parts.append(part.alias(field.name))
+        return pl.when(column.is_not_null()).then(pl.struct(parts))
+    if types.is_map(kind):
+        key = _found(pl.element().struct.field("key"), kind.key_type, (*path, "key"), group)
+        value = _found(pl.element().struct.field("value"), kind.item_type, (*path, "value"), group)
+        return column.list.eval(pl.struct(key.alias("key"), value.alias("value")))
+    return column.list.eval(_found(pl.element(), kind.value_type, (*path, "element"), group))
 
 
 def frame_batches(frame: pl.LazyFrame) -> pa.RecordBatchReader:

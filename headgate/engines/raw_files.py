@@ -28,15 +28,19 @@ _TEXT_OPTIONS = {
 _KNOWN = {*_TEXT_OPTIONS, "columns", "header", "skip", "null", "select"}
 
 
-def raw_query(files: NativeFiles, *, rejects: str | None = None, extra: str = "") -> str:
+def raw_query(files: NativeFiles, *, rejects: str | None = None) -> str:
     """Give the SELECT over raw files.
 
     ``rejects`` names the temporary table that collects the records DuckDB cannot parse; without it
-    the first such record raises. ``extra`` is put before the columns.
+    the first such record raises.
     """
+    return " union all by name ".join(_part_query(part, rejects) for part in files.parts)
+
+
+def _part_query(files: NativeFiles, rejects: str | None) -> str:
     selected: Mapping[str, str] = files.options.get("select") or {}  # type: ignore[assignment]
     columns = ", ".join(f"{quote(there)} as {quote(name)}" for name, there in selected.items())
-    return f"select {extra}{columns or '*'} from {reader(files, rejects=rejects)}"
+    return f"select {columns or '*'} from {reader(files, rejects=rejects)}"
 
 
 def reader(files: NativeFiles, *, rejects: str | None = None) -> str:

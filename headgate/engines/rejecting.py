@@ -194,7 +194,10 @@ class Rejecting:
             tables.append(self._spill.table())
         if not tables:
             return None
-        return pa.concat_tables(tables)
+        rejected = pa.concat_tables(tables)
+        if POSITION in rejected.column_names:
+            return rejected
+        return rejected.append_column(POSITION, pa.nulls(rejected.num_rows, pa.string()))
 
 
 class _Spill:

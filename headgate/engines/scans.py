@@ -1,5 +1,8 @@
 """A scan as SQL: files of one table, whatever the schemas they were written under."""
 
+import pyarrow as pa
+from pyarrow import types
+
 from headgate.engines.sql_types import sql_type
 from headgate.files import Scan, ScanGroup
 from headgate.names import literal, quote
@@ -44,5 +47,33 @@ def _group_query(scan: Scan, group: ScanGroup) -> str:
         elif there is None:
             columns.append(f"cast(null as {wanted}) as {name}")
         else:
-            columns.append(f"cast({quote(there)} as {wanted}) as {name}")
+            found = _found(quote(there), field.type, (field.name,), group)
+            columns.append(f"cast({found} as {wanted}) as {name}")
     return f"select {', '.join(columns)} from read_parquet({file_list(group.paths)})"
+
+
+def _found(expression: str, kind: pa.DataType, path: tuple[str, ...], group: ScanGroup) -> str:
+    """Give SQL that puts nested fields where the scan has them; NULL stays NULL at every depth."""
+    if not any(inner[: len(path)] == path for inner in group.fields):
+        return expression
+    if types.is_struct(kind):
+        names = group.fields.get(path)
+        parts = []
+        for field in kind:
+            there = field.name if names is None else names.get(field.name)
+            if there is None:
+                value = f"cast(null as {sql_type(field.type)})"
+            else:
+                inside = f"struct_extract({expression}, {literal(there)})"
+                value = _found(inside, field.type, (*path, field.name), group)
+            parts.append(f"{quote(field.name)} := {value}")
+        packed = f"struct_pack({', '.join(parts)})"
+        return f"case when {expression} is null then null else {packed} end"
+    one = f"_hg_{len(path)}"
+    if types.is_map(kind):
+        key = _found(f"{one}.key", kind.key_type, (*path, "key"), group)
+        value = _found(f"{one}.value", kind.item_type, (*path, "value"), group)
+        entry = f"struct_pack(key := {key}, value := {value})"
+        return f"map_from_entries(list_transform(map_entries({expression}), lambda {one}: {entry}))"
+    element = _found(one, kind.value_type, (*path, "element"), group)
+    return f"list_transform({expression}, lambda {one}: {element})"
