@@ -11,9 +11,9 @@ import click
 
 from headgate import __version__
 from headgate.cli.exit_codes import INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
-from headgate.cli.options import Call, terminal_of_this_process
+from headgate.cli.options import Call, error_document, error_words, terminal_of_this_process
 from headgate.clock import SystemClock
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Invalid
 from headgate.names import suggestion
 
 COMMANDS: Mapping[str, str] = {
@@ -27,9 +27,9 @@ COMMANDS: Mapping[str, str] = {
     "diff": "lake_commands:diff",
     "branch": "lake_commands:branch",
     "tag": "lake_commands:tag",
-    "merge": "lake_commands:merge",
-    "revert": "lake_commands:revert",
-    "adopt": "lake_commands:adopt",
+    "merge": "run_commands:merge",
+    "revert": "run_commands:revert",
+    "adopt": "run_commands:adopt",
     "table": "lake_commands:table",
     "sql": "sql_commands:sql",
     "contract": "contract_commands:contract",
@@ -71,7 +71,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", message="headgate %(version)s")
 def headgate() -> None:
     """Data pipelines in which every run is a transaction: published whole, or not at all."""
@@ -98,6 +101,9 @@ def _answered(call: Call, arguments: list[str]) -> int:
         call.terminal.words(error.format_message())
         return USAGE
     except click.ClickException as error:
+        if call.json or "--json" in arguments:
+            wrong = Invalid("usage", error.format_message(), hint="headgate --help")
+            call.terminal.document({"error": error_document(wrong)})
         error.show(file=call.terminal.err)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
@@ -106,37 +112,14 @@ def _answered(call: Call, arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except HeadgateError as error:
-        say_error(call, error)
+        if call.json:
+            call.terminal.document({"error": error_document(error)})
+        for line in error_words(call.terminal, error):
+            call.terminal.words(line)
         return exit_code(error)
     except Exception:  # noqa: BLE001 - the boundary: a bug is written down and named
         return _confess(call)
     return ended if isinstance(ended, int) else OK
-
-
-def say_error(call: Call, error: HeadgateError) -> None:
-    """Say the three parts: what happened, what readers see now, what to do next."""
-    terminal = call.terminal
-    if call.json:
-        terminal.document({"error": error_document(error)})
-    first, *rest = error.message.splitlines() or [error.code]
-    terminal.words(f"{terminal.style('Error:', 'bad')} {first}")
-    for line in rest:
-        terminal.words(f"  {line}")
-    for part in (error.readers, error.hint):
-        if part:
-            terminal.words(part)
-
-
-def error_document(error: HeadgateError) -> dict[str, object]:
-    """Give an error as JSON: the same keys for every error."""
-    return {
-        "code": error.code,
-        "category": error.category,
-        "message": error.message,
-        "readers": error.readers,
-        "hint": error.hint,
-        "facts": dict(error.facts),
-    }
 
 
 def _confess(call: Call) -> int:

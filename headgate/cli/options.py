@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from headgate.cli.terminal import Terminal
+from headgate.errors import HeadgateError
 from headgate.project import Project, find_root, open_project
 
 P = ParamSpec("P")
@@ -61,21 +62,24 @@ def call_of(context: click.Context) -> Call:
 
 
 def command(
-    *, json: bool = True
+    *, placed: bool = True, json: bool = True
 ) -> Callable[[Callable[Concatenate[Call, P], None]], Callable[P, None]]:
-    """Give a command its ``Call`` as first argument, and the options that fill it."""
+    """Give a command its ``Call`` as first argument, and the options that fill it.
+
+    ``placed`` commands work in a project; ``json`` ones have an answer for programs.
+    """
 
     def decorate(function: Callable[Concatenate[Call, P], None]) -> Callable[P, None]:
         @click.pass_context
         def with_call(context: click.Context, /, *args: Any, **options: Any) -> None:  # noqa: ANN401
             call = call_of(context)
-            call.directory = options.pop("directory") or call.directory
-            call.profile = options.pop("profile") or call.profile
+            call.directory = options.pop("directory", None) or call.directory
+            call.profile = options.pop("profile", None) or call.profile
             call.json = options.pop("as_json", False) or call.json
             function(call, *args, **options)
 
         wrapped = update_wrapper(with_call, function)
-        shared = [_directory, _profile, *([_json] if json else [])]
+        shared = [*([_directory, _profile] if placed else []), *([_json] if json else [])]
         for option in reversed(shared):
             wrapped = option(wrapped)
         return wrapped
@@ -92,3 +96,29 @@ _directory = click.option(
 )
 _profile = click.option("--profile", metavar="NAME", help="Lay [profile.NAME] over the settings.")
 _json = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document.")
+
+
+def error_words(terminal: Terminal, error: HeadgateError, *, message: bool = True) -> Iterator[str]:
+    """Give the three parts: what happened, what readers see now, what to do next."""
+    if message:
+        first, *rest = error.message.splitlines() or [error.code]
+        yield f"{terminal.style('Error:', 'bad')} {first}"
+        yield from (f"  {line}" for line in rest)
+    yield from (part for part in (error.readers, error.hint) if part)
+
+
+def error_document(error: HeadgateError) -> dict[str, object]:
+    """Give an error as JSON: the same keys for every error."""
+    return {
+        "code": error.code,
+        "category": error.category,
+        "message": error.message,
+        "readers": error.readers,
+        "hint": error.hint,
+        "facts": dict(error.facts),
+    }
+
+
+def ref_option(text: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Give a command the option ``--ref``."""
+    return click.option("--ref", metavar="REF", help=f"{text} [default: the target branch]")

@@ -1,6 +1,7 @@
 """A run as it happens: a line per finished step, and on a terminal what is under way below them."""
 
-from threading import Lock
+from importlib import import_module
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Protocol
 
 from headgate import events
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from headgate.clock import Clock
 
 _WORTH_SAYING_S = 1.0
+_PATIENCE_S = 0.25
 
 
 class Moving(Protocol):
@@ -42,9 +44,11 @@ class Progress:
         self._verdicts: dict[str, Verdict] = {}
         self._quarantined: list[str] = []
         self._moving: Moving | None = None
+        self._waiting: Timer | None = None
         self.run: str | None = None
         self.target = ""
         self.told: set[str] = set()
+        self.failed_checks = 0
 
     def __call__(self, event: events.Event) -> None:
         """Tell one event."""
@@ -56,18 +60,22 @@ class Progress:
         with self._lock:
             self._stop_moving()
 
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The last verdict of every contract that was judged."""
+        return tuple(self._verdicts.values())
+
     def _tell(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - a case per event
+        self.run = event.run
         match event:
             case events.RunStarted():
                 self._start(event)
             case events.StepStarted():
-                self._say_header()
                 self._running[event.step] = (self._clock.monotonic_s(), 0)
-                self._move()
+                self._move_soon()
             case events.StepProgressed():
                 began, _ = self._running.get(event.step, (self._clock.monotonic_s(), 0))
                 self._running[event.step] = (began, event.rows)
-                self._move()
             case events.StepFinished():
                 self._running.pop(event.step, None)
                 if event.rows_quarantined and event.step not in self._quarantined:
@@ -103,7 +111,7 @@ class Progress:
                 self._stop_moving()
 
     def _start(self, event: events.RunStarted) -> None:
-        self.run, self.target = event.run, event.target
+        self.target = event.target
         self._width = max((len(step) for step in event.steps), default=0)
         again = f"   attempt {event.attempt}" if event.attempt > 1 else ""
         title = self._terminal.style(event.pipeline, "strong")
@@ -126,7 +134,6 @@ class Progress:
     def _say(self, line: str) -> None:
         self._say_header()
         self._write(line)
-        self._move()
 
     def _write(self, line: str) -> None:
         if self._moving is not None:
@@ -157,9 +164,10 @@ class Progress:
         return "   ".join(parts)
 
     def _failed(self, event: events.StepFailed) -> None:
-        first, *rest = event.message.splitlines() or [event.code]
+        message = event.message.removeprefix(f"Step {event.step} ")
+        first, *rest = message.splitlines() or [event.code]
         self._say(f"  {self._mark('failed')} {event.step}: {first}")
-        self.told.add(event.message)
+        self.told.add(event.code)
         for line in rest:
             self._write(f"      {line}")
         for line in event.traceback.rstrip().splitlines():
@@ -201,16 +209,24 @@ class Progress:
         for verdict in self._verdicts.values():
             for result in verdict.failures:
                 self._write(f"  {self._mark('failed')} {failure(verdict.table, result)}")
+                self.failed_checks += 1
 
     # -- what is under way
 
-    def _move(self) -> None:
-        if not self._terminal.moves:
-            return
-        if self._moving is None:
-            from headgate.cli.moving import MovingLines  # noqa: PLC0415 - rich, on terminals only
+    def _move_soon(self) -> None:
+        """Begin to move if something is still under way in a moment: drawing costs an import."""
+        if self._terminal.moves and self._waiting is None:
+            self._waiting = Timer(_PATIENCE_S, self._move)
+            self._waiting.daemon = True
+            self._waiting.start()
 
-            self._moving = MovingLines(self._terminal, self._running_lines)
+    def _move(self) -> None:
+        with self._lock:
+            if self._moving is None and self._running:
+                # rich takes longer to load than a run with nothing to do.
+                moving = import_module("headgate.cli.moving")
+                self._say_header()
+                self._moving = moving.MovingLines(self._terminal, self._running_lines)
 
     def _running_lines(self) -> list[str]:
         """Give a line per step under way. Called by the drawing thread: takes no lock."""
@@ -223,6 +239,10 @@ class Progress:
         return f"  {self._terminal.marks.more} {self._name(step)}{seen}   {duration(now - began)}"
 
     def _stop_moving(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        self._running.clear()
         if self._moving is not None:
             self._moving.close()
             self._moving = None

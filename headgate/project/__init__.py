@@ -4,15 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headgate.project.discovery import Code, discover
+    from headgate.project.discovery import Discovery, discover
     from headgate.project.doctor import Finding, examine
     from headgate.project.project import Project, open_project
+    from headgate.project.scaffolding import scaffold
     from headgate.project.settings import KEYS, Settings, find_root, read_settings
     from headgate.project.views import TableHandle, View
 
 __all__ = [
     "KEYS",
-    "Code",
+    "Discovery",
     "Finding",
     "Project",
     "Settings",
@@ -23,11 +24,12 @@ __all__ = [
     "find_root",
     "open_project",
     "read_settings",
+    "scaffold",
 ]
 
 _HOMES = {
     "KEYS": "settings",
-    "Code": "discovery",
+    "Discovery": "discovery",
     "Finding": "doctor",
     "Project": "project",
     "Settings": "settings",
@@ -38,6 +40,7 @@ _HOMES = {
     "find_root": "settings",
     "open_project": "project",
     "read_settings": "settings",
+    "scaffold": "scaffolding",
 }
 
 

@@ -71,7 +71,7 @@ class Code:
             except (Exception, SystemExit) as error:
                 raise _import_failed(file.relative_to(self.root), error, self.root) from error
 
-    def files(self) -> Mapping[Path, tuple[int, int]]:
+    def stamps(self) -> Mapping[Path, tuple[int, int]]:
         """Give every file that was imported, with time and size as they are now."""
         found = [getattr(module, "__file__", None) for module in self._modules.values()]
         return {Path(file): _stamp(Path(file)) for file in found if file}

@@ -147,11 +147,11 @@ def test_a_failed_step_is_shown_with_its_own_frames():
         step="delays",
         attempt=1,
         code="step-raised",
-        message="ZeroDivisionError: division by zero",
+        message="Step delays raised ZeroDivisionError: division by zero",
         traceback="flights.py:31 in delays\n  1 / 0\n",
     )
     assert told.words.splitlines()[1:] == [
-        "  ✗ delays: ZeroDivisionError: division by zero",
+        "  ✗ delays: raised ZeroDivisionError: division by zero",
         "      flights.py:31 in delays",
         "        1 / 0",
     ]
@@ -195,6 +195,25 @@ def test_where_signs_cannot_be_written_letters_are():
     told.start("a")
     told.finish("a", 1)
     assert "  + a   1 row\n" in told.words
+
+
+def test_what_takes_a_moment_is_not_drawn_moving():
+    told = Told(live=True, TERM="xterm")
+    told.start("a")
+    told.tell(events.StepStarted, step="a", attempt=1)
+    told.tell(events.RunFoundNothing, target="main", commit=NEXT)
+    assert told.words == "Nothing to do: code, parameters and inputs are those of 9be2f1.\n"
+
+
+def test_what_takes_longer_is_drawn_below_what_stays():
+    told = Told(live=True, TERM="xterm")
+    told.start("a", "b")
+    told.tell(events.StepStarted, step="a", attempt=1)
+    told.tell(events.StepStarted, step="b", attempt=1)
+    told.progress._move()
+    told.finish("a", 1)
+    assert "\x1b[32m✓\x1b[0m a" in told.words.replace("\x1b[0m\x1b[32m", "\x1b[32m")
+    assert "… b" in told.words
 
 
 def test_a_terminal_sees_colours_and_what_is_under_way():

@@ -1,0 +1,204 @@
+"""The doctor: looks at project, lake and machine, and says what to do about each finding."""
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, TypeAlias
+
+import headgate
+from headgate.clock import Clock
+from headgate.errors import Corrupt, HeadgateError, NotFound
+from headgate.lake import Entry, Lake, RunState
+from headgate.pipelines import Pipeline
+from headgate.project.settings import FILE_NAME, Settings
+
+Level: TypeAlias = Literal["ok", "note", "bad"]
+
+_LIBRARIES = ("duckdb", "polars", "pyarrow", "pyiceberg", "sqlglot", "msgspec", "pandas")
+_LITTLE_SPACE = 0.05
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. ``bad`` means that stored bytes are not what was written."""
+
+    what: str
+    level: Level
+    found: str
+    hint: str | None = None
+
+
+def examine(
+    settings: Settings,
+    *,
+    clock: Clock,
+    pipelines: Callable[[], tuple[Pipeline, ...]],
+    open_lake: Callable[[], Lake],
+    files: bool = False,
+) -> Iterator[Finding]:
+    """Give the findings one by one; with ``files`` every data file is read and compared."""
+    yield _machine()
+    yield _libraries()
+    yield from _declarations(settings, pipelines)
+    try:
+        lake = open_lake()
+    except HeadgateError as error:
+        yield _trouble("lake", error)
+        return
+    yield from _metastore(lake)
+    yield _target(lake, settings.target)
+    yield _disk(lake)
+    yield from _runs(lake, clock)
+    yield from _tables(lake, files=files)
+
+
+def _trouble(what: str, error: HeadgateError) -> Finding:
+    level: Level = "bad" if isinstance(error, Corrupt) else "note"
+    return Finding(what=what, level=level, found=error.message, hint=error.hint)
+
+
+def _machine() -> Finding:
+    return Finding(
+        what="machine",
+        level="ok",
+        found=f"headgate {headgate.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}",
+    )
+
+
+def _libraries() -> Finding:
+    found = {name: _version(name) for name in _LIBRARIES}
+    missing = [name for name, there in found.items() if there is None and name != "pandas"]
+    return Finding(
+        what="libraries",
+        level="note" if missing else "ok",
+        found=", ".join(f"{name} {there}" for name, there in found.items() if there),
+        hint=f"Missing: {', '.join(missing)}. pip install --upgrade headgate" if missing else None,
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _declarations(
+    settings: Settings, pipelines: Callable[[], tuple[Pipeline, ...]]
+) -> Iterator[Finding]:
+    profile = f", profile {settings.profile}" if settings.profile else ""
+    yield Finding(what="settings", level="ok", found=f"{settings.root / FILE_NAME}{profile}")
+    try:
+        found = pipelines()
+    except HeadgateError as error:
+        yield _trouble("pipelines", error)
+        return
+    shown = ", ".join(f"{each.name} ({len(each.steps)} steps)" for each in found)
+    yield Finding(
+        what="pipelines",
+        level="ok" if found else "note",
+        found=shown or "none are declared",
+        hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
+    )
+
+
+def _metastore(lake: Lake) -> Iterator[Finding]:
+    yield Finding(what="lake", level="ok", found=f"{lake.location}, id {lake.id}")
+
+
+def _target(lake: Lake, name: str) -> Finding:
+    try:
+        target = lake.branch(name)
+    except NotFound as error:
+        return _trouble("target", error)
+    return Finding(
+        what="target",
+        level="ok" if target.protected else "note",
+        found=f"{target.name} at {target.head[:6]}, "
+        + ("protected" if target.protected else "not protected"),
+        hint=None
+        if target.protected
+        else f"headgate branch {target.name} --protect  lets only publications move it.",
+    )
+
+
+def _disk(lake: Lake) -> Finding:
+    space = shutil.disk_usage(lake.location)
+    little = space.free < _LITTLE_SPACE * space.total
+    return Finding(
+        what="disk",
+        level="note" if little else "ok",
+        found=f"{space.free / 1e9:,.1f} GB of {space.total / 1e9:,.1f} GB free",
+        hint="A full disk makes runs fail; nothing published is lost by it." if little else None,
+    )
+
+
+def _runs(lake: Lake, clock: Clock) -> Iterator[Finding]:
+    now = clock.now()
+    metastore = lake.metastore
+    working = metastore.runs(states=(RunState.RUNNING, RunState.PUBLISHING))
+    dead = [run for run in working if run.lease_until < now]
+    waiting = metastore.runs(states=(RunState.FAILED, RunState.PARKED))
+    for run in dead[:_SHOWN]:
+        yield Finding(
+            what=f"run {run.id[:6]}",
+            level="note",
+            found=f"gave no sign of life since {run.lease_until:%Y-%m-%d %H:%M:%S} UTC",
+            hint=f"headgate resume {run.id[:6]}  goes on with it.",
+        )
+    counted = (
+        f"{len(working) - len(dead)} at work, {len(dead)} dead, {len(waiting)} failed or parked"
+    )
+    yield Finding(
+        what="runs",
+        level="ok",
+        found=counted,
+        hint="headgate status  lists them." if waiting else None,
+    )
+
+
+def _tables(lake: Lake, *, files: bool) -> Iterator[Finding]:
+    """Look at every table that a branch or a tag reaches, each version of it once."""
+    heads = {branch.name: branch.head for branch in lake.branches()}
+    heads |= {tag.name: tag.commit for tag in lake.tags()}
+    seen: dict[str, tuple[str, str, Entry]] = {}
+    for ref, head in heads.items():
+        for key, entry in lake.tree(lake.commit(head)).items("table/"):
+            if entry.table is not None:
+                name = key.removeprefix("table/")
+                seen.setdefault(entry.table.metadata, (name, ref, entry))
+    count, size = 0, 0
+    stale: dict[str, tuple[str, ...]] = {}
+    for name, ref, entry in seen.values():
+        count, size = count + 1, size + (entry.table.size_bytes if entry.table else 0)
+        if entry.stale:
+            stale[name] = entry.stale
+        problems = lake.tables.verify(entry, checksums=files)
+        for problem in problems[:_SHOWN]:
+            yield Finding(
+                what=f"{name} at {ref}",
+                level="bad",
+                found=problem.message,
+                hint="Restore the file from a backup, or  headgate revert  the run that wrote it.",
+            )
+    yield from _stale(stale)
+    read = "every byte read" if files else "lengths compared;  --files  reads every byte"
+    yield Finding(
+        what="tables",
+        level="ok",
+        found=f"{count:,} versions of tables, {size / 1e6:,.1f} MB, {read}",
+    )
+
+
+def _stale(stale: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    for table, runs in stale.items():
+        yield Finding(
+            what=table,
+            level="note",
+            found=f"was computed from rows that were taken back: {', '.join(runs)}",
+            hint="headgate run  computes it again.",
+        )

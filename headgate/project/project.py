@@ -1,0 +1,326 @@
+"""Project: a directory with settings, pipelines and a lake; everything a user does hangs here."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from headgate.clock import Clock, SystemClock
+from headgate.contracts import ContractSpec
+from headgate.engines import Engine, load_engine
+from headgate.errors import AlreadyExists, Invalid, NotFound
+from headgate.events import Listener
+from headgate.lake import Change, Commit, Lake, RunRow, RunState, contract_key
+from headgate.names import Ids, RandomIds
+from headgate.pipelines import Pipeline
+from headgate.project.discovery import Discovery, discover
+from headgate.project.run_logs import RunLogs
+from headgate.project.settings import Settings, find_root, read_settings
+from headgate.project.views import TableHandle, View
+
+if TYPE_CHECKING:
+    from headgate.project.doctor import Finding
+
+_SHOWN_RUNS = 5
+
+
+def open_project(
+    path: str | Path = ".",
+    *,
+    profile: str | None = None,
+    lake: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    listeners: Iterable[Listener] = (),
+) -> "Project":
+    """Open the project in a directory, or above it. Reads ``headgate.toml``; makes nothing.
+
+    Args:
+        path: the directory that holds ``headgate.toml``, or one below it.
+        profile: the profile to lay over the settings; None takes ``HEADGATE_PROFILE``.
+        lake: another lake than the settings', relative to the working directory.
+        environment: what stands for the process's environment.
+        clock: what stands for the machine's clock.
+        ids: what makes ids.
+        listeners: who hears every run's events.
+
+    Raises:
+        NotFound: ``no-project``, ``unknown-profile``.
+        Invalid: ``bad-settings-file``, ``unknown-setting``, ``bad-setting``.
+    """
+    given = os.environ if environment is None else environment
+    settings = read_settings(find_root(Path(path)), environment=given, profile=profile)
+    if lake is not None:
+        settings = replace(settings, lake=Path(lake).absolute())
+    return Project(
+        settings,
+        environment=given,
+        clock=clock or SystemClock(),
+        ids=ids or RandomIds(),
+        listeners=tuple(listeners),
+    )
+
+
+class Project:
+    """A directory with settings, pipelines and a lake.
+
+    The user's files are imported when a pipeline is first asked for, and again whenever one of
+    them changed. The lake is opened at the first use, and made by the first run. Close the project,
+    or use ``with``. Safe between threads.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str],
+        clock: Clock,
+        ids: Ids,
+        listeners: tuple[Listener, ...] = (),
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.ids = ids
+        self.listeners = listeners
+        self.logs = RunLogs(settings.logs)
+        self._environment = environment
+        self._lock = RLock()
+        self._lake: Lake | None = None
+        self._engine: Engine | None = None
+        self._discovery: Discovery | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        try:
+            head = f"{self.settings.target}@{self.lake.branch(self.settings.target).head[:6]}"
+        except NotFound:
+            head = "no lake yet"
+        return f"<Project {self.name} in {self.root}: {head}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            shown = self.at(self.settings.target)._repr_html_()
+        except NotFound:
+            shown = "no lake yet"
+        return f"<b>{self.name}</b> in <code>{self.root}</code><br>{shown}"
+
+    def close(self) -> None:
+        """Close the lake and the engine. The project can be used again; it opens them anew."""
+        with self._lock:
+            engine, lake = self._engine, self._lake
+            self._engine = self._lake = None
+        if engine is not None:
+            engine.close()
+        if lake is not None:
+            lake.close()
+
+    # -- what there is
+
+    @property
+    def name(self) -> str:
+        """What the project calls itself."""
+        return self.settings.name
+
+    @property
+    def root(self) -> Path:
+        """The directory that holds ``headgate.toml``."""
+        return self.settings.root
+
+    @property
+    def lake(self) -> Lake:
+        """The lake: branches, tags and history.
+
+        Raises:
+            NotFound: ``no-lake``: nothing was run yet.
+        """
+        with self._lock:
+            if self._lake is None:
+                try:
+                    self._lake = Lake.open(self.settings.lake, clock=self.clock, ids=self.ids)
+                except NotFound as error:
+                    error.hint = "headgate run  makes it."
+                    raise
+            return self._lake
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The pipelines that the project's files declare, as the files are now."""
+        return self.discovery.declared.pipelines
+
+    def pipeline(self, name: str | None = None) -> Pipeline:
+        """Give a pipeline by name, or the only one.
+
+        Raises:
+            NotFound: ``unknown-pipeline``, ``no-pipelines``.
+            Invalid: ``which-pipeline``, ``import-failed``, and what declarations refuse.
+        """
+        return self.discovery.pipeline(name)
+
+    @property
+    def discovery(self) -> Discovery:
+        """What the project's files declare; imported again when one of them changed."""
+        with self._lock:
+            if self._discovery is None or not self._discovery.is_current(self.settings):
+                self._discovery = discover(self.settings, clock=self.clock)
+            return self._discovery
+
+    # -- reading
+
+    def at(self, ref: str) -> View:
+        """Give the lake as it is at a ref, resolved once.
+
+        Raises:
+            NotFound: ``unknown-ref``, ``before-history``, ``no-lake``.
+            Invalid: ``bad-ref``, ``bad-instant``, ``ambiguous-ref``.
+        """
+        return View(self.lake, self.engine, self.lake.resolve(ref), ref)
+
+    def table(self, name: str, *, ref: str | None = None) -> TableHandle:
+        """Give a table as readers of the target branch see it now, or at a ref.
+
+        Raises:
+            NotFound: ``unknown-table``; and what ``at`` raises.
+        """
+        return self.at(ref or self.settings.target).table(name)
+
+    def quarantine(self, table: str, *, ref: str | None = None) -> TableHandle:
+        """Give the rows that were set aside from a table.
+
+        Raises:
+            NotFound: ``nothing-quarantined``, ``unknown-table``; and what ``at`` raises.
+        """
+        return self.at(ref or self.settings.target).quarantine(table)
+
+    def log(
+        self, ref: str | None = None, *, table: str | None = None, limit: int | None = None
+    ) -> Iterator[Commit]:
+        """Give a ref's commits, newest first; with ``table`` those that changed it."""
+        commit = self.lake.resolve(ref or self.settings.target)
+        return self.lake.log(commit, limit=limit, table=table)
+
+    def diff(self, before: str, after: str) -> tuple[Change, ...]:
+        """Give the entries that differ between two refs."""
+        lake = self.lake
+        first, second = lake.resolve(before), lake.resolve(after)
+        return tuple(lake.tree(first).diff(lake.tree(second)))
+
+    def runs(
+        self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
+    ) -> Sequence[RunRow]:
+        """Give the latest runs, newest first."""
+        return self.lake.metastore.runs(states=states, pipeline=pipeline, limit=limit)
+
+    def find_run(self, id: str) -> RunRow:
+        """Give the run whose id begins so; ``run/`` in front is allowed.
+
+        Raises:
+            NotFound: ``unknown-run``.
+            Invalid: ``ambiguous-run``.
+        """
+        prefix = id.removeprefix("run/")
+        metastore = self.lake.metastore
+        found = metastore.find_runs(prefix, _SHOWN_RUNS + 1) if prefix else ()
+        if len(found) > 1:
+            raise Invalid(
+                "ambiguous-run",
+                f"Several runs begin with {prefix!r}: {', '.join(found[:_SHOWN_RUNS])}.",
+                hint="Write more of it.",
+                candidates=list(found),
+            )
+        run = metastore.run(found[0]) if found else None
+        if run is None:
+            raise NotFound(
+                "unknown-run",
+                f"There is no run {id!r}.",
+                hint="headgate status  lists the latest.",
+                run=id,
+            )
+        return run
+
+    def contract(self, table: str, *, ref: str | None = None) -> ContractSpec:
+        """Give a table's contract as it holds at a ref.
+
+        Raises:
+            NotFound: ``no-contract``, ``unknown-table``; and what ``at`` raises.
+        """
+        view = self.at(ref or self.settings.target)
+        entry = view.tree.get(contract_key(table))
+        if entry is None or entry.data is None:
+            view.table(table)
+            raise NotFound(
+                "no-contract",
+                f"{table} has no contract at {view.ref}.",
+                hint="headgate contract list  shows which tables have one.",
+                table=table,
+            )
+        return ContractSpec.from_json(entry.data)
+
+    def contracts(self, *, ref: str | None = None) -> Mapping[str, ContractSpec]:
+        """Give every contract that holds at a ref, by table."""
+        view = self.at(ref or self.settings.target)
+        return {
+            key.removeprefix(contract_key("")): ContractSpec.from_json(entry.data)
+            for key, entry in view.tree.items(contract_key(""))
+            if entry.data is not None
+        }
+
+    def doctor(self, *, files: bool = False) -> tuple["Finding", ...]:
+        """Look at the project, the lake and the machine; with ``files`` read every data file."""
+        # What it takes to look at a machine is not needed to run.
+        examine = import_module("headgate.project.doctor").examine
+        found = examine(
+            self.settings,
+            clock=self.clock,
+            pipelines=lambda: self.pipelines,
+            open_lake=lambda: self.lake,
+            files=files,
+        )
+        return tuple(found)
+
+    # -- parts
+
+    def engine(self) -> Engine:
+        """Give the engine, started at the first use."""
+        with self._lock:
+            if self._engine is None:
+                chosen = self.settings
+                options = {
+                    "threads": chosen.threads,
+                    "memory_limit": chosen.memory_limit,
+                    "temp_directory": chosen.temp_directory,
+                }
+                self._engine = load_engine(
+                    chosen.engine,
+                    **{name: value for name, value in options.items() if value is not None},
+                )
+            return self._engine
+
+    def _made_lake(self) -> Lake:
+        """Give the lake; make it if there is none."""
+        try:
+            return self.lake
+        except NotFound:
+            with contextlib.suppress(AlreadyExists), self._lock:  # another process was faster
+                self._lake = Lake.create(
+                    self.settings.lake,
+                    clock=self.clock,
+                    ids=self.ids,
+                    main=self.settings.target,
+                )
+            return self.lake
