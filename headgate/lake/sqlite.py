@@ -1,17 +1,22 @@
 """SQLite as the metastore's database: one file, several processes, no server.
 
-**Two connections** per process: one with ``synchronous=FULL`` for what must survive power loss, one
-with ``NORMAL`` for the rest, which survives kill -9. A process that was forked opens its own.
+**Two connections** per process: one with ``synchronous=FULL`` for what must survive power loss,
+one with ``NORMAL`` for the rest, which survives kill -9.
+
+**Forks.** SQLite remembers its locks per process and file, also for connections opened later: a
+forked child would believe it holds its parent's. Therefore the connections are closed before a fork,
+by a hook, and both sides open their own when they next need one. A child that was forked past
+Python's hooks is refused.
 
 **The gate.** SQLite 3.7.0 to 3.51.2 can lose committed pages ("the WAL-reset bug"): while one
-connection checkpoints a log that was already checkpointed whole, another commits and thereby starts
-the log anew; the first then marks frames of the new log as copied that never were. Two things must
+connection checkpoints a log that was already checkpointed whole, another commits and thereby
+starts the log anew; the first then marks frames of the new log as copied that never were. Two things must
 meet: a checkpoint, and a commit beside it. Here they cannot: every write transaction, of whatever
 process, holds an exclusive ``flock`` on a file beside the database, no connection checkpoints by
 itself, and the holder of the gate checkpoints between transactions, before it lets the next one in.
 (A connection that closes last checkpoints too, but only under SQLite's own exclusive lock on the
-database.) The gate is held with a fixed SQLite as well: it also makes writers wait without polling
-SQLite's lock. Programs that write to the file past headgate are outside of it.
+database.) The gate is held with a fixed SQLite as well, so that there is one way to write. Programs
+that write to the file past headgate are outside of it.
 """
 
 import fcntl
@@ -21,7 +26,9 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from weakref import WeakSet
 
 from headgate.clock import Clock, SystemClock
 from headgate.errors import (
@@ -44,7 +51,8 @@ _PATIENCE = timedelta(seconds=30)
 _FIRST_PAUSE = timedelta(microseconds=100)
 _LONGEST_PAUSE = timedelta(milliseconds=5)
 _CHECKPOINT_BYTES = 4 << 20
-_RESTART_BYTES = 64 << 20
+_RESTART_BYTES = 16 << 20
+_RESTART_PATIENCE_MS = 200
 _VALUES_AT_ONCE = 256
 
 DIALECT = Dialect(
@@ -150,9 +158,12 @@ class SqliteDatabase:
                 version=sqlite3.sqlite_version,
             )
         self._path = path
+        self._wal = path.with_name(f"{path.name}-wal")
         self._patience = patience
         self._texts: dict[tuple[str, int], str] = {}
-        self._handles: dict[int, _Handles] = {}
+        self._handles = _Handles(path, patience)
+        self._checkpointed_bytes = 0
+        _OPEN.add(self)
 
     def prepare(self) -> None:
         """Make a new file ready: write-ahead logging is a property of the file."""
@@ -194,20 +205,33 @@ class SqliteDatabase:
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         """Copy the log into the database when it has grown. Only ever called behind the gate."""
         try:
-            size = self._path.with_name(f"{self._path.name}-wal").stat().st_size
+            size = self._wal.stat().st_size
         except FileNotFoundError:
             return
-        if size > _CHECKPOINT_BYTES:
-            # PASSIVE waits for nobody. RESTART waits for readers, lest the log grows for ever.
-            mode = "passive" if size < _RESTART_BYTES else "restart"
-            with suppress(sqlite3.OperationalError):  # the transaction is committed; later, then
-                connection.execute(f"pragma wal_checkpoint({mode})").fetchall()
+        # The log starts anew, and is cut to its limit, only when the next transaction finds it
+        # copied whole and no reader in it. Until then it is tried again as the log grows, not
+        # at every transaction.
+        if size < self._checkpointed_bytes:
+            self._checkpointed_bytes = 0
+        if size - self._checkpointed_bytes <= _CHECKPOINT_BYTES:
+            return
+        self._checkpointed_bytes = size
+        with suppress(sqlite3.OperationalError):  # the transaction is committed all the same
+            if size < _RESTART_BYTES:
+                connection.execute("pragma wal_checkpoint(passive)").fetchall()
+                return
+            # Readers who take turns would keep the log growing for ever: wait for them a moment.
+            connection.execute(f"pragma busy_timeout = {_RESTART_PATIENCE_MS}")
+            try:
+                connection.execute("pragma wal_checkpoint(restart)").fetchall()
+            finally:
+                patience_ms = self._patience // timedelta(milliseconds=1)
+                connection.execute(f"pragma busy_timeout = {patience_ms}")
 
     def close(self) -> None:
         """Close this process's connections."""
-        here = self._handles.pop(os.getpid(), None)
-        if here is not None:
-            here.close()
+        if self._handles.pid == os.getpid():
+            self._handles.close()
 
     def check(self) -> Sequence[str]:
         """Give what SQLite finds wrong with the file, if anything. Reads all of it."""
@@ -234,13 +258,25 @@ class SqliteDatabase:
             raise self._locked()
 
     def _here(self) -> "_Handles":
-        # Neither a connection nor a lock may be carried across a fork. What the parent opened is
-        # left alone: closing it here would give up locks that are the parent's.
-        pid = os.getpid()
-        here = self._handles.get(pid)
-        if here is None:
-            here = self._handles.setdefault(pid, _Handles(self._path, self._patience))
-        return here
+        if self._handles.pid != os.getpid():
+            raise Refused(
+                "carried-across-fork",
+                f"{self._path} was opened before this process was forked, past Python's hooks.",
+                hint="Open the lake in the process that uses it.",
+                path=str(self._path),
+            )
+        return self._handles
+
+    def before_fork(self) -> None:
+        """Wait for other threads' transactions and close the connections."""
+        self._handles.pause()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Go on; in the child with locks of its own."""
+        handles = self._handles
+        if child:
+            self._handles = _Handles(self._path, self._patience)
+        handles.resume(child=child)
 
     def _locked(self) -> Unavailable:
         return Unavailable(
@@ -346,6 +382,7 @@ class _Handles:
     """What one process has open."""
 
     def __init__(self, path: Path, patience: timedelta) -> None:
+        self.pid = os.getpid()
         self._path = path
         self._patience = patience
         self._connections: dict[bool, sqlite3.Connection] = {}
@@ -366,15 +403,31 @@ class _Handles:
             )
             connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             connection.execute("pragma wal_autocheckpoint = 0")
+            connection.execute(f"pragma journal_size_limit = {_CHECKPOINT_BYTES}")
             connection.execute("pragma cache_size = -16000")
             self._connections[durable] = connection
         return connection
 
     def close(self) -> None:
         with self.lock, self.durable_lock:
-            while self._connections:
-                self._connections.popitem()[1].close()
+            self._close_connections()
         self.gate.close()
+
+    def pause(self) -> None:
+        self.lock.acquire()
+        self.durable_lock.acquire()
+        self._close_connections()
+
+    def resume(self, *, child: bool) -> None:
+        if child:  # its locks are gone with the threads that held them; the file is the parent's
+            self.gate.close()
+        else:
+            self.durable_lock.release()
+            self.lock.release()
+
+    def _close_connections(self) -> None:
+        while self._connections:
+            self._connections.popitem()[1].close()
 
 
 class _Gate:
@@ -417,6 +470,30 @@ class _Gate:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+# Forking is of the whole process, and so is this list: the hooks must find every open database.
+_OPEN: WeakSet[SqliteDatabase] = WeakSet()
+_PAUSED: dict[int, list[SqliteDatabase]] = {}
+
+
+def _before_fork() -> None:
+    paused = sorted(_OPEN, key=id)  # one order for all threads that fork
+    _PAUSED[threading.get_ident()] = paused
+    for database in paused:
+        database.before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for database in _PAUSED.pop(threading.get_ident()):
+        database.after_fork(child=child)
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=partial(_after_fork, child=False),
+    after_in_child=partial(_after_fork, child=True),
+)
 
 
 def _locked(file: int) -> bool:
