@@ -87,6 +87,9 @@ def _nested_type(kind: pa.DataType) -> str:
     )
 
 
+_WIDE = pa.decimal128(38, 0)
+
+
 def cast(expression: str, given: pa.DataType, wanted: pa.DataType) -> str:
     """Give SQL that turns one type into another.
 
@@ -94,6 +97,8 @@ def cast(expression: str, given: pa.DataType, wanted: pa.DataType) -> str:
     to a date), the SQL raises on the first value that is not representable.
     """
     target = sql_type(wanted)
+    if given.equals(_WIDE):  # a HUGEINT looks like this, and Parquet would make it a DOUBLE
+        return f"cast({expression} as {target})"
     if target == sql_type(given):
         return expression
     plain = f"cast({expression} as {target})"

@@ -446,6 +446,11 @@ class SqlMetastore:
         with self._database.writing(durable=False) as session:
             session.change(statements.DROP_TICKET, (branch, run))
 
+    def drop_reservation(self, branch: str, *, run: str) -> None:
+        """Give up what a run has reserved; dropping nothing is no error."""
+        with self._database.writing(durable=False) as session:
+            session.change(statements.DROP_RESERVATION, (branch, run))
+
     def reserve(self, branch: str, reservation: Reservation) -> None:
         """Reserve keys for a run, in place of what it had reserved before."""
         row = (

@@ -158,6 +158,7 @@ PUT_RESERVATION = """insert into reservations (branch, run, began, keys, until)
     values (?, ?, ?, ?, ?)
     on conflict (branch, run) do update set began = excluded.began, keys = excluded.keys,
     until = excluded.until"""
+DROP_RESERVATION = "delete from reservations where branch = ? and run = ?"
 DROP_RESERVATIONS = "delete from reservations where run = ?"
 
 # -- ids

@@ -9,7 +9,15 @@ would throw away what others have published there.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from headgate.lake import Operation, Put, Replace, StepRecord, Write, operations_in_effect
+from headgate.lake import (
+    Operation,
+    Put,
+    Read,
+    Replace,
+    StepRecord,
+    Write,
+    operations_in_effect,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +54,9 @@ def plan(
     ``now`` gives a key's content id at the new base, None where absent. ``forced`` are keys that
     cannot be merged (``MergeConflict``): the steps that wrote them run again, whatever they read.
 
-    A step that reads what a step running again wrote is planned to run again. Its input may turn
-    out unchanged: whoever wants to know asks :func:`decide` again when it is its turn.
+    A step that reads what a step running again wrote, or a kept one applies to other rows, is
+    planned to run again. Its input may turn out unchanged: whoever wants to know asks
+    :func:`decide` when it is its turn.
     """
     decisions: list[StepDecision] = []
     own: dict[str, str | None] = {}
@@ -62,14 +71,15 @@ def plan(
         for write in step.writes:
             if decision.again:
                 unknown.add(write.key)
-            elif not _is_unchanged(step, write):
-                if _is_pointer(write.operations) or (
-                    write.key not in unknown and current(write.key) == write.before
-                ):
-                    own[write.key] = write.content
-                    unknown.discard(write.key)
-                else:
-                    unknown.add(write.key)
+            elif not (operations := operations_in_effect(step, write)):
+                continue
+            elif _is_put(operations) or (
+                write.key not in unknown and current(write.key) == write.before
+            ):
+                own[write.key] = write.content
+                unknown.discard(write.key)
+            else:
+                unknown.add(write.key)
     return tuple(decisions)
 
 
@@ -84,10 +94,12 @@ def decide(
 
     ``unknown`` are keys whose content there is not known yet: reading one means to run again.
     """
-    because = [
-        read.key for read in step.reads if read.key in unknown or now(read.key) != read.content
+    because = [read.key for read in step.reads if _may_differ(read, now, unknown)]
+    because += [
+        write.key
+        for write in step.writes
+        if write.key in forced or _came_or_went(write, now, unknown)
     ]
-    because += [write.key for write in step.writes if write.key in forced]
     if because:
         return StepDecision(step=step.step, again=True, because=tuple(dict.fromkeys(because)))
     writes = tuple(
@@ -98,10 +110,23 @@ def decide(
     return StepDecision(step=step.step, again=False, writes=writes)
 
 
+def _may_differ(read: Read, now: Callable[[str], str | None], unknown: Collection[str]) -> bool:
+    if read.key in unknown or now(read.key) != read.content:
+        return True
+    return read.key.endswith("/") and any(key.startswith(read.key) for key in unknown)
+
+
+def _came_or_went(write: Write, now: Callable[[str], str | None], unknown: Collection[str]) -> bool:
+    """Whether the operations need a table that is gone, or create one that has come."""
+    if _is_put(write.operations) or write.key in unknown:
+        return False
+    return (write.before is None) != (now(write.key) is None)
+
+
 def _is_pointer(operations: Sequence[Operation]) -> bool:
     """Whether the result depends on nothing that was there before."""
     return any(isinstance(each, Replace | Put) for each in operations)
 
 
-def _is_unchanged(step: StepRecord, write: Write) -> bool:
-    return not operations_in_effect(step, write)
+def _is_put(operations: Sequence[Operation]) -> bool:
+    return any(isinstance(each, Put) for each in operations)

@@ -119,7 +119,12 @@ class SkipStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStep:
-    """Run, because it was ``never-published``, ``reverted``, ``changed``, or ``record-gone``."""
+    """Run, because of ``reason``.
+
+    ``never-published``, ``reverted``, ``changed``, ``record-gone`` (its publication was folded
+    away), ``output-gone`` (a table it wrote), ``mixed-operations`` (it both appended to a table and
+    changed rows there: such a step can neither be left out nor applied again).
+    """
 
     reason: str
 
@@ -127,7 +132,7 @@ class RunStep:
 SkipDecision: TypeAlias = SkipStep | RunStep
 
 
-def decide(
+def decide(  # noqa: PLR0911 - one line per reason
     fingerprint: str,
     output: Output | None,
     *,
@@ -156,6 +161,10 @@ def decide(
     if found is None:
         return RunStep(reason="record-gone")
     commit, step = found
+    if any(now(write.key) is None for write in step.writes if write.key != entry and write.content):
+        return RunStep(reason="output-gone")
+    if any(_is_mixed(write.operations) for write in step.writes):
+        return RunStep(reason="mixed-operations")
     kept = msgspec.structs.replace(step, skipped=Skip(commit=commit.id), commit=None)
     writes = tuple(
         SkippedWrite(
@@ -189,6 +198,13 @@ def reverted_runs(commits: Sequence[Commit]) -> frozenset[str]:
         if commit.record.reverts and commit.record.run not in undone:
             undone.update(commit.record.reverts)
     return frozenset(undone)
+
+
+def _is_mixed(operations: Sequence[Operation]) -> bool:
+    if any(isinstance(each, Replace) for each in operations):
+        return False
+    appends = any(isinstance(each, Append) for each in operations)
+    return appends and any(isinstance(each, Upsert | Delete) for each in operations)
 
 
 def _is_idempotent(operations: Sequence[Operation]) -> bool:

@@ -1,0 +1,214 @@
+"""How a run begins, is taken up again, and ends when it does not publish.
+
+Failure leaves the target untouched and the branch readable; the error says what readers see now and
+the next command.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from headgate.errors import Conflict, HeadgateError, Interrupted, NotFound, Refused
+from headgate.events import RunFailed
+from headgate.lake import Commit, Isolation, Kind, RunRow, RunState
+from headgate.names import suggestion
+from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.wiring import LEASE, Wiring
+
+FINAL = frozenset({RunState.PUBLISHED, RunState.ADOPTED, RunState.ABANDONED, RunState.NOTHING})
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a run's settings say of how it was begun."""
+
+    kind: Kind = "run"
+    isolation: Isolation = "serializable"
+
+
+def begin(
+    wiring: Wiring,
+    *,
+    pipeline: str,
+    target: str,
+    base: Commit,
+    kind: Kind = "run",
+    isolation: Isolation = "serializable",
+    message: str = "",
+    settings: Mapping[str, object] | None = None,
+) -> Attempt:
+    """Record a new run and fork its branch from ``base``, in one transaction."""
+    run = wiring.ids.run_id()
+    now = wiring.clock.now()
+    row = RunRow(
+        id=run,
+        pipeline=pipeline,
+        target=target,
+        branch=f"run/{run}",
+        state=RunState.RUNNING,
+        fence=1,
+        base=base.id,
+        began=now,
+        owner=wiring.owner,
+        lease_until=now + LEASE,
+        settings={**(settings or {}), "isolation": isolation, "kind": kind},
+    )
+    wiring.lake.metastore.begin_run(row, fork_from=base.id)
+    return Attempt(wiring, row, base=base, kind=kind, isolation=isolation, message=message)
+
+
+def find_run(wiring: Wiring, id: str) -> RunRow:
+    """Give the run with this id, or with the one id that begins so.
+
+    Raises:
+        NotFound: ``unknown-run``. Refused: ``ambiguous-run``.
+    """
+    metastore = wiring.lake.metastore
+    prefix = id.removeprefix("run/")
+    found = metastore.find_runs(prefix, 3) if prefix else ()
+    row = metastore.run(found[0]) if len(found) == 1 else metastore.run(prefix)
+    if row is not None:
+        return row
+    if found:
+        raise Refused(
+            "ambiguous-run",
+            f"{id} is the beginning of several runs: {', '.join(found)}.",
+            hint="Give more of the id.",
+            runs=list(found),
+        )
+    close = suggestion(prefix, [run.id for run in metastore.runs(limit=100)])
+    raise NotFound(
+        "unknown-run",
+        f"There is no run {id}.",
+        hint=f"Did you mean {close}?" if close else "Look: headgate status",
+        run=id,
+    )
+
+
+def take_over(wiring: Wiring, id: str) -> RunRow:
+    """Make an unfinished run this process's own: its fence counts up, its old owner stops.
+
+    Raises:
+        NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+    """
+    row = find_run(wiring, id)
+    if row.state in FINAL:
+        raise Refused(
+            "run-is-final",
+            f"Run {row.id} is over: {row.state}.",
+            hint="Start a new one: headgate run",
+            run=row.id,
+            state=str(row.state),
+        )
+    working = row.state in {RunState.RUNNING, RunState.PUBLISHING}
+    if working and is_alive(row.owner) and row.lease_until > wiring.clock.now():
+        raise Refused(
+            "run-is-alive",
+            f"Run {row.id} is still going on, in {row.owner}.",
+            hint="Wait for it: headgate status",
+            run=row.id,
+            owner=row.owner,
+        )
+    taken = wiring.lake.metastore.take_over(
+        row.id, owner=wiring.owner, lease_until=wiring.clock.now() + LEASE
+    )
+    if taken is None:
+        raise Refused("run-is-final", f"Run {row.id} is over.", hint="headgate run", run=row.id)
+    return taken
+
+
+def attempt_of(wiring: Wiring, row: RunRow) -> Attempt:
+    """Give an unfinished run as an attempt that begins again on its base; what it had done is ``prior``."""
+    lake = wiring.lake
+    base, head = lake.commit(row.base), wiring.head(row.branch)
+    settings = msgspec.convert(row.settings, Begun)
+    attempt = Attempt(
+        wiring, row, base=base, head=head, kind=settings.kind, isolation=settings.isolation
+    )
+    for commit in lake.window(head, since=base.number):
+        parent = lake.commit(commit.parent) if commit.parent else base
+        changes = {change.key: change.after for change in lake.tree(parent).diff(lake.tree(commit))}
+        for record in commit.record.steps:
+            attempt.done[record.step] = StepDone(record=record, changes=changes)
+    attempt.rebase(base)
+    return attempt
+
+
+@contextmanager
+def ending(attempt: Attempt) -> Iterator[None]:
+    """Keep the run alive while it works; where it does not publish, record how it ended and say so.
+
+    Raises:
+        Interrupted: for Ctrl-C. HeadgateError: what happened, with what readers see and what to do.
+    """
+    attempt.start_heartbeat()
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        error: HeadgateError = Interrupted(
+            "interrupted", f"Run {attempt.id} was interrupted.", run=attempt.id
+        )
+        _fail(attempt, error)
+        raise error from interrupt
+    except HeadgateError as error:
+        if error.code != "run-taken-over":
+            _fail(attempt, error)
+        raise
+    except Exception as error:
+        _fail(attempt, HeadgateError("unexpected", f"{type(error).__name__}: {error}"))
+        raise
+    finally:
+        attempt.stop_heartbeat()
+
+
+def _fail(attempt: Attempt, error: HeadgateError) -> None:
+    wiring, row = attempt.wiring, attempt.row
+    state = RunState.PARKED if error.code == "parked" else RunState.FAILED
+    head = wiring.head(row.target)
+    error.readers = (
+        error.readers or f"Not published. Readers of {row.target} still see {head.id[:6]}."
+    )
+    error.hint = error.hint or (
+        f"Look:    headgate diff {row.target} run/{row.id[:6]}\n"
+        f"Mend, then:  headgate resume {row.id[:6]}"
+    )
+    error.facts = {"run": row.id, "branch": row.branch, **error.facts}
+    told = RunFailed(
+        run=row.id,
+        at=wiring.clock.now(),
+        state=str(state),
+        code=error.code,
+        message=error.message,
+    )
+    try:
+        attempt.set_state(
+            state, reason={"code": error.code, "message": error.message}, events=[told]
+        )
+    except Conflict:
+        return  # somebody else has the run now, and its state is theirs to set
+    wiring.tell(told)
+
+
+def owner_name() -> str:
+    """Name this process to others: host, process id, and when the process started (ids are used again)."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def is_alive(owner: str) -> bool:
+    """Whether an owner may still be at work. Of another host nothing is known, so it may."""
+    host, _, rest = owner.partition(":")
+    pid, _, started = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return True
+    return _started(int(pid)) == started
+
+
+def _started(pid: int) -> str:
+    """Give a process's start time in clock ticks since boot, empty where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

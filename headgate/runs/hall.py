@@ -1,0 +1,127 @@
+"""The hall: everything that needs a lake, contracts, an engine and pipelines together."""
+
+from collections.abc import Mapping
+
+from headgate.lake import Commit, RunRow, RunState
+from headgate.pipelines import Pipeline
+from headgate.runs import branches
+from headgate.runs.beginning import begin, find_run
+from headgate.runs.pipeline_run import PipelineRun
+from headgate.runs.plan import Plan, make_plan
+from headgate.runs.results import RunResult
+from headgate.runs.revert import RevertPlan, plan_revert, revert
+from headgate.runs.transaction import Transaction
+from headgate.runs.verify import cases_of, judge_case
+from headgate.runs.wiring import Wiring
+from headgate.verdicts import Verdict
+
+Parameters = Mapping[str, Mapping[str, object]]
+"""Each step's parameters, settled."""
+
+
+class Hall:
+    """Runs, and what people do with them, on one lake."""
+
+    def __init__(self, wiring: Wiring, *, evaluator: str) -> None:
+        self.wiring = wiring
+        self.evaluator = evaluator
+
+    def run(
+        self,
+        pipeline: Pipeline,
+        *,
+        target: str,
+        parameters: Parameters | None = None,
+        force: bool = False,
+    ) -> RunResult:
+        """Run a pipeline and publish it to a branch, whole or not at all.
+
+        With ``force`` no step is skipped because its output is published already.
+
+        Raises:
+            StepFailed, CheckFailed, Conflict, Refused, ...: the run's branch is kept; the error says what
+                readers see and what to do next.
+        """
+        return self._pipeline_run(pipeline, parameters, force=force).start(target)
+
+    def resume(
+        self, run: str, pipeline: Pipeline, *, parameters: Parameters | None = None
+    ) -> RunResult:
+        """Take an unfinished run up where it ended; what changed since runs again, the rest is kept.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``; and as ``run``.
+        """
+        return self._pipeline_run(pipeline, parameters).resume(find_run(self.wiring, run).id)
+
+    def plan(
+        self, pipeline: Pipeline, *, target: str, parameters: Parameters | None = None
+    ) -> Plan:
+        """Say which steps a run would execute and which it would skip; changes nothing."""
+        return make_plan(self._pipeline_run(pipeline, parameters), target)
+
+    def transaction(self, target: str, *, name: str = "transaction") -> Transaction:
+        """Begin a hand-made transaction on a branch; use it in a ``with`` block."""
+        attempt = begin(
+            self.wiring,
+            pipeline=name,
+            target=target,
+            base=self.wiring.head(target),
+            kind="transaction",
+            message=name,
+        )
+        return Transaction(attempt)
+
+    def merge(self, source: str, target: str) -> RunResult:
+        """Publish what a branch has done since it left the target."""
+        return branches.merge(self.wiring, source, target)
+
+    def adopt(self, run: str) -> RunResult:
+        """Publish what an unfinished run has made so far, all contracts judged again."""
+        return branches.adopt(self.wiring, run)
+
+    def abandon(self, run: str) -> RunRow:
+        """End an unfinished run for good; its branch stays readable until it is deleted.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+        """
+        return branches.abandon(self.wiring, run)
+
+    def plan_revert(self, which: str, *, target: str) -> RevertPlan:
+        """Say what reverting a run would do; changes nothing."""
+        return plan_revert(self.wiring, which, target)
+
+    def revert(self, which: str, *, target: str) -> RunResult:
+        """Publish a commit in which a run is not in effect."""
+        return revert(self.wiring, which, target)
+
+    def check(self, commit: Commit) -> tuple[Verdict, ...]:
+        """Judge every contract of a commit's tree again, in full. Publishes nothing, refuses nothing."""
+        tree = self.wiring.lake.tree(commit)
+        keys = dict.fromkeys(tree.keys("contract/"))
+        return tuple(judge_case(self.wiring, tree, case) for case in cases_of(tree, keys))
+
+    def find_run(self, run: str) -> RunRow:
+        """Give the run with this id, or with the one id that begins so.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``ambiguous-run``.
+        """
+        return find_run(self.wiring, run)
+
+    def open_runs(self) -> tuple[RunRow, ...]:
+        """Give the runs that are neither published nor given up, newest first."""
+        states = (RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.PARKED)
+        return tuple(self.wiring.lake.metastore.runs(states=states))
+
+    def _pipeline_run(
+        self, pipeline: Pipeline, parameters: Parameters | None, *, force: bool = False
+    ) -> PipelineRun:
+        return PipelineRun(
+            self.wiring,
+            pipeline,
+            parameters=parameters or {},
+            evaluator=self.evaluator,
+            force=force,
+        )

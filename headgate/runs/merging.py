@@ -1,0 +1,244 @@
+"""Merging a run onto a head: ask the pure rules, then apply what they say to tables.
+
+Deciding is ``headgate.lake.merging`` and ``headgate.lake.serialization``; this is the doing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
+
+from headgate.lake import (
+    AddColumn,
+    Apply,
+    Ask,
+    Column,
+    Commit,
+    Entry,
+    GraphConflict,
+    KeepPointer,
+    MergeConflict,
+    NoOp,
+    Operation,
+    Question,
+    Reexecute,
+    StepRecord,
+    Transaction,
+    Write,
+    conflict,
+    merge_decision,
+    operations_by_key,
+    operations_since,
+)
+from headgate.names import quote
+from headgate.runs.applying import apply_operations
+from headgate.runs.attempt import Attempt
+from headgate.runs.loss import Loss
+from headgate.runs.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """A run's changes as they are on a head, and its steps' records to go with them."""
+
+    head: Commit
+    changes: Mapping[str, Entry | None]
+    steps: tuple[StepRecord, ...]
+
+
+def transaction_of(attempt: Attempt) -> Transaction:
+    """Give what the graph test needs of an attempt."""
+    return Transaction.of(
+        tuple(step.record for step in attempt.done.values()),
+        base_number=attempt.base.number,
+        isolation=attempt.isolation,
+        in_effect=attempt.in_effect,
+    )
+
+
+def find_conflict(attempt: Attempt, window: Sequence[Commit]) -> GraphConflict | None:
+    """Say why no serial order exists in which the attempt reads what it has read; None where one does."""
+    lake = attempt.wiring.lake
+    return conflict(
+        transaction_of(attempt),
+        window,
+        extend=lambda number: lake.window(window[-1], since=number - 1) if window else (),
+    )
+
+
+def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
+    """Merge an attempt's changes onto a head of its target: head's operations, then the run's.
+
+    Keys nobody else touched are taken as they are. Appends cost metadata; upserts and deletes rewrite
+    the files they hit on the head. Nothing is visible yet.
+    """
+    steps = tuple(step.record for step in attempt.done.values())
+    mine: dict[str, Entry | None] = {
+        key: entry for step in attempt.done.values() for key, entry in step.changes.items()
+    }
+    if head.id == attempt.base.id:
+        return Merged(head=head, changes=mine, steps=steps)
+    if attempt.exclusive:
+        return Loss(head=head, keys=(), because="the history went on")
+    lake = attempt.wiring.lake
+    window = lake.window(head, since=attempt.base.number)
+    if found := find_conflict(attempt, window):
+        return Loss(
+            head=head,
+            keys=found.keys,
+            by=_run_of(window, found.commit),
+            because=f"another run changed {_names(found.keys)}",
+        )
+    theirs = operations_since([c for c in window if c.id not in attempt.in_effect])
+    ours = operations_by_key(steps)
+    tree = lake.tree(head)
+    for key in ours:
+        if key not in mine and theirs.get(key):  # a skipped step's pointer, written all the same
+            mine[key] = attempt.tree.get(key)
+    current = tree.get_many(sorted(mine))
+    changes: dict[str, Entry | None] = {}
+    for key, entry in mine.items():
+        if not theirs.get(key):
+            changes[key] = entry
+            continue
+        decision = merge_decision(
+            key,
+            theirs[key],
+            ours.get(key, ()),
+            head_entry=current.get(key),
+            run_entry=entry,
+            isolation=attempt.isolation,
+            facts=RowFacts(attempt.wiring, current.get(key)),
+            pipeline=attempt.row.pipeline,
+            takes_over=attempt.kind != "run",
+        )
+        match decision:
+            case NoOp():
+                continue
+            case KeepPointer(columns=columns):
+                changes[key] = _with_columns(attempt, entry, columns)
+            case Apply(operations=operations):
+                changes[key] = _remarked(
+                    apply_operations(
+                        attempt.wiring,
+                        current.get(key),
+                        operations,
+                        key=key,
+                        prefix=f"{attempt.id}-merge",
+                    ),
+                    entry,
+                    current.get(key),
+                )
+            case Reexecute(reason=reason) | MergeConflict(reason=reason):
+                return Loss(
+                    head=head,
+                    keys=(key,),
+                    by=next((c.record.run for c in reversed(window) if _wrote(c, key)), None),
+                    because=f"another run changed {_names((key,))} ({reason})",
+                    forced=isinstance(decision, MergeConflict),
+                )
+    return Merged(head=head, changes=changes, steps=_rebased(steps, changes, current))
+
+
+def _with_columns(attempt: Attempt, entry: Entry | None, columns: Sequence[Column]) -> Entry | None:
+    """Give a replaced table the columns the head has added meanwhile."""
+    if entry is None or not columns:
+        return entry
+    added = attempt.wiring.lake.tables.apply(
+        entry, tuple(AddColumn(column=column) for column in columns)
+    )
+    return _remarked(added, entry, None)
+
+
+def _remarked(entry: Entry | None, mine: Entry | None, theirs: Entry | None) -> Entry | None:
+    """Give the merged entry the taint and staleness of both sides."""
+    if entry is None:
+        return None
+    sides = [one for one in (mine, theirs) if one is not None]
+    return msgspec.structs.replace(
+        entry,
+        taint=tuple(sorted({mark for one in sides for mark in one.taint})),
+        stale=tuple(sorted({mark for one in sides for mark in one.stale})),
+    )
+
+
+def _rebased(
+    steps: Sequence[StepRecord],
+    changes: Mapping[str, Entry | None],
+    current: Mapping[str, Entry | None],
+) -> tuple[StepRecord, ...]:
+    """Give the steps' records with each key's first and last content as they are on the head."""
+    first: dict[str, tuple[str, int]] = {}
+    last: dict[str, tuple[str, int]] = {}
+    for step in steps:
+        for index, write in enumerate(step.writes):
+            first.setdefault(write.key, (step.step, index))
+            last[write.key] = (step.step, index)
+
+    def moved(step: StepRecord, index: int, write: Write) -> Write:
+        before, content = write.before, write.content
+        here = (step.step, index)
+        if first[write.key] == here and write.key in current:
+            head = current[write.key]
+            before = head.content if head else None
+        if last[write.key] == here and write.key in changes:
+            entry = changes[write.key]
+            content = entry.content if entry else None
+        return msgspec.structs.replace(write, before=before, content=content)
+
+    return tuple(
+        msgspec.structs.replace(
+            step, writes=tuple(moved(step, i, write) for i, write in enumerate(step.writes))
+        )
+        for step in steps
+    )
+
+
+class RowFacts:
+    """Answers the merge's questions about rows, with the engine."""
+
+    def __init__(self, wiring: Wiring, head: Entry | None) -> None:
+        self._wiring = wiring
+        self._head = head
+
+    def __call__(self, question: Question) -> bool:
+        """Answer one question; reads only the key columns of the operations' files."""
+        match question.ask:
+            case Ask.DELETE_FILES:
+                return False  # the lake refuses tables with delete files before they are read
+            case Ask.KEYS_MEET:
+                return self._keys_meet(question.head, question.run)
+
+    def _keys_meet(self, head: Operation | None, run: Operation | None) -> bool:
+        keys = tuple(getattr(run, "key_columns", ())) or tuple(getattr(head, "key_columns", ()))
+        one, other = tuple(getattr(head, "files", ())), tuple(getattr(run, "files", ()))
+        if not keys or self._head is None or not one:
+            return True  # nothing tells them apart: a delete by predicate, rows without a key
+        if not other:
+            return False
+        tables = self._wiring.lake.tables
+        with closing(self._wiring.engine().session()) as session:
+            session.bind(
+                {
+                    "_hg_head": tables.scan_files(self._head, one),
+                    "_hg_run": tables.scan_files(self._head, other),
+                }
+            )
+            match = " and ".join(f"h.{quote(key)} = r.{quote(key)}" for key in keys)
+            found = session.scalars(
+                f"select exists (select 1 from _hg_head h join _hg_run r on {match}) as meet"
+            )
+        return bool(found["meet"])
+
+
+def _wrote(commit: Commit, key: str) -> bool:
+    return any(write.key == key for write in commit.record.writes)
+
+
+def _run_of(window: Iterable[Commit], commit: str) -> str | None:
+    return next((each.record.run for each in window if each.id == commit), None)
+
+
+def _names(keys: Iterable[str]) -> str:
+    return ", ".join(sorted({key.partition("/")[2] or key for key in keys}))

@@ -1,0 +1,512 @@
+"""A step's rows become a table: accepted rows to staged Parquet, rejected ones to quarantine.
+
+One place for every way rows come in (sources, steps, hand-made transactions), so that contracts,
+quarantine and ownership mean the same everywhere. Nothing is visible: what comes out is a set of
+entries, which the attempt commits to the run's branch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+import pyarrow as pa
+
+from headgate.contracts import (
+    CastPlan,
+    ContractSpec,
+    IngestMask,
+    Measure,
+    arrow_schema,
+    ingest_mask,
+    layout_problems,
+    type_texts,
+)
+from headgate.engines import Session, Sql, Written
+from headgate.errors import Refused, StepFailed
+from headgate.files import DataFile
+from headgate.lake import (
+    AddColumn,
+    Append,
+    ChangeSchema,
+    Entry,
+    Footprint,
+    Operation,
+    Put,
+    Range,
+    Replace,
+    Tree,
+    Upsert,
+    Write,
+    contract_key,
+    table_key,
+)
+from headgate.names import quote
+from headgate.runs.applying import apply_operations
+from headgate.runs.quarantine import count_reasons, quarantine_rows, quarantine_table
+from headgate.runs.wiring import Wiring
+
+if TYPE_CHECKING:
+    from headgate.engines import Rows
+
+Mode: TypeAlias = Literal["replace", "append", "upsert"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The table that is written, how, by whom, and what it promises."""
+
+    table: str
+    mode: Mode
+    pipeline: str
+    run: str
+    step: str
+    attempt: int
+    key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    spec: ContractSpec | None = None
+    takes_over: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its files begin with."""
+        return f"{self.run}-{self.step}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What writing did: entries set, operations recorded, rows counted.
+
+    ``violations`` counts among the accepted rows, ``reasons`` among the quarantined. ``measures`` is what
+    a verdict on exactly these rows can take over, where they are the whole table.
+    """
+
+    changes: Mapping[str, Entry | None]
+    writes: tuple[Write, ...]
+    rows_in: int
+    rows: int
+    rows_quarantined: int = 0
+    violations: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    schema_changes: tuple[str, ...] = ()
+
+
+def write_output(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, rows: "Rows"
+) -> Output:
+    """Compute rows once and stage them as the next state of a table.
+
+    ``rows`` are typed; raw ones go through ``write_raw``.
+
+    Raises:
+        Refused: ``table-owned``. Invalid: ``null-key``, ``duplicate-key``, ``schema-...``.
+        StepFailed: ``step-returned-wrong-columns``.
+    """
+    spec = target.spec
+    schema = session.schema(rows)
+    if spec is None:
+        return stage(wiring, session, tree, target, rows, schema=schema)
+    types = promoted(spec, type_texts(schema))
+    if problems := layout_problems(spec, types):
+        raise StepFailed(
+            "step-returned-wrong-columns",
+            f"{target.table} does not have the columns its contract {spec.name} declares: "
+            f"{'; '.join(problems)}.",
+            hint="Change what the step returns, or the contract.",
+            table=target.table,
+            step=target.step,
+        )
+    schema = conformed(spec, schema)
+    mask = mask_of(wiring, session, tree, target, spec, schema.names)
+    return stage(wiring, session, tree, target, rows, schema=schema, mask=mask)
+
+
+def promoted(spec: ContractSpec, types: Mapping[str, str]) -> Mapping[str, str]:
+    """Give columns' types as declared where what was given fits without loss."""
+    declared = {name: str(kind) for name, kind in spec.kinds.items()}
+    return {
+        name: declared[name] if (given, declared.get(name)) in LOSSLESS else given
+        for name, given in types.items()
+    }
+
+
+LOSSLESS = frozenset(
+    {("int", "long"), ("float", "double"), ("int", "double"), ("date", "timestamp")}
+    | {
+        ("unknown", kind)
+        for kind in ("int", "long", "float", "double", "string", "boolean", "date")
+    }
+)
+"""Pairs of types (given, declared) where every given value is a declared one."""
+
+
+def conformed(spec: ContractSpec, schema: pa.Schema) -> pa.Schema:
+    """Give the schema a table has under a contract: its columns, and undeclared ones if it keeps them."""
+    declared = arrow_schema(spec)
+    if spec.undeclared != "keep":
+        return declared
+    extra = [each for each in schema if each.name not in declared.names]
+    return pa.schema([*declared, *extra])
+
+
+def mask_of(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    spec: ContractSpec,
+    columns: Sequence[str],
+    casts: CastPlan | None = None,
+) -> IngestMask:
+    """Give the mask for rows about to be written to a table, with what it looks up in bound."""
+    return ingest_mask(
+        spec,
+        columns,
+        casts=casts,
+        parents=_bind_parents(wiring, session, tree, spec, target.table),
+        existing=_bind_existing(wiring, session, tree, target),
+        whole=target.mode == "replace" or tree.get(table_key(target.table)) is None,
+    )
+
+
+def _bind_parents(
+    wiring: Wiring, session: Session, tree: Tree, spec: ContractSpec, table: str
+) -> Mapping[str, Mapping[str, str]]:
+    """Bind the tables a contract looks up in; give their columns and types.
+
+    Raises:
+        Refused: ``parent-missing``: there is no such table to look up in.
+    """
+    schemas: dict[str, Mapping[str, str]] = {}
+    for parent in spec.references:
+        if parent == table:
+            continue
+        entry = tree.get(table_key(parent))
+        if entry is None or entry.table is None:
+            raise Refused(
+                "parent-missing",
+                f"{table} refers to {parent}, which is no table of this lake.",
+                hint=f"Publish {parent} first, or take the reference out of the contract.",
+                table=table,
+                parent=parent,
+            )
+        session.bind({parent: wiring.lake.tables.scan(entry)})
+        schemas[parent] = {column.name: column.type for column in entry.table.schema}
+    return schemas
+
+
+def _bind_existing(wiring: Wiring, session: Session, tree: Tree, target: Target) -> str | None:
+    """Bind the rows that are there already, where an append must not double their keys."""
+    before = tree.get(table_key(target.table))
+    if target.mode != "append" or before is None:
+        return None
+    session.bind({"_hg_existing": wiring.lake.tables.scan(before)})
+    return "_hg_existing"
+
+
+def stage(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    rows: "Rows",
+    *,
+    schema: pa.Schema,
+    mask: IngestMask | None = None,
+) -> Output:
+    """Write rows under a schema, apply the operation to the table, put rejected rows beside it."""
+    key = table_key(target.table)
+    before = tree.get(key)
+    _refuse_foreign(before, target)
+    tables = wiring.lake.tables
+    plan = tables.plan_write(
+        before,
+        schema,
+        table=target.table,
+        mode=target.mode,
+        prefix=target.prefix,
+        partition=target.partition_by,
+        sort_by=target.sort_by,
+        key_columns=target.key,
+        staged_input=target.mode == "upsert",
+    )
+    written = session.write(rows, plan.target, mask=mask.query if mask else None)
+    files = tables.collect(written.paths, plan.columns, key_columns=target.key)
+    data: Operation
+    match target.mode:
+        case "replace":
+            data = Replace(files=files, schema=plan.columns)
+        case "append":
+            data = Append(files=files, key_columns=target.key, footprint=footprint(files))
+        case "upsert":
+            data = Upsert(
+                files=files,
+                key_columns=target.key,
+                columns=_partial(before, schema),
+                footprint=footprint(files, target.key),
+            )
+    operations = (*plan.operations, data)
+    entry = apply_operations(
+        wiring,
+        before,
+        operations,
+        key=key,
+        prefix=target.prefix,
+        owner=_owner(before, target),
+        check_keys=True,
+    )
+    changes: dict[str, Entry | None] = {key: entry}
+    writes = [_write(key, operations, before, entry)]
+    quarantined = _quarantine(wiring, session, tree, target, written, mask)
+    if quarantined is not None:
+        change, write = quarantined
+        changes[write.key] = change
+        writes.append(write)
+    _note_contract(tree, target, changes, writes)
+    names = mask.query.names if mask is not None else ()
+    reasons = count_reasons(written.rejected, names) if written.rejected is not None else {}
+    accepted = {name: count - reasons.get(name, 0) for name, count in written.violations.items()}
+    return Output(
+        changes=changes,
+        writes=tuple(writes),
+        rows_in=written.rows_read,
+        rows=written.rows,
+        rows_quarantined=written.rows_read - written.rows,
+        violations=accepted,
+        measures=_measures(mask, accepted, written) if target.mode == "replace" and mask else {},
+        reasons={
+            **reasons,
+            **({"malformed": written.malformed.num_rows} if written.malformed is not None else {}),
+        },
+        schema_changes=() if before is None else tuple(_told(plan.operations)),
+    )
+
+
+def footprint(files: Sequence[DataFile], columns: Sequence[str] | None = None) -> Footprint:
+    """Give the range of each column over files, where every file knows its own."""
+    if not files:
+        return {}
+    shared = [
+        column
+        for column in files[0].bounds
+        if (columns is None or column in columns) and all(column in f.bounds for f in files)
+    ]
+    return {
+        column: Range(
+            low=min(file.bounds[column][0] for file in files),  # type: ignore[type-var, arg-type]
+            high=max(file.bounds[column][1] for file in files),  # type: ignore[type-var, arg-type]
+        )
+        for column in shared
+    }
+
+
+def _partial(before: Entry | None, schema: pa.Schema) -> tuple[str, ...] | None:
+    """Give the columns an upsert sets, None where it sets all the table has."""
+    if before is None or before.table is None:
+        return None
+    given = set(schema.names)
+    return None if given.issuperset(c.name for c in before.table.schema) else tuple(schema.names)
+
+
+def _measures(
+    mask: IngestMask, accepted: Mapping[str, int], written: Written
+) -> Mapping[str, Measure]:
+    """Give what is measured of the accepted rows.
+
+    Where rows were set aside, a key counted as doubled may be single now: that is asked again.
+    """
+    found = mask.measures(accepted, written.examples)
+    if written.rows == written.rows_read:
+        return found
+    return {
+        name: Measure(violations=measure.violations)
+        for name, measure in found.items()
+        if not measure.violations or not mask.is_key(name)
+    }
+
+
+def _refuse_foreign(before: Entry | None, target: Target) -> None:
+    owner = before.table.owner if before and before.table else None
+    if target.mode == "replace" and owner not in {None, target.pipeline} and not target.takes_over:
+        raise Refused(
+            "table-owned",
+            f"{target.table} belongs to the pipeline {owner}; {target.pipeline} may not replace it.",
+            hint="Write to another table, or take it over: headgate table take-over "
+            f"{target.table} --by {target.pipeline}",
+            table=target.table,
+            owner=owner,
+        )
+
+
+def _owner(before: Entry | None, target: Target) -> str | None:
+    known = before.table.owner if before and before.table else None
+    return target.pipeline if known is None or target.takes_over else known
+
+
+def _write(
+    key: str, operations: Sequence[Operation], before: Entry | None, entry: Entry | None
+) -> Write:
+    return Write(
+        key=key,
+        operations=tuple(operations),
+        before=before.content if before else None,
+        content=entry.content if entry else None,
+    )
+
+
+def _told(operations: Sequence[Operation]) -> list[str]:
+    told: list[str] = []
+    for operation in operations:
+        if isinstance(operation, AddColumn):
+            told.append(f"added {operation.column.name} {operation.column.type}")
+        elif isinstance(operation, ChangeSchema):
+            told.append(operation.what)
+    return told
+
+
+def _quarantine(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    written: Written,
+    mask: IngestMask | None,
+) -> tuple[Entry | None, Write] | None:
+    """Put rejected rows into the table's quarantine; a replaced table's quarantine is replaced, too."""
+    table = quarantine_table(target.table)
+    key = table_key(table)
+    before = tree.get(key)
+    contract = target.spec.digest if target.spec else ""
+    parts = []
+    at = wiring.clock.now()
+    if written.rejected is not None and mask is not None:
+        parts.append(
+            quarantine_rows(
+                _payloads(session, written.rejected),
+                mask.query.names,
+                contract=contract,
+                run=target.run,
+                step=target.step,
+                attempt=target.attempt,
+                at=at,
+            )
+        )
+    if written.malformed is not None:
+        parts.append(
+            quarantine_rows(
+                _malformed(written.malformed),
+                ("malformed",),
+                contract=contract,
+                run=target.run,
+                step=target.step,
+                attempt=target.attempt,
+                at=at,
+            )
+        )
+    rows = pa.concat_tables(parts) if parts else None
+    if rows is None and (before is None or target.mode != "replace" or not _rows(before)):
+        return None
+    if rows is None:
+        rows = quarantine_schema_rows()
+    tables = wiring.lake.tables
+    mode: Mode = "replace" if target.mode == "replace" else "append"
+    plan = tables.plan_write(
+        before, rows.schema, table=table, mode=mode, prefix=f"{target.prefix}-quarantine"
+    )
+    files = tables.collect(session.write(rows, plan.target).paths, plan.columns)
+    data = Replace(files=files, schema=plan.columns) if mode == "replace" else Append(files=files)
+    operations = (*plan.operations, data)
+    entry = tables.apply(before, operations, owner=_owner(before, target))
+    return entry, _write(key, operations, before, entry)
+
+
+def quarantine_schema_rows() -> pa.Table:
+    """Give no rows, in the quarantine's schema."""
+    from headgate.runs.quarantine import SCHEMA  # noqa: PLC0415
+
+    return SCHEMA.empty_table()
+
+
+def _rows(entry: Entry) -> int:
+    return entry.table.rows if entry.table else 0
+
+
+def _payloads(session: Session, rejected: pa.Table) -> pa.Table:
+    """Give rejected rows as JSON text of the row as it came in, beside their mask and position.
+
+    A column that was cast has its raw text beside it, under ``_raw.<name>``: the payload holds that.
+    """
+    hidden = {"_mask", "_position"}
+    raw = {
+        name.removeprefix("_raw."): name
+        for name in rejected.column_names
+        if name.startswith("_raw.")
+    }
+    plain = [
+        name
+        for name in rejected.column_names
+        if name not in hidden and not name.startswith("_raw.") and name not in raw
+    ]
+    fields = ", ".join(
+        f"{_text(shown)}: {quote(name)}" for shown, name in (*((n, n) for n in plain), *raw.items())
+    )
+    session.bind({"_hg_rejected": rejected})
+    query = f"select to_json({{{fields}}})::varchar as _payload, _mask, _position from _hg_rejected"
+    return session.reader(Sql(text=query)).read_all()
+
+
+def _malformed(rows: pa.Table) -> pa.Table:
+    payload = pa.array(
+        [
+            msgspec.json.encode({"raw": raw, "column": column, "reason": reason}).decode()
+            for raw, column, reason in zip(
+                rows.column("_raw").to_pylist(),
+                rows.column("_column").to_pylist(),
+                rows.column("_reason").to_pylist(),
+                strict=True,
+            )
+        ],
+        pa.string(),
+    )
+    return pa.table(
+        [payload, pa.array([1] * rows.num_rows, pa.int64()), rows.column("_position")],
+        names=["_payload", "_mask", "_position"],
+    )
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
+
+
+def _note_contract(
+    tree: Tree, target: Target, changes: dict[str, Entry | None], writes: list[Write]
+) -> None:
+    """Set, change or remove the table's contract in the same commit, and the index of its references."""
+    key = contract_key(target.table)
+    before = tree.get(key)
+    spec = target.spec
+    content = spec.digest if spec else None
+    if (before.content if before else None) == content:
+        return
+    old = ContractSpec.from_json(before.data or "").references if before else ()
+    new = spec.references if spec else ()
+    entries: dict[str, Entry | None] = {
+        key: Entry(kind="contract", content=spec.digest, data=spec.to_json()) if spec else None
+    }
+    for parent in old:
+        entries[reference_key(parent, target.table)] = None
+    for parent in new:
+        entries[reference_key(parent, target.table)] = Entry(kind="contract", content=target.table)
+    for name, entry in entries.items():
+        known = tree.get(name)
+        if (known.content if known else None) != (entry.content if entry else None):
+            changes[name] = entry
+            put = Put(content=entry.content if entry else None)
+            writes.append(_write(name, (put,), known, entry))
+
+
+def reference_key(parent: str, child: str) -> str:
+    """Give the key that says a table's contract looks up in another: found from the parent's side."""
+    return f"reference/{parent}/{child}"

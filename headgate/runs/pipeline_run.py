@@ -1,0 +1,249 @@
+"""A pipeline on a target: execute its steps, publish, execute again what a conflict made stale."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from headgate.errors import HeadgateError
+from headgate.events import ConflictMet, Event, RunFoundNothing, RunStarted, StepStarted
+from headgate.events import StepFailed as StepFailedEvent
+from headgate.lake import Commit, RunState, StepRow, StepState, Tree, table_key
+from headgate.pipelines import Graph, Pipeline, canonical
+from headgate.runs.attempt import Attempt, StepDone, event_row
+from headgate.runs.beginning import attempt_of, begin, ending, take_over
+from headgate.runs.executor import Finished, execute
+from headgate.runs.loss import Loss
+from headgate.runs.results import RunResult, result_of
+from headgate.runs.wiring import Wiring
+from headgate.runs.working import StepWork, failure, user_traceback
+
+
+class PipelineRun:
+    """One pipeline on one target: executes, publishes, executes again where it must."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        pipeline: Pipeline,
+        *,
+        parameters: Mapping[str, Mapping[str, object]],
+        evaluator: str,
+        force: bool = False,
+    ) -> None:
+        self.wiring = wiring
+        self.pipeline = pipeline
+        self.graph = Graph(pipeline.steps)
+        self.parameters = parameters
+        self.evaluator = evaluator
+        self.force = force
+
+    # -- ways in
+
+    def start(self, target: str) -> RunResult:
+        """Begin a run on the target's head, execute it, publish it.
+
+        Raises:
+            HeadgateError: the run failed, and its branch is kept.
+        """
+        base = self.wiring.head(target)
+        self.graph.check_inputs(Tables(self.wiring.lake.tree(base)))
+        attempt = begin(
+            self.wiring,
+            pipeline=self.pipeline.name,
+            target=target,
+            base=base,
+            isolation=self.pipeline.isolation,
+            settings={
+                "now": self.wiring.clock.now().isoformat(),
+                "seed": secrets.randbits(53),
+                "parameters": canonical(self.parameters),
+            },
+        )
+        return self._go(attempt)
+
+    def resume(self, id: str) -> RunResult:
+        """Take an unfinished run up where it ended; steps whose code or inputs changed run again.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+        """
+        return self._go(attempt_of(self.wiring, take_over(self.wiring, id)))
+
+    # -- the way through
+
+    def _go(self, attempt: Attempt) -> RunResult:
+        row = attempt.row
+        self.wiring.tell(
+            RunStarted(
+                run=row.id,
+                at=self.wiring.clock.now(),
+                pipeline=row.pipeline,
+                target=row.target,
+                base=attempt.base.id,
+                attempt=row.fence,
+                steps=self.graph.order,
+            )
+        )
+        settings = row.settings
+        work = StepWork(
+            attempt,
+            self.graph,
+            parameters=self.parameters,
+            now=datetime.fromisoformat(str(settings["now"])),
+            seed=int(str(settings["seed"])),
+            evaluator=self.evaluator,
+            force=self.force,
+        )
+        with ending(attempt):
+            self._execute(attempt, work)
+            if all(step.settled or not step.changes for step in attempt.done.values()):
+                return self._nothing(attempt)
+            from headgate.runs.publish import publish  # noqa: PLC0415 - heavy libraries
+
+            publication = publish(
+                attempt, redo=lambda head, loss: self._redo(attempt, work, head, loss)
+            )
+        return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
+
+    def _redo(self, attempt: Attempt, work: StepWork, head: Commit, loss: Loss) -> None:
+        attempt.rebase(head)
+        attempt.set_state(RunState.RUNNING)
+        work.forced_keys = frozenset(loss.keys) if loss.forced else frozenset()
+        ran = self._execute(attempt, work)
+        told = ConflictMet(
+            run=attempt.id,
+            at=self.wiring.clock.now(),
+            head=head.id,
+            because=loss.because,
+            steps=tuple(ran),
+            losses=attempt.losses,
+        )
+        attempt.checkpoint([], events=[event_row(told)])
+        self.wiring.tell(told)
+
+    def _nothing(self, attempt: Attempt) -> RunResult:
+        head = attempt.base
+        told = RunFoundNothing(
+            run=attempt.id, at=self.wiring.clock.now(), target=attempt.row.target, commit=head.id
+        )
+        attempt.set_state(RunState.NOTHING, events=[told])
+        self.wiring.tell(told)
+        return result_of(attempt, head)
+
+    def _execute(self, attempt: Attempt, work: StepWork) -> list[str]:
+        """Run every step that is not done; give the names of those that computed something.
+
+        Raises:
+            HeadgateError: the first step's failure, when everything that ran has ended.
+        """
+        coordinator = _Coordinator(attempt, work, self.graph)
+        execute(
+            self.graph,
+            done=attempt.done.keys(),
+            work=work,
+            commit=coordinator.commit,
+            parallel=self.wiring.parallel,
+        )
+        if coordinator.failed is not None:
+            raise coordinator.failed
+        return coordinator.computed
+
+
+class _Coordinator:
+    """Commits what workers finished: states, events and outputs, in one transaction after another."""
+
+    def __init__(self, attempt: Attempt, work: StepWork, graph: Graph) -> None:
+        self.attempt = attempt
+        self.work = work
+        self.graph = graph
+        self.failed: HeadgateError | None = None
+        self.computed: list[str] = []
+        self._started: dict[str, datetime] = {}
+
+    def commit(self, ended: Sequence[Finished[StepDone]], starting: Sequence[str]) -> bool:
+        attempt, clock = self.attempt, self.attempt.wiring.clock
+        now = clock.now()
+        finished: list[StepDone] = []
+        rows: list[StepRow] = []
+        told: list[Event] = []
+        for end in ended:
+            if end.outcome is None:
+                rows.append(self._fail(end, now, told))
+                continue
+            done = end.outcome
+            finished.append(done)
+            skipped = done.record.skipped is not None
+            if not skipped and done.events:
+                self.computed.append(end.step)
+            rows.append(
+                StepRow(
+                    run=attempt.id,
+                    step=end.step,
+                    state=StepState.SKIPPED if skipped else StepState.DONE,
+                    attempt=done.record.attempt,
+                    started=self._started.get(end.step),
+                    ended=now,
+                )
+            )
+        stopping = self.failed is not None
+        for name in () if stopping else starting:
+            self._started[name] = now
+            rows.append(
+                StepRow(
+                    run=attempt.id,
+                    step=name,
+                    state=StepState.RUNNING,
+                    attempt=self.work.attempts.get(name, 1),
+                    started=now,
+                )
+            )
+            told.append(StepStarted(run=attempt.id, at=now, step=name, attempt=1))
+        attempt.checkpoint(
+            finished, rows, [event_row(event, getattr(event, "step", None)) for event in told]
+        )
+        for event in (*(e for done in finished for e in done.events), *told):
+            attempt.wiring.tell(event)
+        return not stopping
+
+    def _fail(self, end: Finished[StepDone], now: datetime, told: list[Event]) -> StepRow:
+        if isinstance(end.error, KeyboardInterrupt | SystemExit):
+            raise end.error
+        error = failure(end.step, end.error or RuntimeError("no outcome"))
+        error.facts = {**error.facts, "step": end.step}
+        self.failed = self.failed or error
+        told.append(
+            StepFailedEvent(
+                run=self.attempt.id,
+                at=now,
+                step=end.step,
+                attempt=1,
+                code=error.code,
+                message=str(error),
+                traceback=user_traceback(end.error),
+            )
+        )
+        return StepRow(
+            run=self.attempt.id,
+            step=end.step,
+            state=StepState.FAILED,
+            attempt=1,
+            reason={"code": error.code, "message": str(error)},
+            started=self._started.get(end.step),
+            ended=now,
+        )
+
+
+class Tables:
+    """The names of a tree's tables, looked up one by one: a lake may hold a million."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def __contains__(self, table: object) -> bool:
+        return isinstance(table, str) and self._tree.get(table_key(table)) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.removeprefix("table/") for key in self._tree.keys("table/"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

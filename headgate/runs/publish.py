@@ -1,0 +1,297 @@
+"""Publication: the merge of a run into its target, whole or not at all. The loop of docs/decisions/003.
+
+No lock, ticket or database transaction is held while a check or a step runs, or while files are
+written or synced. The last act is one SQL transaction, which alone decides.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from headgate.errors import Conflict
+from headgate.events import RunPublished
+from headgate.lake import (
+    Commit,
+    Delete,
+    Entry,
+    Outcome,
+    Record,
+    Reservation,
+    RunState,
+    StepRecord,
+    Upsert,
+    Write,
+    low,
+    sync,
+)
+from headgate.runs import taint
+from headgate.runs.attempt import Attempt, event_row
+from headgate.runs.loss import Loss
+from headgate.runs.merging import Merged, find_conflict, merge_onto, transaction_of
+from headgate.runs.verify import Verifier
+from headgate.verdicts import Verdict
+
+TICKET_LEASE = timedelta(seconds=10)
+SHORT_WAIT = timedelta(milliseconds=5)
+SHORTEST_RESERVATION = timedelta(seconds=10)
+MOST_LOSSES = 20
+
+Redo = Callable[[Commit, Loss], None]
+"""Puts the attempt on a newer head, executing again what changed; raises where that is impossible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What became visible: the commit, the verdicts it carries, and the tables that changed."""
+
+    commit: Commit
+    verdicts: tuple[Verdict, ...]
+    tables: tuple[str, ...]
+
+
+def publish(attempt: Attempt, *, redo: Redo) -> Publication:
+    """Publish an attempt's tree to its target.
+
+    Raises:
+        CheckFailed: a contract failed on what would be published; nothing is visible.
+        Conflict: ``parked``, after many losses; ``run-taken-over``; or what ``redo`` raises.
+        Refused: ``tainted``.
+    """
+    wiring, row = attempt.wiring, attempt.row
+    verifier = Verifier(attempt)
+    attempt.set_state(RunState.PUBLISHING)
+    try:
+        while True:
+            head = wiring.head(row.target)
+            merged = merge_onto(attempt, head)
+            if isinstance(merged, Loss):
+                _lose(attempt, merged)
+                redo(head, merged)
+                attempt.set_state(RunState.PUBLISHING)
+                continue
+            protected = wiring.lake.branch(row.target).protected
+            changes = {
+                key: taint.cleared(entry, row.id) if entry else None
+                for key, entry in merged.changes.items()
+            }
+            if protected and (tainted := taint.foreign(wiring.lake, changes, row.id)):
+                raise taint.refuse(tainted, row.target)
+            tree = wiring.lake.tree(head).with_changes(changes)
+            if verifier.wants(tree, changes) and not _in_turn(attempt, verifier.footprint):
+                continue
+            verdicts = verifier.judge(tree, changes, head=head)
+            _sync(attempt, changes)
+            commit = _try(attempt, merged, changes, verdicts, verifier.footprint)
+            if commit is not None:
+                tables = tuple(
+                    key.removeprefix("table/")
+                    for key in sorted(changes)
+                    if key.startswith("table/")
+                )
+                return Publication(commit=commit, verdicts=verdicts, tables=tables)
+    finally:
+        if attempt.row.state is not RunState.PUBLISHED:
+            wiring.lake.metastore.drop_ticket(row.target, run=row.id)
+            wiring.lake.metastore.drop_reservation(row.target, run=row.id)
+
+
+def _try(
+    attempt: Attempt,
+    merged: Merged,
+    changes: Mapping[str, Entry | None],
+    verdicts: tuple[Verdict, ...],
+    footprint: Iterable[str],
+) -> Commit | None:
+    """Try the last act once; None: the head moved in a way that matters, merge again."""
+    wiring, row = attempt.wiring, attempt.row
+    lake, metastore = wiring.lake, wiring.lake.metastore
+    keys = sorted(_keys(attempt).union(footprint))
+    while True:
+        if _seniors(attempt, keys):
+            wiring.clock.sleep(SHORT_WAIT)
+        elif metastore.take_ticket(
+            row.target, run=row.id, fence=row.fence, keys=keys, lease=TICKET_LEASE
+        ):
+            break
+        else:
+            wiring.clock.sleep(SHORT_WAIT)
+        if wiring.head(row.target).id != merged.head.id and _meets(attempt, merged.head, keys):
+            return None
+    try:
+        while True:
+            head = wiring.head(row.target)
+            window = lake.window(head, since=attempt.base.number)
+            if head.id != merged.head.id and (
+                attempt.exclusive
+                or _meets(attempt, merged.head, keys)
+                or find_conflict(attempt, window)
+            ):
+                return None
+            now = wiring.clock.now()
+            if any(v.valid_until is not None and v.valid_until < now for v in verdicts):
+                return None
+            record = Record(
+                kind=attempt.kind,
+                at=now,
+                run=row.id,
+                pipeline=row.pipeline,
+                message=attempt.message,
+                isolation=attempt.isolation,
+                base=attempt.base.id,
+                base_number=attempt.base.number,
+                low=low(transaction_of(attempt), window),
+                fence=row.fence,
+                attempts=attempt.losses + 1,
+                steps=_published(merged.steps, changes),
+                verdicts=verdicts,
+                reverts=attempt.reverts,
+            )
+            candidate = lake.compose(head, changes, record)
+            told = RunPublished(
+                run=row.id,
+                at=now,
+                target=row.target,
+                commit=candidate.commit.id,
+                tables=tuple(
+                    key.removeprefix("table/")
+                    for key in sorted(changes)
+                    if key.startswith("table/")
+                ),
+                wall_s=wiring.clock.monotonic_s() - attempt.began_s,
+            )
+            outcome = metastore.publish(
+                row.target,
+                head=head.id,
+                commit=candidate.commit,
+                nodes=candidate.nodes,
+                run=row.id,
+                fence=row.fence,
+                events=[event_row(told)],
+            )
+            if outcome is Outcome.DONE:
+                attempt.published(candidate.commit)
+                wiring.tell(told)
+                return candidate.commit
+            if outcome is Outcome.NOT_MINE:
+                raise attempt.taken_over()
+    finally:
+        if attempt.row.state is not RunState.PUBLISHED:
+            metastore.drop_ticket(row.target, run=row.id)
+
+
+def _keys(attempt: Attempt) -> set[str]:
+    records = [step.record for step in attempt.done.values()]
+    read = {read.key for record in records for read in record.reads}
+    return read.union(write.key for record in records for write in record.writes)
+
+
+def _meets(attempt: Attempt, since: Commit, keys: Sequence[str]) -> bool:
+    """Whether a commit after ``since`` wrote or read in these keys."""
+    head = attempt.wiring.head(attempt.row.target)
+    mine = set(keys)
+    records = [c.record for c in attempt.wiring.lake.window(head, since=since.number)]
+    return any(read.key in mine for record in records for read in record.reads) or any(
+        write.key in mine for record in records for write in record.writes
+    )
+
+
+def _published(
+    steps: Sequence[StepRecord], changes: Mapping[str, Entry | None]
+) -> tuple[StepRecord, ...]:
+    """Give the steps' records with what each key's last write became."""
+    last = {write.key: step.step for step in steps for write in step.writes}
+
+    def final(step: StepRecord, write: Write) -> Write:
+        entry = changes.get(write.key)
+        if last[write.key] != step.step or write.key not in changes:
+            return write
+        return msgspec.structs.replace(write, content=entry.content if entry else None)
+
+    return tuple(
+        msgspec.structs.replace(step, writes=tuple(final(step, write) for write in step.writes))
+        for step in steps
+    )
+
+
+def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
+    """Put every newly reachable file and its directories on disk, before anything points to them."""
+    lake = attempt.wiring.lake
+    reachable = [
+        path
+        for key, entry in changes.items()
+        if entry is not None and entry.table is not None
+        for path in lake.tables.new_paths(entry, attempt.base_tree.get(key))
+    ]
+    staged = [
+        file.path
+        for step in attempt.done.values()
+        for write in step.record.writes
+        for operation in write.operations
+        if isinstance(operation, Upsert | Delete)
+        for file in operation.files
+    ]
+    sync((*reachable, *staged), location=lake.location, by=attempt.wiring.sync)
+
+
+# -- order between publishers
+
+
+def _in_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
+    """Ask for the turn to judge these keys; True when nobody who asked earlier has it.
+
+    Judging side by side would be thrown away: each publication changes what the next has to judge. A
+    turn is a reservation, and ends with the publication or one and a half times the last attempt.
+    """
+    wiring, row = attempt.wiring, attempt.row
+    lasted = timedelta(seconds=wiring.clock.monotonic_s() - attempt.began_attempt_s)
+    now = wiring.clock.now()
+    attempt.asked = attempt.asked or now
+    attempt.reserved.update(footprint)
+    wiring.lake.metastore.reserve(
+        row.target,
+        Reservation(
+            run=row.id,
+            began=attempt.asked,
+            keys=tuple(sorted(attempt.reserved)),
+            until=now + max(SHORTEST_RESERVATION, 1.5 * lasted),
+        ),
+    )
+    if not _seniors(attempt, footprint):
+        return True
+    wiring.clock.sleep(SHORT_WAIT)
+    return False
+
+
+def _seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
+    """Give the live reservations of others who asked earlier, over any of these keys."""
+    wiring, row = attempt.wiring, attempt.row
+    now = wiring.clock.now()
+    mine = set(keys)
+    asked = (attempt.asked or now, row.id)
+    return [
+        other
+        for other in wiring.lake.metastore.reservations(row.target)
+        if other.run != row.id
+        and (other.began, other.run) < asked
+        and other.until > now
+        and not mine.isdisjoint(other.keys)
+    ]
+
+
+def _lose(attempt: Attempt, loss: Loss) -> None:
+    """Count a loss; reserve what it was lost on after the second; park after many."""
+    attempt.losses += 1
+    if attempt.losses >= MOST_LOSSES:
+        raise Conflict(
+            "parked",
+            f"Run {attempt.id} lost {attempt.losses} times to other publications, "
+            f"the last time because {loss.because}.",
+            readers=f"Readers of {attempt.row.target} see what the others published.",
+            hint=f"When it is quieter: headgate resume {attempt.id}",
+            run=attempt.id,
+            keys=list(loss.keys),
+        )
+    if attempt.losses >= 2:  # noqa: PLR2004 - SEMANTICS G6: after two losses
+        _in_turn(attempt, loss.keys)

@@ -1,0 +1,274 @@
+"""A hand-made transaction: the same branch, gate and publication for code that is no pipeline.
+
+It has no steps to execute again: where others published first, what can be rebased is, and the rest
+raises ``Conflict`` with the reason.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from headgate.contracts import ContractSpec
+from headgate.digests import digest_json
+from headgate.engines import Sql, accept
+from headgate.errors import Conflict, HeadgateError, Invalid, NotFound
+from headgate.lake import (
+    Commit,
+    Delete,
+    Drop,
+    Entry,
+    Read,
+    RunState,
+    StepRecord,
+    Write,
+    contract_key,
+    table_key,
+)
+from headgate.names import suggestion, table_name
+from headgate.runs.applying import apply_operations
+from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.beginning import ending
+from headgate.runs.loss import Loss
+from headgate.runs.outputs import Mode, Output, Target, write_output
+from headgate.runs.publish import publish
+from headgate.runs.quarantine import quarantine_table
+from headgate.runs.results import RunResult, result_of
+from headgate.runs.taint import marked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headgate.engines import Session
+    from headgate.files import Scan
+
+
+class Transaction:
+    """Reads and writes tables on a branch of its own; publishes them all when the ``with`` block ends.
+
+    A block that raises publishes nothing; its branch is kept and named in the run's record. ``result``
+    is the publication, None until then.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._ending = ending(attempt)
+        self._count = 0
+        self._reads: dict[str, Read] = {}
+        self.result: RunResult | None = None
+
+    @property
+    def id(self) -> str:
+        """The run's id; its branch is ``run/<id>``."""
+        return self._attempt.id
+
+    # -- reading
+
+    def table(self, name: str) -> "pa.Table":
+        """Give a table's rows as the transaction sees them. The reading counts: G3 holds for it."""
+        with closing(self._session()) as session:
+            return session.reader(self._seen(name)).read_all()
+
+    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
+        """Run a query over the tables as the transaction sees them, its own writes included."""
+        from headgate.pipelines import analysed  # noqa: PLC0415 - loads the SQL parser
+
+        found = analysed(query, what="the query", cache=self._attempt.wiring.cache / "sql")
+        with closing(self._session()) as session:
+            session.bind({table: self._seen(table) for table in found.tables})
+            rows = session.reader(Sql(text=found.text, parameters=parameters or {}))
+            return rows.read_all()
+
+    # -- writing
+
+    def write(
+        self,
+        table: str,
+        rows: object,
+        *,
+        mode: Mode = "append",
+        key: str | tuple[str, ...] = (),
+    ) -> Output:
+        """Write rows to a table: any frame, Arrow data, or an iterable of dicts.
+
+        A table that has a contract keeps it: its row checks split the rows as they would in a step.
+
+        Raises:
+            Invalid: what the rows or the key break. NotFound, Refused: as a step would.
+        """
+        table_name(table)
+        columns = (key,) if isinstance(key, str) else tuple(key)
+        if mode == "upsert" and not columns:
+            raise Invalid(
+                "step-key-missing",
+                f"An upsert into {table} needs to know by which columns rows are known.",
+                hint='Add key="column" or key=("column", "column").',
+                table=table,
+            )
+        attempt, tree = self._attempt, self._attempt.tree
+        stored = tree.get(contract_key(table))
+        self._count += 1
+        target = Target(
+            table=table,
+            mode=mode,
+            key=columns,
+            pipeline=attempt.row.pipeline,
+            run=attempt.id,
+            step=f"write_{self._count}",
+            attempt=1,
+            spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
+            takes_over=True,
+        )
+        with closing(self._session()) as session:
+            given = accept(rows, session, step=target.step)
+            output = write_output(attempt.wiring, session, tree, target, given)
+        before = tree.get(table_key(table))
+        changes = {
+            name: marked(entry, attempt.id, (before,)) if entry else None
+            for name, entry in output.changes.items()
+        }
+        self._done(target.step, changes, output.writes, output)
+        return output
+
+    def delete(self, table: str, where: str) -> int:
+        """Delete the rows for which a SQL condition is true; give how many went.
+
+        Raises:
+            Invalid: ``bad-predicate``: not a condition over the table's own columns.
+        """
+        from headgate.pipelines import condition  # noqa: PLC0415 - loads the SQL parser
+
+        attempt, tree = self._attempt, self._attempt.tree
+        key = table_key(table)
+        before = self._entry(table)
+        columns = [column.name for column in before.table.schema] if before.table else []
+        operation = Delete(predicate=condition(where, columns, what=f"delete from {table}"))
+        self._count += 1
+        entry = apply_operations(
+            attempt.wiring,
+            before,
+            (operation,),
+            key=key,
+            prefix=f"{attempt.id}-delete_{self._count}",
+        )
+        write = Write(
+            key=key,
+            operations=(operation,),
+            before=before.content,
+            content=entry.content if entry else None,
+        )
+        changed = {key: marked(entry, attempt.id, (before,)) if entry else None}
+        self._done(f"delete_{self._count}", changed, (write,))
+        left = entry.table.rows if entry and entry.table else 0
+        return (before.table.rows if before.table else 0) - left
+
+    def drop(self, table: str) -> None:
+        """Take a table out of the lake, with its contract and its quarantine. History keeps them."""
+        tree = self._attempt.tree
+        before = self._entry(table)
+        self._count += 1
+        changes: dict[str, Entry | None] = {}
+        writes = []
+        for key in (table_key(table), table_key(quarantine_table(table)), contract_key(table)):
+            entry = before if key == table_key(table) else tree.get(key)
+            if entry is not None:
+                changes[key] = None
+                writes.append(Write(key=key, operations=(Drop(),), before=entry.content))
+        self._done(f"drop_{self._count}", changes, tuple(writes))
+
+    # -- the block
+
+    def __enter__(self) -> Self:
+        """Begin; the run is kept alive while the block goes on."""
+        self._ending.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish, or record why not."""
+        if error is None:
+            try:
+                self._publish()
+            except BaseException as failure:
+                self._ending.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._ending.__exit__(kind, error, trace)
+
+    def _publish(self) -> None:
+        attempt = self._attempt
+        if not attempt.done:
+            attempt.set_state(RunState.NOTHING)
+            self.result = result_of(attempt, attempt.base)
+            return
+        publication = publish(attempt, redo=cannot_redo)
+        self.result = result_of(
+            attempt, publication.commit, publication.verdicts, publication.tables
+        )
+
+    # -- parts
+
+    def _session(self) -> "Session":
+        return self._attempt.wiring.engine().session()
+
+    def _entry(self, table: str) -> Entry:
+        tree = self._attempt.tree
+        entry = tree.get(table_key(table))
+        if entry is None:
+            names = [key.removeprefix("table/") for key in tree.keys("table/")]
+            close = suggestion(table, names)
+            raise NotFound(
+                "unknown-table",
+                f"There is no table {table} on {self._attempt.row.target}.",
+                hint=f"Did you mean {close}?" if close else "Look: headgate table",
+                table=table,
+            )
+        return entry
+
+    def _seen(self, table: str) -> "Scan":
+        entry = self._entry(table)
+        key = table_key(table)
+        read = Read(key=key, content=entry.content, own=self._attempt.wrote(key))
+        self._reads.setdefault(f"{key}@{entry.content}", read)
+        return self._attempt.wiring.lake.tables.scan(entry)
+
+    def _done(
+        self,
+        name: str,
+        changes: Mapping[str, Entry | None],
+        writes: tuple[Write, ...],
+        output: Output | None = None,
+    ) -> None:
+        record = StepRecord(
+            step=name,
+            fingerprint=digest_json([self._attempt.id, name]),
+            reads=tuple(self._reads.values()),
+            writes=writes,
+            rows_in=output.rows_in if output else 0,
+            rows_out=output.rows if output else 0,
+            rows_quarantined=output.rows_quarantined if output else 0,
+            violations=dict(output.violations) if output else {},
+        )
+        self._reads.clear()
+        self._attempt.checkpoint([StepDone(record=record, changes=changes)])
+
+
+def cannot_redo(head: Commit, loss: Loss) -> None:
+    """Refuse to execute again what has no steps.
+
+    Raises:
+        Conflict: ``cannot-rebase``.
+    """
+    error: HeadgateError = Conflict(
+        "cannot-rebase",
+        f"Somebody published first ({head.id[:6]}): {loss.because}.",
+        readers=f"Readers see {head.id[:6]}; nothing of this was published.",
+        hint="Look at what changed, and do it again on the new state.",
+        keys=list(loss.keys),
+        by=loss.by,
+        head=head.id,
+    )
+    raise error

@@ -1,0 +1,514 @@
+"""Doing one step of an attempt, in a worker thread: keep it, skip it, or compute it.
+
+A step's place in the run decides nothing here: it reads the attempt's tree as it is when its turn comes,
+and gives back what it did. The coordinator commits it.
+"""
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from headgate.contracts import ContractSpec, contract_spec
+from headgate.digests import digest_json
+from headgate.errors import HeadgateError
+from headgate.errors import StepFailed as StepError
+from headgate.events import SchemaChanged, StepFailed, StepFinished, StepSkipped
+from headgate.lake import (
+    AddColumn,
+    Commit,
+    Entry,
+    Operation,
+    Put,
+    Read,
+    Replace,
+    Skip,
+    StepRecord,
+    StepRow,
+    StepState,
+    Tree,
+    Write,
+    cursor_key,
+    step_key,
+    table_key,
+)
+from headgate.pipelines import CodeDigests, Graph, Step, fingerprint, installed
+from headgate.runs import reexecution, skipping
+from headgate.runs.applying import apply_operations, carried
+from headgate.runs.attempt import Attempt, StepDone, event_row
+from headgate.runs.inputs import Inputs
+from headgate.runs.lookups import looked_up
+from headgate.runs.planned import PlannedStep
+from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
+from headgate.runs.taint import marked
+
+if TYPE_CHECKING:
+    from headgate.runs.outputs import Output
+
+FIRST_DELAY = timedelta(seconds=1)
+LONGEST_DELAY = timedelta(minutes=5)
+
+
+class StepWork:
+    """What a worker does with a step's name. One for an attempt; used by several threads."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        graph: Graph,
+        *,
+        parameters: Mapping[str, Mapping[str, object]],
+        now: datetime,
+        seed: int,
+        evaluator: str,
+        force: bool = False,
+    ) -> None:
+        self.attempt = attempt
+        self.graph = graph
+        self.parameters = parameters
+        self.now = now
+        self.seed = seed
+        self.evaluator = evaluator
+        self.force = force
+        self.forced_keys: frozenset[str] = frozenset()
+        self.attempts: dict[str, int] = {}
+        self._digests = CodeDigests([attempt.wiring.root])
+        self._specs: dict[str, ContractSpec | None] = {}
+
+    def __call__(self, name: str) -> StepDone:
+        """Do one step on the attempt's tree as it is now."""
+        step = self.graph[name]
+        tree = self.attempt.tree
+        inputs = Inputs(self.attempt, step, tree)
+        digest = self._fingerprint(step, inputs, tree)
+        kept = self._kept(step, tree, digest)
+        if kept is not None:
+            return kept
+        if step.table is not None and not self.force:
+            skipped = self._skipped(step, tree, digest) or self._without_news(step, inputs, digest)
+            if skipped is not None:
+                return skipped
+        return self._tried(step, tree, inputs, digest)
+
+    def planned(self, step: Step) -> PlannedStep:
+        """Say what would become of a step on the attempt's tree; reads no rows, writes nothing."""
+        tree = self.attempt.tree
+        inputs = Inputs(self.attempt, step, tree)
+        digest = self._fingerprint(step, inputs, tree)
+        if step.table is None:
+            return PlannedStep(step=step.name, action="run", reason="has no table")
+        if self._without_news(step, inputs, digest) is not None:
+            return PlannedStep(step=step.name, action="skip", reason="nothing new")
+        decision = self._skip_decision(step, tree, digest)
+        if isinstance(decision, SkipStep):
+            commit = decision.record.skipped.commit if decision.record.skipped else ""
+            return PlannedStep(step=step.name, action="skip", reason=f"published in {commit[:6]}")
+        return PlannedStep(step=step.name, action="run", reason=decision.reason)
+
+    def spec(self, step: Step) -> ContractSpec | None:
+        """Give a step's contract as a value."""
+        if step.name not in self._specs:
+            self._specs[step.name] = contract_spec(step.contract) if step.contract else None
+        return self._specs[step.name]
+
+    # -- what the output depends on
+
+    def _fingerprint(self, step: Step, inputs: Inputs, tree: Tree) -> str:
+        spec = self.spec(step)
+        code = self._digests.of(step)
+        contents = dict(inputs.contents())
+        for parent in looked_up(spec) if spec is not None else ():
+            entry = tree.get(table_key(parent))
+            contents[f"parent/{parent}"] = entry.content if entry else None
+        return fingerprint(
+            step,
+            code.digest,
+            parameters=self.parameters.get(step.name, {}),
+            contract_digest=spec.digest if spec else None,
+            environment={"evaluator": self.evaluator, **installed(code.packages)},
+            inputs=contents,
+            clock=self.now,
+            seed=self.seed,
+        )
+
+    def _parents(self, spec: ContractSpec, tree: Tree) -> Mapping[str, str]:
+        found = {table_key(name): tree.get(table_key(name)) for name in spec.references}
+        return {key: entry.content for key, entry in found.items() if entry is not None}
+
+    # -- kept from an earlier attempt of this run
+
+    def _kept(self, step: Step, tree: Tree, digest: str) -> StepDone | None:
+        prior = self.attempt.prior.get(step.name)
+        if prior is None or prior.record.fingerprint != digest:
+            return None
+        if step.table is None:
+            return prior
+        decision = reexecution.decide(
+            prior.record, lambda key: _content(tree, key), forced=self.forced_keys
+        )
+        if decision.again:
+            return None
+        changes: dict[str, Entry | None] = {}
+        for write in decision.writes:
+            if write.pointer:
+                changes[write.key] = self._pointer(tree, prior, write.key)
+            else:
+                changes[write.key] = self._applied(tree, prior, write.key, write.operations)
+        record = msgspec.structs.replace(
+            prior.record, writes=_carried(prior.record.writes, tree, changes), commit=None
+        )
+        return StepDone(record=record, changes=changes)
+
+    def _pointer(self, tree: Tree, prior: StepDone, key: str) -> Entry | None:
+        """Give a replaced table as it was, with the columns the new base has and the old had not."""
+        entry, here = prior.changes[key], tree.get(key)
+        if entry is None or entry.table is None or here is None or here.table is None:
+            return entry
+        before = self.attempt.previous_base.get(key) if self.attempt.previous_base else None
+        known = {c.name for c in entry.table.schema}
+        if before is not None and before.table is not None:
+            known.update(column.name for column in before.table.schema)
+        added = [column for column in here.table.schema if column.name not in known]
+        if not added or before is None:
+            return entry
+        grown = self.attempt.wiring.lake.tables.apply(
+            entry, tuple(AddColumn(column=column) for column in added)
+        )
+        return msgspec.structs.replace(grown, taint=entry.taint, stale=entry.stale)
+
+    def _applied(
+        self, tree: Tree, prior: StepDone | None, key: str, operations: Sequence[Operation]
+    ) -> Entry | None:
+        before = tree.get(key)
+        entry = apply_operations(
+            self.attempt.wiring,
+            before,
+            operations,
+            key=key,
+            prefix=f"{self.attempt.id}-kept",
+        )
+        mine = prior.changes.get(key) if prior else None
+        return marked(entry, self.attempt.id, (before, mine)) if entry else None
+
+    # -- skipped: its output is published
+
+    def _skip_decision(self, step: Step, tree: Tree, digest: str) -> SkipDecision:
+        key = step_key(self.attempt.row.pipeline, step.name)
+        entry = self.attempt.base_tree.get(key)
+        return skipping.decide(
+            digest,
+            skipping.Output.parse(entry.data) if entry and entry.data else None,
+            entry=key,
+            reverted=(),  # a revert takes the entry back itself
+            published=lambda run: self._publication(run, step.name),
+            now=lambda name: _content(tree, name),
+        )
+
+    def _without_news(self, step: Step, inputs: Inputs, digest: str) -> StepDone | None:
+        """Give a step whose incremental inputs have nothing new: it does nothing."""
+        if inputs.has_news:
+            return None
+        commit = self.attempt.base.id
+        record = StepRecord(
+            step=step.name, fingerprint=digest, reads=inputs.reads(), skipped=Skip(commit=commit)
+        )
+        now = self.attempt.wiring.clock.now()
+        told = StepSkipped(run=self.attempt.id, at=now, step=step.name, commit=commit)
+        return StepDone(record=record, changes={}, events=(told,), settled=True)
+
+    def _skipped(self, step: Step, tree: Tree, digest: str) -> StepDone | None:
+        attempt = self.attempt
+        decision = self._skip_decision(step, tree, digest)
+        if isinstance(decision, RunStep):
+            return None
+        record = decision.record
+        commit = attempt.wiring.lake.commit(record.skipped.commit if record.skipped else "")
+        published = attempt.wiring.lake.tree(commit)
+        changes: dict[str, Entry | None] = {}
+        for write in decision.writes:
+            if write.settled:
+                continue
+            if write.pointer:
+                there = published.get(write.key)
+                changes[write.key] = marked(there, attempt.id, (there,)) if there else None
+            else:
+                changes[write.key] = self._applied(tree, None, write.key, write.operations)
+        key = step_key(attempt.row.pipeline, step.name)
+        before = attempt.base_tree.get(key)
+        passed = skipping.Output.parse(before.data if before and before.data else "")
+        writes = [*_carried(record.writes, tree, changes)]
+        changes[key] = self._output_entry(passed.passed_on(attempt.id))
+        writes.append(_put(key, before, changes[key]))
+        look = Read(key=key, content=before.content if before else None)
+        record = msgspec.structs.replace(
+            record, reads=(*record.reads, look), writes=tuple(writes), fingerprint=digest
+        )
+        told = StepSkipped(
+            run=attempt.id, at=attempt.wiring.clock.now(), step=step.name, commit=commit.id
+        )
+        return StepDone(record=record, changes=changes, events=(told,), settled=decision.settled)
+
+    def _output_entry(self, output: skipping.Output) -> Entry:
+        text = output.text()
+        return Entry(
+            kind="pipeline", content=digest_json(text), data=text, taint=(self.attempt.id,)
+        )
+
+    def _publication(self, run: str, step: str) -> tuple[Commit, StepRecord] | None:
+        metastore = self.attempt.wiring.lake.metastore
+        row = metastore.run(run)
+        commit = metastore.commit(row.commit) if row and row.commit else None
+        if commit is None:
+            return None
+        found = next((each for each in commit.record.steps if each.step == step), None)
+        return (commit, found) if found else None
+
+    # -- computed
+
+    def _tried(self, step: Step, tree: Tree, inputs: Inputs, digest: str) -> StepDone:
+        """Compute a step, again after a failure as often as it allows; every attempt is recorded."""
+        attempt = self.attempt
+        while True:
+            number = self.attempts.setdefault(step.name, 1)
+            try:
+                return self._computed(step, tree, inputs, digest, number)
+            except Exception as error:
+                if number > step.retries:
+                    raise
+                delay = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY)
+                self._record(step, StepState.FAILED, number, failure(step.name, error), delay)
+                attempt.wiring.clock.sleep(delay)
+                self.attempts[step.name] = number + 1
+                self._record(step, StepState.RUNNING, number + 1)
+
+    def _record(
+        self,
+        step: Step,
+        state: StepState,
+        number: int,
+        error: HeadgateError | None = None,
+        delay: timedelta | None = None,
+    ) -> None:
+        attempt = self.attempt
+        now = attempt.wiring.clock.now()
+        reason = None
+        events = []
+        if error is not None and delay is not None:
+            again = (now + delay).isoformat()
+            reason = {"code": error.code, "message": error.message, "again": again}
+            told = StepFailed(
+                run=attempt.id,
+                at=now,
+                step=step.name,
+                attempt=number,
+                code=error.code,
+                message=error.message,
+                traceback=user_traceback(error.__cause__),
+            )
+            attempt.wiring.tell(told)
+            events.append(event_row(told, step.name))
+        row = StepRow(
+            run=attempt.id, step=step.name, state=state, attempt=number, reason=reason, started=now
+        )
+        attempt.wiring.lake.metastore.record(
+            attempt.id, fence=attempt.row.fence, steps=[row], events=events
+        )
+
+    def _computed(
+        self, step: Step, tree: Tree, inputs: Inputs, digest: str, number: int
+    ) -> StepDone:
+        attempt = self.attempt
+        began, cpu = attempt.wiring.clock.monotonic_s(), time.thread_time()
+        output: Output | None = None
+        cursor: str | None = None
+        if step.table is None and not step.inputs:
+            step.call(
+                {}, parameters=self.parameters.get(step.name, {}), now=self.now, seed=self.seed
+            )
+        else:
+            from headgate.runs.computing import Computation  # noqa: PLC0415 - heavy libraries
+            from headgate.runs.outputs import Target  # noqa: PLC0415
+
+            computation = Computation(
+                attempt,
+                step,
+                tree,
+                inputs,
+                parameters=self.parameters.get(step.name, {}),
+                now=self.now,
+                seed=self.seed,
+            )
+            with closing(computation):
+                if step.table is None:
+                    computation.call()
+                else:
+                    target = Target(
+                        table=step.table,
+                        mode=inputs.mode,
+                        pipeline=attempt.row.pipeline,
+                        run=attempt.id,
+                        step=step.name,
+                        attempt=number,
+                        key=step.key,
+                        partition_by=step.partition_by,
+                        sort_by=step.sort_by,
+                        spec=self.spec(step),
+                    )
+                    output = computation.write(target)
+                cursor = computation.cursor or inputs.position()
+        return self._done(step, tree, inputs, digest, output, cursor, number, began, cpu)
+
+    def _done(
+        self,
+        step: Step,
+        tree: Tree,
+        inputs: Inputs,
+        digest: str,
+        output: "Output | None",
+        cursor: str | None,
+        number: int,
+        began: float,
+        cpu: float,
+    ) -> StepDone:
+        attempt = self.attempt
+        pipeline, clock = attempt.row.pipeline, attempt.wiring.clock
+        reads = [*inputs.reads()]
+        changes: dict[str, Entry | None] = {}
+        writes: list[Write] = []
+        if output is not None:
+            read_entries = [tree.get(read.key) for read in reads]
+            spec = self.spec(step)
+            for parent in looked_up(spec) if spec else ():
+                entry = tree.get(table_key(parent))
+                read_entries.append(entry)
+                reads.append(
+                    Read(
+                        key=table_key(parent),
+                        content=entry.content if entry else None,
+                        own=attempt.wrote(table_key(parent)),
+                    )
+                )
+            for key, entry in output.changes.items():
+                before = tree.get(key)
+                followed = [*read_entries, *((before,) if _depends(output, key) else ())]
+                changes[key] = marked(entry, attempt.id, followed) if entry else None
+            writes += output.writes
+            key = step_key(pipeline, step.name)
+            before = attempt.base_tree.get(key)
+            reads.append(Read(key=key, content=before.content if before else None))
+            changes[key] = self._output_entry(
+                skipping.Output(fingerprint=digest, run=attempt.id, origin=attempt.id)
+            )
+            writes.append(_put(key, before, changes[key]))
+            if cursor is not None:
+                key = cursor_key(pipeline, step.name)
+                before = tree.get(key)
+                reads.append(Read(key=key, content=before.content if before else None))
+                changes[key] = Entry(
+                    kind="cursor", content=digest_json(cursor), data=cursor, taint=(attempt.id,)
+                )
+                writes.append(_put(key, before, changes[key]))
+            for name, measures in {step.table or "": output.measures}.items():
+                entry = output.changes.get(table_key(name))
+                if measures and entry is not None and spec is not None:
+                    attempt.note_measures(name, entry.content, self._parents(spec, tree), measures)
+        wall, spent = clock.monotonic_s() - began, time.thread_time() - cpu
+        record = StepRecord(
+            step=step.name,
+            fingerprint=digest,
+            reads=tuple(reads),
+            writes=tuple(writes),
+            attempt=number,
+            rows_in=output.rows_in if output else 0,
+            rows_out=output.rows if output else 0,
+            rows_quarantined=output.rows_quarantined if output else 0,
+            violations=dict(output.violations) if output else {},
+            wall_s=wall,
+            cpu_s=spent,
+        )
+        told = StepFinished(
+            run=attempt.id,
+            at=clock.now(),
+            step=step.name,
+            attempt=number,
+            rows=output.rows if output else None,
+            rows_quarantined=record.rows_quarantined,
+            wall_s=wall,
+            cpu_s=spent,
+            quarantine_reasons=dict(output.reasons) if output else {},
+        )
+        events: tuple[SchemaChanged | StepFinished, ...] = (told,)
+        if output is not None and output.schema_changes:
+            changed = SchemaChanged(
+                run=attempt.id,
+                at=told.at,
+                step=step.name,
+                table=step.table or "",
+                changes=output.schema_changes,
+            )
+            events = (changed, told)
+        return StepDone(record=record, changes=changes, events=events)
+
+
+def failure(step: str, error: BaseException) -> HeadgateError:
+    """Give the error of a failed step: ours as it is, the user's wrapped with where it happened."""
+    if isinstance(error, HeadgateError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    failed = StepError(
+        "step-raised",
+        f"Step {step} raised {type(error).__name__}{place}: {error}",
+        step=step,
+        error=type(error).__name__,
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def user_traceback(error: BaseException | None) -> str:
+    """Give the traceback of a failed step, from the user's first own frame on."""
+    if error is None:
+        return ""
+    lines = traceback.TracebackException.from_exception(error)
+    here = __file__.rpartition("/")[0].rpartition("/")[0]
+    while lines.stack and lines.stack[0].filename.startswith(here):
+        del lines.stack[0]
+    return "".join(lines.format())
+
+
+def _content(tree: Tree, key: str) -> str | None:
+    entry = tree.get(key)
+    return entry.content if entry else None
+
+
+def _put(key: str, before: Entry | None, after: Entry | None) -> Write:
+    content = after.content if after else None
+    return Write(
+        key=key,
+        operations=(Put(content=content),),
+        before=before.content if before else None,
+        content=content,
+    )
+
+
+def _carried(
+    writes: Sequence[Write], tree: Tree, changes: Mapping[str, Entry | None]
+) -> tuple[Write, ...]:
+    return tuple(
+        carried(write, tree.get(write.key), changes[write.key]) if write.key in changes else write
+        for write in writes
+    )
+
+
+def _replaces(write: Write) -> bool:
+    return any(isinstance(each, Replace) for each in write.operations)
+
+
+def _depends(output: "Output", key: str) -> bool:
+    """Whether what the key becomes depends on what it was: anything but a replacement does."""
+    return any(w.key == key and not _replaces(w) for w in output.writes)
