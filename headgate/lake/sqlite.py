@@ -4,19 +4,19 @@
 one with ``NORMAL`` for the rest, which survives kill -9.
 
 **Forks.** SQLite remembers its locks per process and file, also for connections opened later: a
-forked child would believe it holds its parent's. Therefore the connections are closed before a fork,
-by a hook, and both sides open their own when they next need one. A child that was forked past
-Python's hooks is refused.
+forked child would believe it holds its parent's. Therefore a hook closes the connections before a
+fork, and both sides open their own when they next need one. A child that was forked past Python's
+hooks is refused.
 
 **The gate.** SQLite 3.7.0 to 3.51.2 can lose committed pages ("the WAL-reset bug"): while one
 connection checkpoints a log that was already checkpointed whole, another commits and thereby
-starts the log anew; the first then marks frames of the new log as copied that never were. Two things must
-meet: a checkpoint, and a commit beside it. Here they cannot: every write transaction, of whatever
-process, holds an exclusive ``flock`` on a file beside the database, no connection checkpoints by
-itself, and the holder of the gate checkpoints between transactions, before it lets the next one in.
-(A connection that closes last checkpoints too, but only under SQLite's own exclusive lock on the
-database.) The gate is held with a fixed SQLite as well, so that there is one way to write. Programs
-that write to the file past headgate are outside of it.
+starts the log anew; the first then marks frames of the new log as copied that never were. Two
+things must meet: a checkpoint, and a commit beside it. Here they cannot: every write transaction,
+of whatever process, holds an exclusive ``flock`` on a file beside the database; no connection
+checkpoints by itself; the holder of the gate checkpoints after its own transaction, before it lets
+the next one in. (A connection that closes last checkpoints too, but only under SQLite's own
+exclusive lock on the database.) The gate is held with a fixed SQLite as well, so that there is one
+way to write. Programs that write to the file past headgate are outside of it.
 """
 
 import fcntl
