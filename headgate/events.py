@@ -5,7 +5,7 @@ a secret or the contents of a row, except the few example rows of a violated che
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Protocol
 
@@ -27,9 +27,9 @@ class Event:
 
     def body(self) -> dict[str, object]:
         """Give the event's facts, without run and instant."""
-        facts = asdict(self)
-        del facts["run"], facts["at"]
-        return facts
+        names = [each.name for each in fields(self) if each.name not in {"run", "at"}]
+        facts = {name: getattr(self, name) for name in names}
+        return {name: asdict(v) if isinstance(v, Verdict) else v for name, v in facts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ and gives back what it did. The coordinator commits it.
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -78,6 +78,7 @@ class StepWork:
         self.attempts: dict[str, int] = {}
         self._digests = CodeDigests([attempt.wiring.root])
         self._specs: dict[str, ContractSpec | None] = {}
+        self._versions: dict[tuple[str, ...], Mapping[str, str]] = {}
 
     def __call__(self, name: str) -> StepDone:
         """Do one step on the attempt's tree as it is now."""
@@ -129,11 +130,18 @@ class StepWork:
             code.digest,
             parameters=self.parameters.get(step.name, {}),
             contract_digest=spec.digest if spec else None,
-            environment={"evaluator": self.evaluator, **installed(code.packages)},
+            environment={"evaluator": self.evaluator, **self._installed(code.packages)},
             inputs=contents,
             clock=self.now,
             seed=self.seed,
         )
+
+    def _installed(self, packages: Iterable[str]) -> Mapping[str, str]:
+        """Give packages' versions; looked up once a run, because it reads directories."""
+        wanted = tuple(sorted(packages))
+        if wanted not in self._versions:
+            self._versions[wanted] = installed(wanted)
+        return self._versions[wanted]
 
     def _parents(self, spec: ContractSpec, tree: Tree) -> Mapping[str, str]:
         found = {table_key(name): tree.get(table_key(name)) for name in spec.references}
