@@ -1,0 +1,76 @@
+"""A hall on a lake in a directory, and pipelines made of the text of a module."""
+
+import sys
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+
+from headgate.clock import SystemClock
+from headgate.engines import DuckDB
+from headgate.events import Event
+from headgate.lake import Lake
+from headgate.names import RandomIds
+from headgate.pipelines import Pipeline, collect, named
+from headgate.runs import Hall, Wiring, owner_name
+
+_NUMBERS = count(1)
+
+
+class Workplace:
+    """A lake, a hall on it, and what the listeners heard."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.events: list[Event] = []
+        self.engine = DuckDB(threads=1, temp_directory=root / "spill")
+        location = root / "lake"
+        make = Lake.open if location.exists() else Lake.create
+        self.lake = make(location, clock=SystemClock(), ids=RandomIds())
+        self.hall = Hall(
+            Wiring(
+                lake=self.lake,
+                engine=lambda: self.engine,
+                clock=SystemClock(),
+                ids=RandomIds(),
+                root=root,
+                cache=root / "cache",
+                owner=owner_name(),
+                listeners=(self.events.append,),
+            ),
+            evaluator="duckdb",
+        )
+
+    def pipeline(self, source: str, name: str = "p") -> Pipeline:
+        """Make a pipeline of a module's text; equal text, equal code."""
+        path = self.root / f"{name}_{next(_NUMBERS)}.py"
+        path.write_text(source)
+        module = ModuleType(path.stem)
+        module.__file__ = str(path)
+        sys.modules[path.stem] = module
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - the tests' own text
+        declared = collect([module], root=self.root)
+        return named(name, tuple(declared.steps))
+
+    def rows(self, table: str, ref: str = "main") -> list[dict[str, object]]:
+        """Give a table's rows at a ref, sorted by all columns."""
+        lake = self.lake
+        entry = lake.tree(lake.resolve(ref)).get(f"table/{table}")
+        if entry is None:
+            raise LookupError(table)
+        session = self.engine.session()
+        found = session.reader(lake.tables.scan(entry)).read_all().to_pylist()
+        session.close()
+        return sorted(found, key=lambda row: [(v is not None, str(v)) for v in row.values()])
+
+    def head(self, branch: str = "main") -> str:
+        """Give a branch's commit id."""
+        return self.lake.branch(branch).head
+
+    def heard(self, kind: type[Event]) -> list[Event]:
+        """Give the events of a kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.engine.close()
+        self.lake.close()
