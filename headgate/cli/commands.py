@@ -1,5 +1,6 @@
 """The table of commands, loaded one by one, and the boundary where errors become exit codes."""
 
+import os
 import sys
 import tempfile
 import traceback
@@ -8,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from click.shell_completion import shell_complete
 
 from headgate import __version__
 from headgate.cli.exit_codes import INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
@@ -30,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "merge": "run_commands:merge",
     "revert": "run_commands:revert",
     "adopt": "run_commands:adopt",
+    "abandon": "run_commands:abandon",
     "table": "lake_commands:table",
     "sql": "sql_commands:sql",
     "contract": "contract_commands:contract",
@@ -39,6 +42,9 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "project_commands:doctor",
     "completion": "project_commands:completion",
 }
+
+
+COMPLETION_VARIABLE = "_HEADGATE_COMPLETE"
 
 
 class _Commands(click.Group):
@@ -94,9 +100,11 @@ def answer(arguments: Sequence[str]) -> int:
         return OK
 
 
-def _answered(call: Call, arguments: list[str]) -> int:
+def _answered(call: Call, arguments: list[str]) -> int:  # noqa: PLR0911 - a way to end each
     try:
-        ended = headgate.main(arguments, prog_name="headgate", standalone_mode=False, obj=call)
+        return _invoked(call, arguments)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         call.terminal.words(error.format_message())
         return USAGE
@@ -119,7 +127,16 @@ def _answered(call: Call, arguments: list[str]) -> int:
         return exit_code(error)
     except Exception:  # noqa: BLE001 - the boundary: a bug is written down and named
         return _confess(call)
-    return ended if isinstance(ended, int) else OK
+
+
+def _invoked(call: Call, arguments: list[str]) -> int:
+    """Do what click's ``main`` does, but leave broken pipes and interrupts to us."""
+    asked = os.environ.get(COMPLETION_VARIABLE)  # noqa: TID251 - how shells ask for completions
+    if asked:
+        return shell_complete(headgate, {}, "headgate", COMPLETION_VARIABLE, asked)
+    with headgate.make_context("headgate", arguments, obj=call) as context:
+        headgate.invoke(context)
+    return OK
 
 
 def _confess(call: Call) -> int:

@@ -1,5 +1,7 @@
 """The history: ``log``, ``show``, ``diff``, ``branch``, ``tag`` and ``table``."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from headgate.cli.changes import (
@@ -16,7 +18,9 @@ from headgate.cli.phrases import counted, instant, short, size
 from headgate.cli.tables import aligned
 from headgate.errors import Invalid, NotFound
 from headgate.lake import Commit, RunRow
-from headgate.project import Project
+
+if TYPE_CHECKING:
+    from headgate.project import Project
 
 _RUNS = "run/"
 
@@ -71,7 +75,7 @@ def show(call: Call, what: str) -> None:
         terminal.data(f"  log: {log_file}")
 
 
-def _commit_or_run(project: Project, what: str) -> Commit | RunRow:
+def _commit_or_run(project: "Project", what: str) -> Commit | RunRow:
     if what.startswith(_RUNS) and not set(what) & {"~", "@"}:
         return project.find_run(what)
     try:
@@ -92,7 +96,8 @@ def _commit_or_run(project: Project, what: str) -> Commit | RunRow:
 def diff(call: Call, before: str | None, after: str | None, *, everything: bool) -> None:
     """Say which tables differ between two refs.
 
-    Rows, columns, and tables that came and went. With one ref: from its parent to it. With none: what the last publication changed.
+    Rows, columns, and tables that came and went. With one ref: from its parent to it. With none:
+    what the last publication changed.
     """
     first, second = _two(call.project, before, after)
     changes = call.project.diff(first, second)
@@ -121,7 +126,7 @@ def diff(call: Call, before: str | None, after: str | None, *, everything: bool)
         call.terminal.words(f"{first} and {second} hold the same tables.")
 
 
-def _two(project: Project, before: str | None, after: str | None) -> tuple[str, str]:
+def _two(project: "Project", before: str | None, after: str | None) -> tuple[str, str]:
     if before is not None and after is not None:
         return before, after
     ref = before if before is not None else project.settings.target
@@ -147,7 +152,8 @@ def branch(
 ) -> None:
     """List branches, or create or delete one.
 
-    NAME is created at the ref AT; the target branch, if left out. A branch costs nothing: no data is copied.
+    NAME is created at the ref AT; the target branch, if left out. A branch costs nothing: no data
+    is copied.
     """
     lake, terminal = call.project.lake, call.terminal
     if name is None:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
+from headgate import project
 from headgate.cli.terminal import Terminal
 from headgate.errors import HeadgateError
-from headgate.project import Project, find_root, open_project
+
+if TYPE_CHECKING:
+    from headgate.project import Project
 
 P = ParamSpec("P")
 
@@ -25,18 +28,18 @@ class Call:
     directory: Path | None = None
     profile: str | None = None
     json: bool = False
-    _project: Project | None = field(default=None, repr=False)
+    _project: "Project | None" = field(default=None, repr=False)
 
     @property
-    def project(self) -> Project:
+    def project(self) -> "Project":
         """The project, opened at the first use. The user's code is imported only when asked for."""
         if self._project is None:
-            self._project = open_project(self.root(), profile=self.profile)
+            self._project = project.open_project(self.root(), profile=self.profile)
         return self._project
 
     def root(self) -> Path:
         """Find the project's directory."""
-        return find_root(self.directory or Path())
+        return project.find_root(self.directory or Path())
 
     def close(self) -> None:
         """Close the project, if it was opened."""
@@ -73,7 +76,7 @@ def command(
         @click.pass_context
         def with_call(context: click.Context, /, *args: Any, **options: Any) -> None:  # noqa: ANN401
             call = call_of(context)
-            call.directory = options.pop("directory", None) or call.directory
+            call.directory = options.pop("project_directory", None) or call.directory
             call.profile = options.pop("profile", None) or call.profile
             call.json = options.pop("as_json", False) or call.json
             function(call, *args, **options)
@@ -90,7 +93,7 @@ def command(
 _directory = click.option(
     "-C",
     "--project",
-    "directory",
+    "project_directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The project's directory, or one below it. [default: here]",
 )

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from headgate import project
 from headgate.cli.exit_codes import CORRUPT
 from headgate.cli.options import Call, command
 from headgate.cli.phrases import counted
 from headgate.errors import Invalid
 from headgate.pipelines import Graph, as_dot, as_mermaid, as_svg, as_text
-from headgate.project import scaffold
 
 _DRAWINGS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot, "svg": as_svg}
 _SHELLS = ("bash", "zsh", "fish")
@@ -31,7 +31,7 @@ def init(call: Call, directory: Path, name: str | None) -> None:
     It has a pipeline, a contract, mock data, tests and CI. Try  headgate run  and  pytest  in it.
     Files that exist are never overwritten.
     """
-    written = scaffold(directory, name=name)
+    written = project.scaffold(directory, name=name)
     if call.json:
         call.terminal.document(
             {"directory": str(directory.absolute()), "files": [str(path) for path in written]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headgate.cli.changes import is_table, table_of
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
 from headgate.cli.options import Call, command, error_document, error_words
@@ -15,10 +16,10 @@ from headgate.cli.progress import Progress
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
-from headgate.project import Project
 
 if TYPE_CHECKING:
-    from headgate.runs import RunResult
+    from headgate.project import Project
+    from headgate.runs import Plan, RevertPlan, RunResult
 
 _UNFINISHED = (RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.PARKED)
 
@@ -51,7 +52,8 @@ def run(
 ) -> None:
     """Run a pipeline; publish all of it, or nothing.
 
-    Steps whose output is published already are skipped. PIPELINE may be left out where there is only one.
+    Steps whose output is published already are skipped. PIPELINE may be left out where there is
+    only one.
     """
     _follow(
         call,
@@ -73,7 +75,8 @@ def run(
 def resume(call: Call, run: str) -> None:
     """Take up an unfinished run where it ended.
 
-    It may have failed, been interrupted, or been parked. Steps whose code or inputs changed since run again; the others are kept.
+    It may have failed, been interrupted, or been parked. Steps whose code or inputs changed since
+    run again; the others are kept.
     """
     _follow(call, lambda project, listener: project.resume(run, listeners=(listener,)))
 
@@ -115,10 +118,67 @@ def revert(call: Call, what: str, *, only_plan: bool) -> None:
         return
     planned = call.project.plan_revert(what)
     if call.json:
-        call.terminal.document(planned)
+        call.terminal.document(revert_document(planned))
         return
-    for line in planned.lines:
+    for line in _revert_lines(planned):
         call.terminal.data(line)
+
+
+def _revert_lines(plan: "RevertPlan") -> Iterator[str]:
+    yield f"Taking back run {short_run(plan.run)}, published as {short(plan.commit.id)}:"
+    sides = (
+        ("as before it", plan.restored, is_table),
+        ("later changes applied again without it", plan.replayed, is_table),
+        ("marked stale: computed from it", plan.stale, is_table),
+    )
+    for label, keys, wanted in sides:
+        tables = [table_of(key) for key in keys if wanted(key)]
+        if tables:
+            yield f"  {label}: {', '.join(tables)}"
+    for label, runs in (("later runs kept", plan.followers), ("later runs stale", plan.downstream)):
+        if runs:
+            yield f"  {label}: {', '.join(short_run(run) for run in runs)}"
+
+
+def revert_document(plan: "RevertPlan") -> dict[str, object]:
+    """Give the plan of a revert as JSON."""
+    return {
+        "run": plan.run,
+        "commit": plan.commit.id,
+        "restored": list(plan.restored),
+        "replayed": list(plan.replayed),
+        "stale": list(plan.stale),
+        "followers": list(plan.followers),
+        "downstream": list(plan.downstream),
+    }
+
+
+def plan_document(plan: "Plan") -> dict[str, object]:
+    """Give a plan as JSON."""
+    return {
+        "target": plan.target,
+        "commit": plan.commit.id,
+        "nothing_to_do": plan.nothing_to_do,
+        "steps": [
+            {"step": step.step, "action": step.action, "reason": step.reason} for step in plan.steps
+        ],
+    }
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@command()
+def abandon(call: Call, run: str) -> None:
+    """Give an unfinished run up for good.
+
+    Its branch stays readable until it is deleted.
+    """
+    given_up = call.project.abandon(run)
+    if call.json:
+        call.terminal.document(run_document(given_up))
+    call.terminal.words(
+        f"Run {short_run(given_up.id)} is given up; its branch is {given_up.branch}."
+    )
 
 
 @contextmanager
@@ -136,7 +196,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow(call: Call, work: Callable[[Project, Progress], "RunResult"]) -> None:
+def _follow(call: Call, work: "Callable[[Project, Progress], RunResult]") -> None:
     """Do something that ends in a publication, and tell how it goes."""
     project = call.project
     progress = Progress(call.terminal, project.clock)
@@ -215,13 +275,13 @@ def plan(call: Call, pipeline: str | None, target: str | None, params: tuple[str
     """
     planned = call.project.plan(pipeline, target=target, parameters=params)
     if call.json:
-        call.terminal.document(planned)
+        call.terminal.document(plan_document(planned))
         return
-    width = max((len(step.step) for step in planned.steps), default=0)
-    marks = call.terminal.marks
-    for step in planned.steps:
-        mark = marks.skipped if step.skipped else marks.again
-        call.terminal.data(f"  {mark} {step.step.ljust(width)}   {step.because}")
+    rows = [(step.step, step.action, step.reason) for step in planned.steps]
+    for line in aligned(("step", "", "because"), rows):
+        call.terminal.data(line)
+    if planned.nothing_to_do:
+        call.terminal.words("A run would have nothing to do.")
 
 
 @click.command()

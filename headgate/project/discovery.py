@@ -8,7 +8,7 @@ from pathlib import Path
 from headgate.clock import Clock
 from headgate.errors import Invalid, NotFound
 from headgate.names import suggestion
-from headgate.pipelines import Declared, Pipeline, collect
+from headgate.pipelines import Declared, Pipeline, PipelineDeclaration, collect
 from headgate.project.imports import Code
 from headgate.project.settings import FILE_NAME, Settings
 
@@ -26,12 +26,17 @@ class Discovery:
 
     code: Code
     declared: Declared
+    implied: bool = False
     files: tuple[Path, ...] = ()
     stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
 
     def is_current(self, settings: Settings) -> bool:
         """Whether no file came, went or changed since."""
         return self.files == files_of(settings) and self.stamps == self.code.stamps()
+
+    def is_implied(self, pipeline: Pipeline) -> bool:
+        """Whether a pipeline holds all steps because the project declares none itself."""
+        return self.implied and pipeline.name == self.declared.pipelines[0].name
 
     def pipeline(self, name: str | None) -> Pipeline:
         """Give the pipeline of that name, or the only one.
@@ -81,7 +86,14 @@ def discover(settings: Settings, *, clock: Clock) -> Discovery:
         declared = collect(
             modules, root=settings.root, default=settings.name, cache=settings.cache / "sql"
         )
-    return Discovery(code=code, declared=declared, files=files, stamps=code.stamps())
+    written = [value for module in modules for value in vars(module).values()]
+    return Discovery(
+        code=code,
+        declared=declared,
+        implied=not any(isinstance(value, PipelineDeclaration) for value in written),
+        files=files,
+        stamps=code.stamps(),
+    )
 
 
 def files_of(settings: Settings) -> tuple[Path, ...]:

@@ -6,27 +6,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from headgate.clock import Clock, SystemClock
-from headgate.contracts import ContractSpec
+from headgate.contracts import EVALUATOR, ContractSpec
 from headgate.engines import Engine, load_engine
-from headgate.errors import AlreadyExists, Invalid, NotFound
+from headgate.errors import AlreadyExists, Invalid, NotFound, Refused
 from headgate.events import Listener
-from headgate.lake import Change, Commit, Lake, RunRow, RunState, contract_key
+from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
 from headgate.names import Ids, RandomIds
-from headgate.pipelines import Pipeline
+from headgate.pipelines import Graph, Pipeline
 from headgate.project.discovery import Discovery, discover
+from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
+from headgate.runs import Hall, Plan, RevertPlan, RunResult, Transaction, Wiring, owner_name
+from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.project.doctor import Finding
 
 _SHOWN_RUNS = 5
+_FEWEST_WORKERS = 2
 
 
 def open_project(
@@ -293,7 +298,236 @@ class Project:
         )
         return tuple(found)
 
+    # -- publishing
+
+    def run(
+        self,
+        pipeline: str | None = None,
+        *,
+        target: str | None = None,
+        branch: str | None = None,
+        isolation: Isolation | None = None,
+        parameters: Asked = (),
+        steps: Sequence[str] = (),
+        force: bool = False,
+        listeners: Iterable[Listener] = (),
+    ) -> RunResult:
+        """Run a pipeline and publish what it made: all of it, or nothing. Makes the lake if needed.
+
+        Args:
+            pipeline: its name; may be left out where there is only one.
+            target: the branch to publish to; None takes the settings'.
+            branch: publish to this branch instead, made off the target where it is new.
+            isolation: another than the pipeline's.
+            parameters: values by name, or texts like ``minimum=10``.
+            steps: only these and what they need; not for protected branches. Resumed, the run does
+                the others, too.
+            force: compute what is published already, too.
+            listeners: who else hears the events.
+
+        Raises:
+            StepFailed: a step raised. CheckFailed: a contract is broken.
+            Conflict: ``parked``; others published first too often.
+            Refused: ``partial-run``, ``tainted``, ...
+            NotFound, Invalid: what is asked for, or what the files declare, is wrong.
+        """
+        chosen = self._chosen(pipeline, isolation, steps)
+        values = self._settled(chosen, parameters)
+        lake = self._made_lake()
+        target = target or self.settings.target
+        if branch is not None:
+            if lake.metastore.branch(branch) is None:
+                with contextlib.suppress(AlreadyExists):  # another process was faster
+                    lake.create_branch(branch, target)
+            target = branch
+        if steps and lake.branch(target).protected:
+            raise Refused(
+                "partial-run",
+                f"{target} is protected: a run publishes every step of {chosen.name}, or nothing.",
+                hint="Try some of the steps on a branch:  branch='dev'",
+                target=target,
+            )
+        with self._hall(lake, listeners) as hall:
+            return hall.run(chosen, target=target, parameters=values, force=force)
+
+    def resume(
+        self, run: str, *, parameters: Asked = (), listeners: Iterable[Listener] = ()
+    ) -> RunResult:
+        """Take up an unfinished run where it ended; what changed since runs again.
+
+        Parameters that were given when it began hold again; those of files and code are today's.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``; and as ``run``.
+        """
+        row = self.find_run(run)
+        isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
+        chosen = self._chosen(row.pipeline, isolation, ())
+        values = self._settled(chosen, parameters, before=given_before(row.settings))
+        with self._hall(self.lake, listeners) as hall:
+            return hall.resume(row.id, chosen, parameters=values)
+
+    def plan(
+        self,
+        pipeline: str | None = None,
+        *,
+        target: str | None = None,
+        parameters: Asked = (),
+    ) -> Plan:
+        """Say which steps a run would compute, and why. Runs and writes nothing.
+
+        Raises:
+            NotFound, Invalid: as ``run``.
+        """
+        chosen = self._chosen(pipeline, None, ())
+        values = self._settled(chosen, parameters)
+        target = target or self.settings.target
+        with contextlib.ExitStack() as stack:
+            try:
+                lake = self.lake
+            except NotFound:  # nothing was ever run: plan for the lake that the first run makes
+                directory = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-plan-")))
+                lake = stack.enter_context(
+                    Lake.create(directory, clock=self.clock, ids=self.ids, main=target)
+                )
+            hall = stack.enter_context(self._hall(lake, ()))
+            return hall.plan(chosen, target=target, parameters=values)
+
+    def transaction(self, target: str | None = None, *, name: str = "transaction") -> Transaction:
+        """Begin a transaction by hand: the gate of a run, for code that is no pipeline.
+
+        ``with project.transaction("main", name="manual-fix") as tx:`` publishes at the end of the
+        block what ``tx.write`` and ``tx.delete`` did; a block that raises publishes nothing.
+
+        Raises:
+            NotFound: ``unknown-branch``.
+        """
+        hall = Hall(self._wiring(self._made_lake(), ()), evaluator=self._evaluator())
+        return hall.transaction(target or self.settings.target, name=name)
+
+    def merge(
+        self, branch: str, *, into: str | None = None, listeners: Iterable[Listener] = ()
+    ) -> RunResult:
+        """Publish what a branch has done since it left the target; the same checks, whole or not.
+
+        Raises:
+            Conflict: ``cannot-rebase``. Refused: ``tainted``. NotFound: ``unknown-ref``.
+            CheckFailed: a contract fails on the union.
+        """
+        with self._hall(self.lake, listeners) as hall:
+            return hall.merge(branch, into or self.settings.target)
+
+    def adopt(self, run: str, *, listeners: Iterable[Listener] = ()) -> RunResult:
+        """Publish what an unfinished run made so far; every contract is judged again.
+
+        Raises:
+            NotFound: ``unknown-run``. Invalid: ``nothing-to-adopt``.
+            CheckFailed, Conflict, Refused: as any publication.
+        """
+        with self._hall(self.lake, listeners) as hall:
+            return hall.adopt(self.find_run(run).id)
+
+    def abandon(self, run: str) -> RunRow:
+        """End an unfinished run for good; its branch stays readable until it is deleted.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+        """
+        with self._hall(self.lake, ()) as hall:
+            return hall.abandon(self.find_run(run).id)
+
+    def revert(
+        self, which: str, *, target: str | None = None, listeners: Iterable[Listener] = ()
+    ) -> RunResult:
+        """Take back a published run, in a new commit; what was computed from it is marked stale.
+
+        ``which`` is a run's id, or a ref to its publication.
+
+        Raises:
+            NotFound: ``unknown-ref``. Invalid: ``not-published-here``.
+            Refused: ``revert-followed``.
+            CheckFailed: a contract fails without the run.
+        """
+        with self._hall(self.lake, listeners) as hall:
+            return hall.revert(which, target=target or self.settings.target)
+
+    def plan_revert(self, which: str, *, target: str | None = None) -> RevertPlan:
+        """Say what ``revert`` would do. Changes nothing.
+
+        Raises:
+            As ``revert``.
+        """
+        with self._hall(self.lake, ()) as hall:
+            return hall.plan_revert(which, target=target or self.settings.target)
+
+    def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
+        """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
+
+        Raises:
+            NotFound: ``no-contract``; and what ``at`` raises.
+        """
+        commit = self.lake.resolve(ref or self.settings.target)
+        if table is not None:
+            self.contract(table, ref=commit.id)
+        with self._hall(self.lake, ()) as hall:
+            verdicts = hall.check(commit)
+        return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
+
     # -- parts
+
+    @contextlib.contextmanager
+    def _hall(self, lake: Lake, listeners: Iterable[Listener]) -> Iterator[Hall]:
+        """Give the hall, with the user's modules importable while it is at work."""
+        with contextlib.ExitStack() as stack:
+            if self._discovery is not None:
+                stack.enter_context(self._discovery.code.importable())
+            yield Hall(self._wiring(lake, listeners), evaluator=self._evaluator())
+
+    def _wiring(self, lake: Lake, listeners: Iterable[Listener]) -> Wiring:
+        return Wiring(
+            lake=lake,
+            engine=self.engine,
+            clock=self.clock,
+            ids=self.ids,
+            root=self.root,
+            cache=self.settings.cache,
+            owner=owner_name(),
+            listeners=(self.logs, *self.listeners, *listeners),
+            parallel=self.settings.workers or max(os.cpu_count() or 1, _FEWEST_WORKERS),
+        )
+
+    def _evaluator(self) -> str:
+        """Name what computes and judges: another engine's output is another output."""
+        return f"{self.settings.engine}/{EVALUATOR}"
+
+    def _chosen(
+        self, name: str | None, isolation: Isolation | None, steps: Sequence[str]
+    ) -> Pipeline:
+        chosen = self.pipeline(name)
+        if steps:
+            graph = Graph(chosen.steps)
+            wanted = {graph[step].name for step in steps}
+            needed = wanted.union(*(graph.ancestors(step) for step in wanted))
+            chosen = replace(chosen, steps=tuple(s for s in graph.steps if s.name in needed))
+        if isolation is None and self.discovery.is_implied(chosen):
+            isolation = cast("Isolation", self.settings.isolation)
+        return replace(chosen, isolation=isolation or chosen.isolation)
+
+    def _settled(
+        self,
+        pipeline: Pipeline,
+        asked: Asked,
+        *,
+        before: Mapping[str, object] | None = None,
+    ) -> Settled:
+        return settled(
+            pipeline,
+            self.discovery.declared.steps,
+            file=self.settings.parameters,
+            environment=self._environment,
+            asked=asked,
+            before=before,
+        )
 
     def engine(self) -> Engine:
         """Give the engine, started at the first use."""

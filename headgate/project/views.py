@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from headgate.engines import Engine, Session, Sql, supply
+from headgate.engines import Engine, Session, Sql
 from headgate.errors import Invalid, NotFound
 from headgate.files import Scan
 from headgate.lake import Commit, Entry, Lake, Tree, table_key
@@ -137,7 +138,9 @@ class View:
     def supplied(self, form: str, rows: "Scan | pa.Table") -> object:
         """Give rows in a form that needs no session any more once it is made."""
         with closing(self._engine().session()) as session:
-            return supply(form, rows, session)
+            # Arrow and the frames are loaded for those who ask for rows.
+            supply = import_module("headgate.engines").supply
+            return cast("object", supply(form, rows, session))
 
     def unbound(self, error: Invalid) -> None:
         """Add the names there are to an engine's complaint about names."""
