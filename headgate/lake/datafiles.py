@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from headgate.digests import file_checksum
 from headgate.errors import Corrupt, HeadgateError, Invalid
@@ -53,14 +54,18 @@ class Footer:
     high: Mapping[int, Value]
 
 
-def read_footer(path: str, *, always_bounded: Iterable[str] = ()) -> Footer:
-    """Read a Parquet file's footer.
+def read_footer(path: str, *, always_bounded: Iterable[str] = (), strict: bool = False) -> Footer:
+    """Read a Parquet file's footer; ``strict`` checks units of time, too.
 
     Raises:
+        Invalid: ``file-schema-differs``.
         Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
     """
     metadata, size = _metadata(path)
-    columns = columns_of(metadata.schema.to_arrow_schema())
+    schema = metadata.schema.to_arrow_schema()
+    if strict:
+        check_units(path, schema)
+    columns = columns_of(schema)
     wanted = {*always_bounded, *(column.name for column in columns[:BOUNDED_COLUMNS])}
     positions = {
         metadata.schema.column(i).path: i
@@ -128,13 +133,29 @@ def read_files(
     """Read several files' footers and checksums, in order, a few at a time."""
 
     def read(path: str, relative: str) -> tuple[DataFile, Footer]:
-        footer = read_footer(path, always_bounded=always_bounded)
+        footer = read_footer(path, always_bounded=always_bounded, strict=True)
         return data_file(path, relative, footer), footer
 
     if len(paths) == 1:
         return [read(paths[0], relatives[0])]
     with ThreadPoolExecutor(_THREADS, "headgate-collect") as threads:
         return list(threads.map(read, paths, relatives))
+
+
+def check_units(path: str, schema: pa.Schema) -> None:
+    """Check that a file's times and instants are in microseconds, as Iceberg's readers take them.
+
+    Raises:
+        Invalid: ``file-schema-differs``.
+    """
+    fields_left = list(schema)
+    while fields_left:
+        field = fields_left.pop()
+        type_ = field.type
+        if (pt.is_timestamp(type_) or pt.is_time(type_)) and type_.unit != "us":
+            raise _differs(path, f"has {type_} in column {field.name}", column=field.name)
+        if pt.is_nested(type_):
+            fields_left += (type_.field(number) for number in range(type_.num_fields))
 
 
 def same_columns(found: Sequence[Column], expected: Sequence[Column]) -> bool:

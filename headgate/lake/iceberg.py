@@ -9,12 +9,14 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from pyiceberg.avro.file import AvroFile
 from pyiceberg.conversions import from_bytes, to_bytes
+from pyiceberg.exceptions import ValidationError
 from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.manifest import (
     MANIFEST_ENTRY_SCHEMAS,
@@ -300,7 +302,6 @@ class ManifestTask:
 
     storage: Storage
     directory: str
-    listing: str
     unique: str
     snapshot: int
     sequence: int
@@ -319,7 +320,8 @@ class ManifestTask:
         """Write one manifest of new files and of files that were in the table before."""
         schema = iceberg_schema(columns, schema_id)
         fields = partition_fields(self.partition, columns, table=self.table)
-        path = f"{self.directory}/{self.unique}-{number}.avro"
+        name = f"{self.unique}-{number}"
+        path = listings.manifest_path(self.directory, name)
         output = _MemoryOutput(self.storage.absolute(path))
         writer = _Manifests(partition_spec(fields, columns), schema, output, self.snapshot, _CODEC)
         files = (*(item.file for item in new), *(file for _, file in kept))
@@ -339,9 +341,8 @@ class ManifestTask:
         self.storage.create(path, output.stream.getvalue())
         return WrittenManifest(
             manifest=Manifest(
-                path=path,
+                name=name,
                 length=len(output),
-                listing=self.listing,
                 schema=schema_id,
                 snapshot=self.snapshot,
                 sequence=self.sequence,
@@ -424,11 +425,11 @@ def read_manifest(
     )
 
 
-def manifest_file(manifest: Manifest, storage: Storage) -> ManifestFile:
+def manifest_file(manifest: Manifest, storage: Storage, directory: str) -> ManifestFile:
     """Give a manifest as an entry of a manifest list."""
     return ManifestFile.from_args(
         _table_format_version=2,
-        manifest_path=storage.absolute(manifest.path),
+        manifest_path=storage.absolute(manifest.path(directory)),
         manifest_length=manifest.length,
         partition_spec_id=0,
         content=ManifestContent.DATA,
@@ -458,22 +459,23 @@ def write_list(
     sequence: int,
 ) -> None:
     """Write a manifest list."""
+    directory, _, _ = path.rpartition("/")
     output = _MemoryOutput(storage.absolute(path))
     with write_manifest_list(2, output, snapshot, parent, sequence, _CODEC) as writer:
-        writer.add_manifests([manifest_file(manifest, storage) for manifest in manifests])
+        writer.add_manifests(
+            [manifest_file(manifest, storage, directory) for manifest in manifests]
+        )
     storage.create(path, output.stream.getvalue())
 
 
-def read_listing(
-    storage: Storage, metadata_path: str, partition: Sequence[str], *, table: str
-) -> Listing:
+def read_listing(storage: Storage, path: str, partition: Sequence[str], *, table: str) -> Listing:
     """Read a table's file list from its Iceberg files.
 
     Raises:
         Refused: ``delete-files-unsupported``.
         Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
     """
-    metadata = read_metadata(storage, metadata_path)
+    metadata = read_metadata(storage, path)
     current = metadata.schema()
     schemas = {current.schema_id: columns_of(current)}
     snapshot = metadata.current_snapshot()
@@ -485,13 +487,12 @@ def read_listing(
     for described in read_manifests(storage, list_path):
         contents = read_manifest(storage, described, partition, table=table)
         schemas[contents.schema_id] = contents.columns
-        path = storage.relative(described.manifest_path)
-        files[path] = contents.files
+        name = PurePosixPath(described.manifest_path).stem
+        files[name] = contents.files
         manifests.append(
             Manifest(
-                path=path,
+                name=name,
                 length=described.manifest_length,
-                listing=listings.listing_path(metadata_path),
                 schema=contents.schema_id,
                 snapshot=described.added_snapshot_id or 0,
                 sequence=described.sequence_number,
@@ -582,9 +583,7 @@ def _summaries(
     found: Sequence[PartitionFieldSummary] | None,
 ) -> tuple[listings.Summary, ...]:
     return tuple(
-        listings.Summary(
-            has_null=s.contains_null, has_nan=s.contains_nan, low=s.lower_bound, high=s.upper_bound
-        )
+        listings.Summary(s.contains_null, s.contains_nan, s.lower_bound, s.upper_bound)
         for s in found or ()
     )
 
@@ -644,7 +643,7 @@ def read_metadata(storage: Storage, path: str) -> TableMetadata:
     content = storage.read(path)
     try:
         return TableMetadataUtil.parse_raw(content.decode())
-    except ValueError as error:
+    except (ValueError, ValidationError) as error:
         raise _unreadable(storage.absolute(path), error) from error
 
 

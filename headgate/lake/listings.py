@@ -16,7 +16,7 @@ from headgate.lake.operations import Column
 FORMAT = 1
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class Summary(msgspec.Struct, frozen=True, array_like=True):
     """What a manifest's partition values span, for one partition field (Iceberg: field summary)."""
 
     has_null: bool
@@ -25,16 +25,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     high: bytes | None
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """One Iceberg manifest and where its files are listed; paths are relative to the lake.
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One Iceberg manifest: what a manifest list says of it, and its files' write-time schema.
 
-    All of its files were written under the schema with the id ``schema``. ``added`` and
-    ``existing`` are (files, rows).
+    ``name`` is ``<unique>-<number>``: what the commit that wrote it was called, and which of its
+    manifests it is. ``added`` and ``existing`` are (files, rows). Every commit writes down all
+    manifests, hence the short form.
     """
 
-    path: str
+    name: str
     length: int
-    listing: str
     schema: int
     snapshot: int
     sequence: int
@@ -48,11 +48,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """How many files it lists."""
         return self.added[0] + self.existing[0]
 
+    def path(self, directory: str) -> str:
+        """Give its path, from the table's metadata directory."""
+        return manifest_path(directory, self.name)
+
+    def listing(self, directory: str) -> str:
+        """Give the path of the listing that was written with it."""
+        unique, _, _ = self.name.rpartition("-")
+        return listing_path(metadata_path(directory, self.sequence, unique))
+
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """The file list that belongs to one ``metadata.json``.
 
-    ``files`` has the files of those manifests whose ``listing`` is this one, by manifest path.
+    ``files`` has the files of those manifests that were written with this listing, by name.
     """
 
     format: int = FORMAT
@@ -64,6 +73,16 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Listing)
+
+
+def metadata_path(directory: str, sequence: int, unique: str) -> str:
+    """Give the path of a commit's table metadata."""
+    return f"{directory}/{sequence:08d}-{unique}.metadata.json"
+
+
+def manifest_path(directory: str, name: str) -> str:
+    """Give the path of a manifest."""
+    return f"{directory}/{name}.avro"
 
 
 def listing_path(metadata: str) -> str:

@@ -15,7 +15,7 @@ string, large string, string view       string
 binary, large binary, binary view       binary
 fixed size binary                       fixed[n]
 date32, date64                          date
-time32, time64[us]                      time
+time of any unit                        time             nanoseconds are cut to microseconds
 timestamp of any unit                   timestamp        nanoseconds are cut to microseconds
 timestamp with a time zone              timestamptz      the instant stays, the zone goes
 dictionary, run-end encoded             the values' type
@@ -23,7 +23,7 @@ list of any kind, map, struct           list, map, struct
 arrow.json; arrow.uuid                  string; uuid
 ======================================  ===============  ======================================
 
-Iceberg knows no duration, no interval, no time in nanoseconds and no column without a type.
+Iceberg knows no duration, no interval and no column without a type.
 """
 
 from collections.abc import Sequence
@@ -73,6 +73,7 @@ _TO_ICEBERG: dict[pa.DataType, str] = {
     pa.time32("s"): "time",
     pa.time32("ms"): "time",
     pa.time64("us"): "time",
+    pa.time64("ns"): "time",
 }
 _TO_ARROW: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
@@ -163,8 +164,6 @@ def _unsupported(type_: pa.DataType, path: tuple[str, ...]) -> Invalid:
         hint = (
             "Iceberg has no durations: store a number and its unit, such as seconds, in its name."
         )
-    elif pt.is_time(type_):
-        hint = "Iceberg keeps times in microseconds: cast the column to time64[us]."
     elif pt.is_decimal(type_):
         hint = "Iceberg's decimals have up to 38 digits and no negative scale: cast the column."
     return Invalid(

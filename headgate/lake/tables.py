@@ -23,7 +23,14 @@ from headgate.files import DataFile, Scan, WriteTarget
 from headgate.lake.column_types import plain
 from headgate.lake.contents import content_chain
 from headgate.lake.entries import Entry, TableBody
-from headgate.lake.listings import Listing, Manifest, decoded, encoded, listing_path
+from headgate.lake.listings import (
+    Listing,
+    Manifest,
+    decoded,
+    encoded,
+    listing_path,
+    metadata_path,
+)
 from headgate.lake.manifest_merging import Size, merge_groups
 from headgate.lake.operations import Column, Create, Operation
 from headgate.lake.partitions import partition_expression, partition_fields
@@ -355,10 +362,10 @@ class Tables:
             return ()
         listing = self._listing(entry)
         old = self._listing(base) if base is not None and base_body is not None else Listing()
-        known = {manifest.path: manifest for manifest in old.manifests}
-        new = [m for m in listing.manifests if known.pop(m.path, None) is None]
+        known = {manifest.name: manifest for manifest in old.manifests}
+        new = [m for m in listing.manifests if known.pop(m.name, None) is None]
         gone: set[str] = set()
-        if base is not None and any(m.existing[0] for m in new):
+        if base is not None:
             gone = {f.path for m in known.values() for f in self._manifest_files(base, old, m)}
         paths = [
             file.path
@@ -366,7 +373,7 @@ class Tables:
             for file in self._manifest_files(entry, listing, manifest)
             if file.path not in gone
         ]
-        paths += (manifest.path for manifest in new)
+        paths += (manifest.path(_metadata_directory(body.uuid)) for manifest in new)
         if listing.manifest_list is not None and listing.manifest_list != old.manifest_list:
             paths.append(listing.manifest_list)
         return (*paths, body.metadata)
@@ -388,7 +395,7 @@ class Tables:
             path = str(error.facts.get("path", _body(entry).metadata))
             return [Problem(path=path, what=what, message=error.message)]
         for manifest in listing.manifests:
-            for file in listing.files[manifest.path]:
+            for file in listing.files[manifest.name]:
                 problem = self._problem(file, checksums=checksums)
                 if problem is not None:
                     problems.append(problem)
@@ -420,11 +427,10 @@ class Tables:
         sequence = metadata.last_sequence_number + 1 if metadata is not None else 1
         unique = self._ids.unique()
         directory = self._storage.metadata_directory(state.uuid)
-        path = f"{directory}/{sequence:08d}-{unique}.metadata.json"
+        path = metadata_path(directory, sequence, unique)
         task = iceberg.ManifestTask(
             storage=self._storage,
             directory=directory,
-            listing=listing_path(path),
             unique=unique,
             snapshot=_snapshot_id(unique),
             sequence=sequence,
@@ -471,11 +477,11 @@ class Tables:
             manifest_list=list_path,
             schemas=schemas,
             manifests=manifests,
-            files={item.manifest.path: item.files for item in written},
+            files={item.manifest.name: item.files for item in written},
         )
         self._storage.create(path, new.model_dump_json().encode())
-        self._storage.create(task.listing, encoded(listing))
-        self._remember(task.listing, listing)
+        self._storage.create(listing_path(path), encoded(listing))
+        self._remember(listing_path(path), listing)
         return TableBody(
             uuid=state.uuid,
             metadata=path,
@@ -501,10 +507,10 @@ class Tables:
         for manifest in kept:
             if not wanted:
                 break
-            files = self._files_of(base, manifest, state.partition, table)
+            files = self._files_of(base, manifest, state.uuid, state.partition)
             hit = {file.path: file for file in files if file.path in wanted}
             if hit:
-                removed[manifest.path] = hit
+                removed[manifest.name] = hit
                 wanted -= hit.keys()
         if wanted:
             raise Internal(
@@ -533,7 +539,7 @@ class Tables:
                 manifest.schema,
                 base.schemas[manifest.schema],
                 manifest,
-                frozenset(removed.get(manifest.path, ())),
+                frozenset(removed.get(manifest.name, ())),
             )
             for manifest in kept
         ]
@@ -572,7 +578,7 @@ class Tables:
                     continue
                 contents = iceberg.read_manifest(
                     self._storage,
-                    iceberg.manifest_file(piece.manifest, self._storage),
+                    iceberg.manifest_file(piece.manifest, self._storage, task.directory),
                     body.partition if body is not None else (),
                     table=task.table,
                 )
@@ -669,23 +675,21 @@ class Tables:
     def _manifest_files(
         self, entry: Entry, listing: Listing, manifest: Manifest
     ) -> tuple[DataFile, ...]:
-        return self._files_of(listing, manifest, _body(entry).partition, _body(entry).uuid)
+        return self._files_of(listing, manifest, _body(entry).uuid, _body(entry).partition)
 
     def _files_of(
-        self, listing: Listing, manifest: Manifest, partition: Sequence[str], table: str
+        self, listing: Listing, manifest: Manifest, uuid: str, partition: Sequence[str]
     ) -> tuple[DataFile, ...]:
-        files = listing.files.get(manifest.path)
+        files = listing.files.get(manifest.name)
+        directory = _metadata_directory(uuid)
         if files is None:
-            holder = self._stored_listing(manifest.listing)
-            files = holder.files.get(manifest.path) if holder is not None else None
+            holder = self._stored_listing(manifest.listing(directory))
+            files = holder.files.get(manifest.name) if holder is not None else None
         if files is None:
             iceberg = self._iceberg()
-            files = iceberg.read_manifest(
-                self._storage,
-                iceberg.manifest_file(manifest, self._storage),
-                partition,
-                table=table,
-            ).files
+            described = iceberg.manifest_file(manifest, self._storage, directory)
+            contents = iceberg.read_manifest(self._storage, described, partition, table=uuid)
+            files = contents.files
         return files
 
     def _stored_listing(self, path: str) -> Listing | None:
@@ -798,6 +802,10 @@ def _with(body: TableBody, *, key_columns: tuple[str, ...], owner: str | None) -
         partition=body.partition,
         drop_epochs=body.drop_epochs,
     )
+
+
+def _metadata_directory(uuid: str) -> str:
+    return f"metadata/{uuid}"
 
 
 def _body(entry: Entry) -> TableBody:
