@@ -34,6 +34,7 @@ from headgate.pipelines.steps import Declaration, Step
 _PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 _FORMAT = f"1 {_PYTHON}"
 _FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
+_UNCOUNTED = sys.stdlib_module_names | {"headgate"}
 _NAMED = (
     types.BuiltinFunctionType,
     types.MemberDescriptorType,
@@ -219,7 +220,10 @@ class CodeDigests:
             home = sys.modules.get(function.__module__ or "")
             name = f"{function.__module__}.{function.__qualname__}"
             package = self._packages(function.__module__)
-            if _named_in(home, function.__qualname__) is function:
+            if (
+                not self._is_own_module(function.__module__)
+                and _named_in(home, function.__qualname__) is function
+            ):
                 return ("foreign", name), package
             # Made by a foreign decorator or factory: what it was made of may be the project's.
             return ("foreign", function.__code__.co_name), (*package, *held)
@@ -390,7 +394,8 @@ class CodeDigests:
 
     def _packages(self, module: str | None) -> tuple[_Package, ...]:
         top = (module or "").partition(".")[0]
-        if not top or top in sys.stdlib_module_names or self._is_own_module(module):
+        # headgate's own version is the evaluator's, which the hall adds.
+        if not top or top in _UNCOUNTED or self._is_own_module(module):
             return ()
         return (self._package(top),)
 

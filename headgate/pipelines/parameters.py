@@ -7,6 +7,7 @@ reaches one step, and wins over ``minimum`` of the same origin.
 """
 
 import enum
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -205,7 +206,18 @@ def is_parameter_type(annotation: object) -> bool:
 
 def canonical(value: object) -> object:
     """Give a parameter's value as JSON would hold it, for records and fingerprints."""
-    return msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=str)
+    return _finite(msgspec.to_builtins(value, str_keys=True, order="deterministic", enc_hook=str))
+
+
+def _finite(value: object) -> object:
+    """Write infinities and NaN, which JSON has not, as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return value
 
 
 def _fields(group: type[Params]) -> Mapping[str, Field[object]]:
@@ -252,10 +264,10 @@ def _value(
 
 
 def _converted(value: object, step: str, parameter: Parameter, origin: Origin) -> object:
-    if isinstance(value, str) and _wants_container(parameter.annotation):
-        value = _items(value)
+    splits = isinstance(value, str) and _wants_container(parameter.annotation)
+    read = _items(str(value)) if splits else value
     try:
-        return msgspec.convert(value, parameter.annotation, strict=False, dec_hook=_from_text)
+        return msgspec.convert(read, parameter.annotation, strict=False, dec_hook=_from_text)
     except (msgspec.ValidationError, ValueError) as error:
         raise Invalid(
             "parameter-type",

@@ -55,7 +55,7 @@ _OUTSIDE = frozenset(
 
 
 def tables(sql: str, what: str) -> list[str]:
-    """Give the lake's tables a query reads, in the order they occur, each once.
+    """Give the lake's tables a query reads, each once.
 
     Names of common table expressions are not tables where they are visible; a table of the same
     name is, where they are not.
@@ -113,8 +113,13 @@ def _read(node: exp.Expr, visible: frozenset[str], what: str) -> Iterator[str]:
     if isinstance(clause, exp.With):
         for expression in clause.expressions:
             name = expression.alias_or_name.casefold()
-            inside = visible | {name} if clause.args.get("recursive") else visible
-            yield from _read(expression.this, inside, what)
+            if clause.args.get("recursive"):
+                yield from _read(expression.this, visible | {name}, what)
+            else:
+                for table in _read(expression.this, visible, what):
+                    if table.casefold() == name:
+                        raise _names_itself(table, what)
+                    yield table
             visible |= {name}
     if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
         is_cte = not node.args.get("db") and node.name.casefold() in visible
@@ -123,6 +128,16 @@ def _read(node: exp.Expr, visible: frozenset[str], what: str) -> Iterator[str]:
     for child in node.iter_expressions():
         if child is not clause:
             yield from _read(child, visible, what)
+
+
+def _names_itself(table: str, what: str) -> Invalid:
+    """DuckDB does not look beyond the expression, as other databases do."""
+    return Invalid(
+        "sql-name-circular",
+        f"In the query of {what} the common table expression {table} reads {table}, itself.",
+        hint="Give the expression another name than the table, or write WITH RECURSIVE.",
+        name=table,
+    )
 
 
 def _table(node: exp.Table, what: str) -> str:
@@ -153,7 +168,7 @@ def _refuse(node: exp.Expr, what: str) -> None:
                 function=name,
             )
         return
-    if isinstance(node, exp.Placeholder) and not node.name:
+    if isinstance(node, exp.Placeholder) and not node.this:
         raise _unnamed(what, "?")
     if isinstance(node, (exp.Parameter, exp.Placeholder)) and node.name.isdigit():
         raise _unnamed(what, f"${node.name}")
@@ -161,6 +176,8 @@ def _refuse(node: exp.Expr, what: str) -> None:
         raise _unrepeatable(what, "a sample without a seed", "Add `repeatable (42)`.")
     if isinstance(node, exp.Func):
         name = _function_name(node)
+        if name == "age" and len(list(node.iter_expressions())) == 1:
+            raise _unrepeatable(what, "age() of one instant", "Write age($now, ...).")
         if name in _CLOCKS or isinstance(node, _UNREPEATABLE_NODES[:4]):
             raise _unrepeatable(what, f"{name}()", "Use $now: the run's instant, recorded.")
         if name in _CHANCE or isinstance(node, _UNREPEATABLE_NODES[4:]):

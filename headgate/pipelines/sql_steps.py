@@ -6,6 +6,7 @@ lake, no files, and no clock or randomness but ``$now`` and ``$seed``.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -148,9 +149,8 @@ def check_parameters(query: Query, declared: Sequence[Parameter], what: str) -> 
             raise Invalid(
                 "sql-parameter-undeclared",
                 f"The query of {what} uses ${name}, which it does not declare.",
-                hint=f"Did you mean ${close}?"
-                if close
-                else f'Declare it: parameters={{"{name}": its default}}.',
+                hint=(f"Did you mean ${close}? Otherwise declare" if close else "Declare")
+                + f' it: parameters={{"{name}": its default}}.',
                 parameter=name,
             )
     for parameter in declared:
@@ -189,4 +189,5 @@ def _keep(path: Path, query: Query) -> None:
         unfinished.write_bytes(msgspec.json.encode(query))
         unfinished.replace(path)
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()

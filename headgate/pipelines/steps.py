@@ -216,7 +216,8 @@ class Step:
         seed: int | None = None,
     ) -> Mapping[str, object]:
         """Give a SQL step's ``$names`` their values, ``$now`` and ``$seed`` among them."""
-        values = {p.name: parameters[p.name] for p in self.parameters}
+        used = self.sql.parameters if self.sql is not None else ()
+        values = {p.name: parameters[p.name] for p in self.parameters if p.name in used}
         run: Mapping[str, object] = {"now": now, "seed": seed}
         return {**values, **{one.argument: run[one.kind] for one in self.injected}}
 
