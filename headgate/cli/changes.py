@@ -76,7 +76,7 @@ def difference(change: Change) -> tuple[str, str, list[str]]:
     rows = f"{before.table.rows:,} to {after.table.rows:,} rows"
     if before.table.rows == after.table.rows:
         rows = counted(after.table.rows, "row")
-        rows += ", others" if before.content != after.content else ", the same"
+        rows += ", changed" if before.content != after.content else ", the same"
     return "~", rows, list(_columns(before, after))
 
 

@@ -54,8 +54,8 @@ def show_contract(call: Call, table: str, ref: str | None) -> None:
     if spec.description:
         terminal.data(f"  {spec.description.splitlines()[0]}")
     terminal.data("")
-    columns = [(c.name, c.type, c.raw or "") for c in spec.columns]
-    for line in aligned(("column", "type", "is called there"), columns):
+    columns = [(c.name, c.type, f"from {c.raw}" if c.raw else "") for c in spec.columns]
+    for line in aligned(("column", "type", ""), columns):
         terminal.data(f"  {line}")
     terminal.data(f"  Undeclared columns: {spec.undeclared}")
     terminal.data("")

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from headgate.engines import Engine, Session, Sql
-from headgate.errors import Invalid, NotFound
+from headgate.errors import HeadgateError, Invalid, NotFound
 from headgate.files import Scan
 from headgate.lake import Commit, Entry, Lake, Tree, table_key
 from headgate.names import quote, suggestion
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN_TABLES = 20
 _SHOWN_ROWS = 10
 _QUARANTINE = "_quarantine."
+_NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 _NAME = re.compile(r'(?:"(?:[^"]|"")*"|\w+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|\w+))*')
 _PART = re.compile(r'"((?:[^"]|"")*)"|(\w+)')
 
@@ -142,10 +143,10 @@ class View:
             supply = import_module("headgate.engines").supply
             return cast("object", supply(form, rows, session))
 
-    def unbound(self, error: Invalid) -> None:
-        """Add the names there are to an engine's complaint about names."""
-        if error.code == "sql-does-not-bind":
-            error.hint = f"{self.ref} has: {_listed(self.tables)}."
+    def explained(self, error: Invalid) -> HeadgateError:
+        """Say an engine's complaint about an unknown table in the words of the view."""
+        unknown = _NO_TABLE.search(error.message)
+        return self._unknown(unknown[1]) if unknown else error
 
     def _named_in(self, query: str) -> dict[str, "Scan | pa.Table"]:
         names = {name for found in _NAME.findall(query) for name in _spellings(found)}
@@ -190,8 +191,7 @@ class Query:
             try:
                 reader = session.reader(self._sql)
             except Invalid as error:
-                self._view.unbound(error)
-                raise
+                raise self._view.explained(error) from error
             yield reader
 
     def to_arrow(self) -> "pa.Table":
