@@ -7,24 +7,24 @@ or a comment above them changes nothing. Valid for one minor version of Python.
 import dis
 import marshal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import CodeType
+from typing import TypeAlias
 
 MARSHAL_VERSION = 2
 """The last one without references: equal values, equal bytes. Sets come out sorted."""
 
-_CONSTANT = frozenset(dis.hasconst)
-_NAME = frozenset(dis.hasname)
-_JUMP = frozenset(dis.hasjrel)
-_BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in dis.opname[op])
-_CACHE = dis.opmap["CACHE"]
-_NOP = dis.opmap["NOP"]
 _LOAD_GLOBAL = dis.opmap["LOAD_GLOBAL"]
 _LOAD_NAME = dis.opmap["LOAD_NAME"]
 _STORE_NAME = dis.opmap["STORE_NAME"]
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
+_NOP = dis.opmap["NOP"]
+_CONSTANT = frozenset(dis.hasconst)
+_NAME = frozenset(dis.hasname)
+_READ = frozenset({_LOAD_GLOBAL, _LOAD_NAME, _IMPORT_NAME})
+_JUMP = frozenset(dis.hasjrel)
+_BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in dis.opname[op])
 _ATTRIBUTE = frozenset(
     dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in dis.opmap
 )
@@ -34,8 +34,6 @@ _FLAG_BITS = {
     **({dis.opmap["LOAD_ATTR"]: 1} if sys.version_info >= (3, 12) else {}),
     **({dis.opmap["LOAD_SUPER_ATTR"]: 2} if "LOAD_SUPER_ATTR" in dis.opmap else {}),
 }
-if sys.version_info >= (3, 14):
-    _FLAG_BITS[_IMPORT_NAME] = 0
 _UNREAD_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 _NESTED_OR_DOCUMENTED = 0x10 | 0x4000000
 
@@ -65,14 +63,6 @@ class Code:
     refers: tuple[Name | Import, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
-    op: int
-    argument: int
-    offset: int
-    after: int
-
-
 def read(code: CodeType) -> Code:
     """Give what a code object does, code inside of it (lambdas, comprehensions) included."""
     pieces: list[bytes] = []
@@ -81,93 +71,98 @@ def read(code: CodeType) -> Code:
     return Code(tuple(pieces), tuple(refers))
 
 
+_Instruction: TypeAlias = tuple[int, int, int, int]
+"""Operation, argument, offset (in units of two bytes), offset of the next."""
+
+
 def _read(code: CodeType, pieces: list[bytes], refers: dict[Name | Import, None]) -> None:
-    instructions = _kept(list(_instructions(code)), code)
-    index = _positions(instructions, len(code.co_code))
-    stream = bytearray()
+    instructions = _instructions(code)
+    index = _positions(instructions, len(code.co_code) // 2)
+    constants, names = code.co_consts, code.co_names
+    stream: list[int] = []
     within: list[bytes] = []
-    for position, one in enumerate(instructions):
-        stream.append(one.op)
-        if one.op in _CONSTANT:
-            constant = code.co_consts[one.argument]
+    for position, (op, argument, _, after) in enumerate(instructions):
+        stream.append(op)
+        if op in _CONSTANT:
+            constant = constants[argument]
             if isinstance(constant, CodeType):
                 _read(constant, within, refers)
             else:
                 within.append(marshal.dumps(constant, MARSHAL_VERSION))
-        elif one.op in _NAME:
-            name = code.co_names[one.argument >> _FLAG_BITS.get(one.op, 0)]
+        elif op in _NAME:
+            bits = _FLAG_BITS.get(op, 0)
+            name = names[argument >> bits]
             within.append(name.encode())
-            stream += (one.argument & (1 << _FLAG_BITS.get(one.op, 0)) - 1).to_bytes(4, "big")
-            if one.op in (_LOAD_GLOBAL, _LOAD_NAME):
-                refers[Name(name, _attributes(code, instructions, position))] = None
-            elif one.op == _IMPORT_NAME:
-                refers[_import(code, instructions, position, name)] = None
-        elif one.op in _JUMP:
-            distance = -one.argument if one.op in _BACKWARD else one.argument
-            stream += index[(one.after + 2 * distance) // 2].to_bytes(4, "big")
+            stream.append(argument & (1 << bits) - 1)
+            if op in _READ:
+                refers[_referred(code, instructions, position, name)] = None
+        elif op in _JUMP:
+            stream.append(index[after - argument if op in _BACKWARD else after + argument])
         else:
-            stream += one.argument.to_bytes(4, "big")
-    arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x0C)
-    head = (
+            stream.append(argument)
+    arguments = code.co_argcount + code.co_kwonlyargcount + (code.co_flags & 0x0C).bit_count()
+    whole = (
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
         code.co_flags & ~_NESTED_OR_DOCUMENTED,
         code.co_varnames[:arguments],
         _handlers(code, index),
+        tuple(stream),
         len(within),
     )
-    pieces.append(marshal.dumps(head, MARSHAL_VERSION))
-    pieces.append(bytes(stream))
+    pieces.append(marshal.dumps(whole, MARSHAL_VERSION))
     pieces.extend(within)
 
 
-def _instructions(code: CodeType) -> Iterator[_Instruction]:
+def _instructions(code: CodeType) -> list[_Instruction]:
+    """Give the instructions, but for what only keeps line numbers and nested classes' docstrings.
+
+    Zeros are caches of the instruction before.
+    """
     raw = code.co_code
-    extended = start = 0
-    begins = [o for o in range(0, len(raw), 2) if raw[o] != _CACHE]
-    for offset, after in pairwise([*begins, len(raw)]):
-        argument = raw[offset + 1] | extended
-        if raw[offset] == dis.EXTENDED_ARG:
+    operations, arguments = raw[::2], raw[1::2]
+    begins = [offset for offset, op in enumerate(operations) if op]
+    found: list[_Instruction] = []
+    extended, start = 0, -1
+    for offset, after in pairwise([*begins, len(operations)]):
+        op, argument = operations[offset], arguments[offset] | extended
+        if start < 0:
+            start = offset
+        if op == dis.EXTENDED_ARG:
             extended = argument << 8
             continue
-        yield _Instruction(raw[offset], argument, start, after)
-        extended, start = 0, after
-
-
-def _kept(instructions: list[_Instruction], code: CodeType) -> list[_Instruction]:
-    """Leave out what only keeps line numbers, and what stores a nested class's docstring."""
-    kept: list[_Instruction] = []
-    for one in instructions:
-        if one.op == _STORE_NAME and code.co_names[one.argument] in _UNREAD_NAMES and kept:
-            kept.pop()
-        elif one.op != _NOP:
-            kept.append(one)
-    return kept
+        if op == _STORE_NAME and code.co_names[argument] in _UNREAD_NAMES and found:
+            found.pop()
+        elif op != _NOP:
+            found.append((op, argument, start, after))
+        extended, start = 0, -1
+    return found
 
 
 def _positions(instructions: list[_Instruction], size: int) -> list[int]:
-    """Map every offset (in units of two bytes) to the instruction that is there, or next."""
+    """Map every offset to the instruction that is there, or next."""
     index: list[int] = []
-    for position, one in enumerate(instructions):
-        index.extend([position] * (one.offset // 2 + 1 - len(index)))
-    return [*index, *([len(instructions)] * (size // 2 + 1 - len(index)))]
+    for position, (_, _, offset, _) in enumerate(instructions):
+        index.extend([position] * (offset + 1 - len(index)))
+    index.extend([len(instructions)] * (size + 1 - len(index)))
+    return index
 
 
-def _attributes(code: CodeType, instructions: list[_Instruction], at: int) -> tuple[str, ...]:
-    found = []
-    for one in instructions[at + 1 :]:
-        if one.op not in _ATTRIBUTE:
-            break
-        found.append(code.co_names[one.argument >> _FLAG_BITS.get(one.op, 0)])
-    return tuple(found)
-
-
-def _import(code: CodeType, instructions: list[_Instruction], at: int, name: str) -> Import:
-    def pushed(one: _Instruction) -> object:
-        return code.co_consts[one.argument] if one.op in _CONSTANT else one.argument
-
-    level, members = (pushed(one) for one in instructions[at - 2 : at])
+def _referred(
+    code: CodeType, instructions: list[_Instruction], at: int, name: str
+) -> Name | Import:
+    if instructions[at][0] != _IMPORT_NAME:
+        attributes = []
+        for op, argument, _, _ in instructions[at + 1 :]:
+            if op not in _ATTRIBUTE:
+                break
+            attributes.append(code.co_names[argument >> _FLAG_BITS.get(op, 0)])
+        return Name(name, tuple(attributes))
+    level, members = (
+        code.co_consts[argument] if op in _CONSTANT else argument
+        for op, argument, _, _ in instructions[at - 2 : at]
+    )
     return Import(
         name,
         level if isinstance(level, int) else 0,
