@@ -1,7 +1,7 @@
 """ContractSpec: a contract as a value, whatever it was written in; what the lake stores."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
@@ -13,7 +13,6 @@ from headgate.contracts.types import ColumnType, parse_type
 from headgate.digests import digest
 from headgate.errors import Corrupt, Invalid
 from headgate.names import suggestion
-from headgate.verdicts import Severity
 
 Undeclared: TypeAlias = Literal["keep", "refuse", "drop"]
 
@@ -72,8 +71,12 @@ class ContractSpec(
         if not self.columns:
             raise Invalid("contract-empty", f"{self.name} declares no column.", contract=self.name)
         if self.undeclared not in get_args(Undeclared):
-            raise self.wrong("contract-undeclared", f"undeclared={self.undeclared!r}",
-                             hint="It is 'keep', 'refuse' or 'drop'.")  # fmt: skip
+            raise Invalid(
+                "contract-rule",
+                f"{self.name}: undeclared={self.undeclared!r}.",
+                hint="It is 'keep', 'refuse' or 'drop'.",
+                contract=self.name,
+            )
         self._check_columns()
         self._check_checks()
 
@@ -81,16 +84,15 @@ class ContractSpec(
         seen: dict[str, str] = {}
         raw: dict[str, str] = {}
         for column in self.columns:
+            problem = None
             if not column.name or _HIDDEN.match(column.name):
-                raise self.wrong("contract-column", f"{column.name!r} cannot name a column.")
-            if twin := seen.get(column.name.casefold()):
-                raise self.wrong(
-                    "contract-column", f"{twin} and {column.name} are one name to SQL."
-                )
-            if twin := raw.get(column.source):
-                raise self.wrong(
-                    "contract-column", f"{twin} and {column.name} are both {column.source!r}."
-                )
+                problem = f"{column.name!r} cannot name a column."
+            elif twin := seen.get(column.name.casefold()):
+                problem = f"{twin} and {column.name} are one name to SQL."
+            elif twin := raw.get(column.source):
+                problem = f"{twin} and {column.name} are both {column.source!r} in the source."
+            if problem:
+                raise Invalid("contract-column", f"{self.name}: {problem}", contract=self.name)
             seen[column.name.casefold()] = column.name
             raw[column.source] = column.name
             column.kind  # noqa: B018 - refuses an unknown type
@@ -102,26 +104,31 @@ class ContractSpec(
             for column in check.reads:
                 if column not in kinds:
                     close = suggestion(column, kinds)
-                    raise self.wrong(
+                    raise Invalid(
                         "contract-unknown-column",
-                        f"the check {check.name!r} reads {column!r}, which is no column of it.",
+                        f"{self.name}: the check {check.name!r} reads {column!r}, no column of it.",
                         hint=f"Did you mean {close!r}?"
                         if close
                         else f"Columns: {', '.join(kinds)}.",
+                        contract=self.name,
                     )
-            if problem := validity.problem(check, kinds):
-                raise self.wrong("contract-rule", f"{check.name!r}: {problem}")
+            try:
+                problem = validity.problem(check, kinds)
+            except Invalid as error:
+                error.message = f"{self.name}: {check.name!r}: {error.message}"
+                raise
+            if problem:
+                raise Invalid(
+                    "contract-rule", f"{self.name}: {check.name!r}: {problem}", contract=self.name
+                )
             if check.name in seen:
-                raise self.wrong(
+                raise Invalid(
                     "contract-duplicate-check",
-                    f"two checks are called {check.name!r}.",
+                    f"{self.name}: two checks are called {check.name!r}.",
                     hint="Take one out, or give one a name=.",
+                    contract=self.name,
                 )
             seen.add(check.name)
-
-    def wrong(self, code: str, what: str, *, hint: str | None = None) -> Invalid:
-        """Give the error for something wrong in this contract."""
-        return Invalid(code, f"Contract {self.name}: {what}", hint=hint, contract=self.name)
 
     @cached_property
     def digest(self) -> str:
@@ -149,6 +156,19 @@ class ContractSpec(
         """The parent tables the contract's checks look into, each once, in order."""
         parents = (c.table for c in self.checks if isinstance(c, checks.References))
         return tuple(dict.fromkeys(parents))
+
+    @property
+    def splits_by_parents(self) -> tuple[str, ...]:
+        """The parent tables whose rows decide which rows go to quarantine."""
+        deciding = (c for c in self.checks if isinstance(c, checks.References))
+        found = (c.table for c in deciding if c.severity is Severity.QUARANTINE)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def splits_by_keys(self) -> bool:
+        """Whether rows that are there already decide which new ones go to quarantine."""
+        keys = (c for c in self.checks if isinstance(c, checks.Unique))
+        return any(c.severity is Severity.QUARANTINE for c in keys)
 
     @property
     def nullable(self) -> frozenset[str]:
@@ -206,8 +226,3 @@ class ContractSpec(
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
-
-
-def with_severity(checks_: Iterable[Check], severity: Severity) -> tuple[Check, ...]:
-    """Give the checks with another severity."""
-    return tuple(msgspec.structs.replace(check, severity=severity) for check in checks_)

@@ -10,9 +10,10 @@ from headgate.errors import Invalid
 from headgate.lake import Commit, Entry, Read, RunRow, RunState, StepRecord
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import attempt_of, begin, ending, find_run, take_over
+from headgate.runs.loss import Loss
 from headgate.runs.publish import publish
 from headgate.runs.results import RunResult, result_of
-from headgate.runs.transaction import cannot_redo
+from headgate.runs.transaction import cannot_rebase
 from headgate.runs.wiring import Wiring
 
 
@@ -43,7 +44,7 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
         if not any(step.changes for step in attempt.done.values()):
             attempt.set_state(RunState.NOTHING)
             return result_of(attempt, head)
-        publication = publish(attempt, redo=cannot_redo)
+        publication = publish(attempt, redo=_refuse)
     return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
 
 
@@ -66,7 +67,7 @@ def adopt(wiring: Wiring, run: str) -> RunResult:
                 "nothing-to-adopt", f"Run {row.id} has finished no step.", hint="headgate run"
             )
         attempt.checkpoint(done)
-        publication = publish(attempt, redo=cannot_redo)
+        publication = publish(attempt, redo=_refuse)
     return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
 
 
@@ -79,6 +80,10 @@ def abandon(wiring: Wiring, run: str) -> RunRow:
     attempt = Attempt(wiring, row := take_over(wiring, run), base=wiring.lake.commit(row.base))
     attempt.set_state(RunState.ABANDONED)
     return attempt.row
+
+
+def _refuse(head: Commit, loss: Loss) -> None:
+    raise cannot_rebase(head, loss)
 
 
 def _merged_before(

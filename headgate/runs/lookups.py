@@ -1,16 +1,12 @@
 """Which tables a contract looks into to decide what becomes of a row: such a look is a read."""
 
 from headgate.contracts import ContractSpec
-from headgate.verdicts import Severity
+from headgate.pipelines import Mode
 
 
-def looked_up(spec: ContractSpec) -> tuple[str, ...]:
+def looked_up(spec: ContractSpec | None, table: str | None, mode: Mode) -> tuple[str, ...]:
     """Give the tables that decide which rows are accepted: they are read, not only judged against."""
-    return tuple(
-        table
-        for table in spec.references
-        if any(
-            check.severity is Severity.QUARANTINE and getattr(check, "table", None) == table
-            for check in spec.checks
-        )
-    )
+    if spec is None or table is None:
+        return ()
+    own = (table,) if mode == "append" and spec.splits_by_keys else ()
+    return (*spec.splits_by_parents, *own)

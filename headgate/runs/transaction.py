@@ -1,7 +1,7 @@
 """A hand-made transaction: the same branch, gate and publication for code that is no pipeline.
 
-It has no steps to execute again: where others published first, what can be rebased is, and the rest
-raises ``Conflict`` with the reason.
+It has no steps to execute again: where others published first, its operations are applied to what
+they made, as long as nothing it had read has changed; else it raises ``Conflict`` with the reason.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from headgate.contracts import ContractSpec
 from headgate.digests import digest_json
 from headgate.engines import Sql, accept
-from headgate.errors import Conflict, HeadgateError, Invalid, NotFound
+from headgate.errors import Conflict, Invalid, NotFound
 from headgate.lake import (
     Commit,
     Delete,
@@ -29,6 +29,8 @@ from headgate.names import suggestion, table_name
 from headgate.runs.applying import apply_operations
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import ending
+from headgate.runs.keeping import keep
+from headgate.runs.lookups import looked_up
 from headgate.runs.loss import Loss
 from headgate.runs.outputs import Mode, Output, Target, write_output
 from headgate.runs.publish import publish
@@ -119,6 +121,8 @@ class Transaction:
             spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
             takes_over=True,
         )
+        for name in looked_up(target.spec, table, mode):
+            self._note_read(name, tree.get(table_key(name)))
         with closing(self._session()) as session:
             given = accept(rows, session, step=target.step)
             output = write_output(attempt.wiring, session, tree, target, given)
@@ -204,7 +208,7 @@ class Transaction:
             attempt.set_state(RunState.NOTHING)
             self.result = result_of(attempt, attempt.base)
             return
-        publication = publish(attempt, redo=cannot_redo)
+        publication = publish(attempt, redo=lambda head, loss: redo_operations(attempt, head, loss))
         self.result = result_of(
             attempt, publication.commit, publication.verdicts, publication.tables
         )
@@ -230,10 +234,13 @@ class Transaction:
 
     def _seen(self, table: str) -> "Scan":
         entry = self._entry(table)
-        key = table_key(table)
-        read = Read(key=key, content=entry.content, own=self._attempt.wrote(key))
-        self._reads.setdefault(f"{key}@{entry.content}", read)
+        self._note_read(table, entry)
         return self._attempt.wiring.lake.tables.scan(entry)
+
+    def _note_read(self, table: str, entry: Entry | None) -> None:
+        key, content = table_key(table), entry.content if entry else None
+        read = Read(key=key, content=content, own=self._attempt.wrote(key))
+        self._reads.setdefault(f"{key}@{content}", read)
 
     def _done(
         self,
@@ -256,13 +263,25 @@ class Transaction:
         self._attempt.checkpoint([StepDone(record=record, changes=changes)])
 
 
-def cannot_redo(head: Commit, loss: Loss) -> None:
-    """Refuse to execute again what has no steps.
+def redo_operations(attempt: Attempt, head: Commit, loss: Loss) -> None:
+    """Put recorded operations onto a newer head, where nothing they were made from has changed.
 
     Raises:
         Conflict: ``cannot-rebase``.
     """
-    error: HeadgateError = Conflict(
+    done = list(attempt.done.values())
+    attempt.rebase(head)
+    for step in done:
+        forced = loss.keys if loss.forced else ()
+        kept = keep(attempt, step, attempt.tree, forced=forced)
+        if kept is None:
+            raise cannot_rebase(head, loss)
+        attempt.checkpoint([kept])
+
+
+def cannot_rebase(head: Commit, loss: Loss) -> Conflict:
+    """Give the error of work that has no steps to execute again."""
+    return Conflict(
         "cannot-rebase",
         f"Somebody published first ({head.id[:6]}): {loss.because}.",
         readers=f"Readers see {head.id[:6]}; nothing of this was published.",
@@ -271,4 +290,3 @@ def cannot_redo(head: Commit, loss: Loss) -> None:
         by=loss.by,
         head=head.id,
     )
-    raise error

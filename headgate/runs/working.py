@@ -6,7 +6,7 @@ and gives back what it did. The coordinator commits it.
 
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,10 +19,8 @@ from headgate.errors import HeadgateError
 from headgate.errors import StepFailed as StepError
 from headgate.events import SchemaChanged, StepFailed, StepFinished, StepSkipped
 from headgate.lake import (
-    AddColumn,
     Commit,
     Entry,
-    Operation,
     Put,
     Read,
     Replace,
@@ -37,10 +35,10 @@ from headgate.lake import (
     table_key,
 )
 from headgate.pipelines import CodeDigests, Graph, Step, fingerprint, installed
-from headgate.runs import reexecution, skipping
-from headgate.runs.applying import apply_operations, carried
+from headgate.runs import skipping
 from headgate.runs.attempt import Attempt, StepDone, event_row
 from headgate.runs.inputs import Inputs
+from headgate.runs.keeping import applied, carried_writes, keep
 from headgate.runs.lookups import looked_up
 from headgate.runs.planned import PlannedStep
 from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
@@ -122,7 +120,7 @@ class StepWork:
         spec = self.spec(step)
         code = self._digests.of(step)
         contents = dict(inputs.contents())
-        for parent in looked_up(spec) if spec is not None else ():
+        for parent in looked_up(spec, step.table, step.mode):
             entry = tree.get(table_key(parent))
             contents[f"parent/{parent}"] = entry.content if entry else None
         return fingerprint(
@@ -155,52 +153,7 @@ class StepWork:
             return None
         if step.table is None:
             return prior
-        decision = reexecution.decide(
-            prior.record, lambda key: _content(tree, key), forced=self.forced_keys
-        )
-        if decision.again:
-            return None
-        changes: dict[str, Entry | None] = {}
-        for write in decision.writes:
-            if write.pointer:
-                changes[write.key] = self._pointer(tree, prior, write.key)
-            else:
-                changes[write.key] = self._applied(tree, prior, write.key, write.operations)
-        record = msgspec.structs.replace(
-            prior.record, writes=_carried(prior.record.writes, tree, changes), commit=None
-        )
-        return StepDone(record=record, changes=changes)
-
-    def _pointer(self, tree: Tree, prior: StepDone, key: str) -> Entry | None:
-        """Give a replaced table as it was, with the columns the new base has and the old had not."""
-        entry, here = prior.changes[key], tree.get(key)
-        if entry is None or entry.table is None or here is None or here.table is None:
-            return entry
-        before = self.attempt.previous_base.get(key) if self.attempt.previous_base else None
-        known = {c.name for c in entry.table.schema}
-        if before is not None and before.table is not None:
-            known.update(column.name for column in before.table.schema)
-        added = [column for column in here.table.schema if column.name not in known]
-        if not added or before is None:
-            return entry
-        grown = self.attempt.wiring.lake.tables.apply(
-            entry, tuple(AddColumn(column=column) for column in added)
-        )
-        return msgspec.structs.replace(grown, taint=entry.taint, stale=entry.stale)
-
-    def _applied(
-        self, tree: Tree, prior: StepDone | None, key: str, operations: Sequence[Operation]
-    ) -> Entry | None:
-        before = tree.get(key)
-        entry = apply_operations(
-            self.attempt.wiring,
-            before,
-            operations,
-            key=key,
-            prefix=f"{self.attempt.id}-kept",
-        )
-        mine = prior.changes.get(key) if prior else None
-        return marked(entry, self.attempt.id, (before, mine)) if entry else None
+        return keep(self.attempt, prior, tree, forced=self.forced_keys)
 
     # -- skipped: its output is published
 
@@ -244,11 +197,11 @@ class StepWork:
                 there = published.get(write.key)
                 changes[write.key] = marked(there, attempt.id, (there,)) if there else None
             else:
-                changes[write.key] = self._applied(tree, None, write.key, write.operations)
+                changes[write.key] = applied(attempt, tree, None, write.key, write.operations)
         key = step_key(attempt.row.pipeline, step.name)
         before = attempt.base_tree.get(key)
         passed = skipping.Output.parse(before.data if before and before.data else "")
-        writes = [*_carried(record.writes, tree, changes)]
+        writes = [*carried_writes(record.writes, tree, changes)]
         changes[key] = self._output_entry(passed.passed_on(attempt.id))
         writes.append(_put(key, before, changes[key]))
         look = Read(key=key, content=before.content if before else None)
@@ -390,7 +343,7 @@ class StepWork:
         if output is not None:
             read_entries = [tree.get(read.key) for read in reads]
             spec = self.spec(step)
-            for parent in looked_up(spec) if spec else ():
+            for parent in looked_up(spec, step.table, step.mode):
                 entry = tree.get(table_key(parent))
                 read_entries.append(entry)
                 reads.append(
@@ -501,15 +454,6 @@ def _put(key: str, before: Entry | None, after: Entry | None) -> Write:
         operations=(Put(content=content),),
         before=before.content if before else None,
         content=content,
-    )
-
-
-def _carried(
-    writes: Sequence[Write], tree: Tree, changes: Mapping[str, Entry | None]
-) -> tuple[Write, ...]:
-    return tuple(
-        carried(write, tree.get(write.key), changes[write.key]) if write.key in changes else write
-        for write in writes
     )
 
 

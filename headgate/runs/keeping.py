@@ -1,0 +1,83 @@
+"""Keeping what a step did, on another base: pointers as they are, operations applied again."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from headgate.lake import AddColumn, Entry, Operation, Tree, Write
+from headgate.runs import reexecution
+from headgate.runs.applying import apply_operations, carried
+from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.taint import marked
+
+
+def keep(
+    attempt: Attempt, prior: StepDone, tree: Tree, *, forced: Collection[str] = ()
+) -> StepDone | None:
+    """Give what a step did as it is on a tree, None where it must run again.
+
+    Costs what its operations cost: nothing for a replacement, metadata for an append, the files hit
+    for an upsert or a delete.
+    """
+
+    def now(key: str) -> str | None:
+        entry = tree.get(key)
+        return entry.content if entry else None
+
+    decision = reexecution.decide(prior.record, now, forced=forced)
+    if decision.again:
+        return None
+    changes: dict[str, Entry | None] = {}
+    for write in decision.writes:
+        if write.pointer:
+            changes[write.key] = _pointer(attempt, tree, prior, write.key)
+        else:
+            changes[write.key] = applied(attempt, tree, prior, write.key, write.operations)
+    record = msgspec.structs.replace(
+        prior.record, writes=carried_writes(prior.record.writes, tree, changes), commit=None
+    )
+    return StepDone(record=record, changes=changes)
+
+
+def applied(
+    attempt: Attempt,
+    tree: Tree,
+    prior: StepDone | None,
+    key: str,
+    operations: Sequence[Operation],
+) -> Entry | None:
+    """Give a key after operations are applied to it as it is on a tree."""
+    before = tree.get(key)
+    entry = apply_operations(
+        attempt.wiring, before, operations, key=key, prefix=f"{attempt.id}-kept"
+    )
+    mine = prior.changes.get(key) if prior else None
+    return marked(entry, attempt.id, (before, mine)) if entry else None
+
+
+def carried_writes(
+    writes: Sequence[Write], tree: Tree, changes: Mapping[str, Entry | None]
+) -> tuple[Write, ...]:
+    """Give recorded writes as they turned out on a tree."""
+    return tuple(
+        carried(write, tree.get(write.key), changes[write.key]) if write.key in changes else write
+        for write in writes
+    )
+
+
+def _pointer(attempt: Attempt, tree: Tree, prior: StepDone, key: str) -> Entry | None:
+    """Give a replaced table as it was, with the columns the new base has and the old had not."""
+    entry, here = prior.changes[key], tree.get(key)
+    old = attempt.previous_base.get(key) if attempt.previous_base else None
+    if entry is None or here is None or old is None:
+        return entry
+    if entry.table is None or here.table is None or old.table is None:
+        return entry
+    known = {column.name for column in (*entry.table.schema, *old.table.schema)}
+    added = [column for column in here.table.schema if column.name not in known]
+    if not added:
+        return entry
+    grown = attempt.wiring.lake.tables.apply(
+        entry, tuple(AddColumn(column=column) for column in added)
+    )
+    return msgspec.structs.replace(grown, taint=entry.taint, stale=entry.stale)
