@@ -35,9 +35,10 @@ def _group_frame(wanted: pl.Schema, schema: pa.Schema, group: ScanGroup) -> pl.L
     columns = []
     for name, kind in wanted.items():
         there = group.columns.get(name)
-        column = pl.lit(None) if there is None else pl.col(there)
-        if there is not None:
-            column = _found(column, schema.field(name).type, (name,), group)
+        if there is None:  # repeated, for a select of mere literals has one row
+            column = pl.repeat(None, pl.len())
+        else:
+            column = _found(pl.col(there), schema.field(name).type, (name,), group)
         columns.append(column.cast(kind).alias(name))
     return frame.select(columns)
 
@@ -60,7 +61,8 @@ def _found(column: pl.Expr, kind: pa.DataType, path: tuple[str, ...], group: Sca
     if types.is_map(kind):
         key = _found(pl.element().struct.field("key"), kind.key_type, (*path, "key"), group)
         value = _found(pl.element().struct.field("value"), kind.item_type, (*path, "value"), group)
-        return column.list.eval(pl.struct(key.alias("key"), value.alias("value")))
+        entry = pl.struct(key.alias("key"), value.alias("value"))
+        return column.map.entries().list.eval(entry)
     return column.list.eval(_found(pl.element(), kind.value_type, (*path, "element"), group))
 
 

@@ -1,4 +1,4 @@
-"""Content ids identify rows and schema: not files, not ids, not how they came about by replacement."""
+"""Content ids identify rows and schema: neither files nor ids, nor what a replacement replaced."""
 
 import pytest
 from hypothesis import given
