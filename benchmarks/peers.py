@@ -15,6 +15,7 @@ PACKAGES = {
     "luigi": ("luigi>=3.8",),
     # Prefect 3.8 breaks with newer FastAPI and SQLAlchemy.
     "prefect": ("prefect>=3.8", "fastapi==0.139.0", "sqlalchemy<2.1"),
+    "pygit2": ("pygit2>=1.19",),
     "tpch": ("tpchgen-cli>=4.0",),
 }
 

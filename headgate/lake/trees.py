@@ -230,7 +230,7 @@ class _Rebuilding:
         level = self._root.level
         while len(chunks) > 1:
             level += 1
-            chunks = list(self._cut(level, chunks))
+            chunks = list(self._cut(level, chunks, {key for key, _ in chunks}))
         if not chunks:
             self._new[EMPTY_NAME] = EMPTY_FRAMED
             return EMPTY_NAME
@@ -246,10 +246,12 @@ class _Rebuilding:
         at = 0
         while at < len(edits):
             items: list[_Item] = []
+            ends: set[str] = set()
             found = self._chunk(level, edits[at][0])
             while True:
                 if found is None:
                     items.extend(_applied((), edits[at:]))
+                    ends.update(key for key, _ in edits[at:])
                     at = len(edits)
                     break
                 name, chunk, is_last = found
@@ -258,22 +260,28 @@ class _Rebuilding:
                 while end < len(edits) and (is_last or edits[end][0] <= last_key):
                     end += 1
                 items.extend(_applied(zip(chunk.keys, chunk.slots, strict=True), edits[at:end]))
+                ends.update(key for key, _ in edits[at:end])
+                ends.add(last_key)
                 at = end
                 above[last_key] = None
                 before[last_key] = name
                 if is_last or not items or rank(items[-1][0]) > level:
                     break
                 found = self._chunk(level, last_key, after=True)
-            above.update(self._cut(level, items))
+            above.update(self._cut(level, items, ends))
         if level < self._root.level:  # nothing follows from a chunk that stayed as it was
             above = {key: name for key, name in above.items() if before.get(key) != name}
         return sorted(above.items())
 
-    def _cut(self, level: int, items: list[_Item]) -> Iterator[_Item]:
-        """Cut items into chunks where their keys say so; give each chunk's last key and name."""
+    def _cut(self, level: int, items: list[_Item], ends: set[str]) -> Iterator[_Item]:
+        """Cut items into chunks where their keys say so; give each chunk's last key and name.
+
+        ``ends`` are the keys that may end a chunk: those edited, and the last ones of old chunks.
+        A key within an old chunk did not end one, and never will.
+        """
         start = 0
         for at, (key, _) in enumerate(items, 1):
-            if at == len(items) or rank(key) > level:
+            if at == len(items) or (key in ends and rank(key) > level):
                 keys, slots = zip(*items[start:at], strict=True)
                 node = Node(level, keys, slots)
                 name, framed = make_node(node)
