@@ -23,7 +23,7 @@ from threading import RLock
 from typing import Any, TypeAlias, cast
 
 from headgate.digests import digest, digest_json
-from headgate.errors import Invalid
+from headgate.errors import Internal
 from headgate.pipelines import bytecode
 from headgate.pipelines.bytecode import MARSHAL_VERSION, Import, Name
 from headgate.pipelines.environment import installed
@@ -110,7 +110,7 @@ class CodeDigests:
         """Give the digest of what computes a step, and of what its function takes and gives.
 
         Raises:
-            Invalid: ``step-without-code``.
+            Internal: ``step-without-code``.
         """
         shape = digest_json(
             [
@@ -129,7 +129,7 @@ class CodeDigests:
             options = digest_json(canonical(dict(step.source.options)))
             return CodeDigest(digest=digest("source", step.source.kind, options))
         if step.function is None:
-            raise Invalid("step-without-code", f"Step {step.name} has nothing that computes it.")
+            raise Internal("step-without-code", f"Step {step.name} has nothing that computes it.")
         groups = {one.group: None for one in step.parameters}
         packages: set[str] = set()
         with self._lock:

@@ -67,13 +67,13 @@ class Graph:
         """Give the step of that name.
 
         Raises:
-            NotFound: ``step-unknown``.
+            NotFound: ``unknown-step``.
         """
         found = self._steps.get(step)
         if found is None:
             close = suggestion(step, self._steps)
             raise NotFound(
-                "step-unknown",
+                "unknown-step",
                 f"There is no step {step!r}.",
                 hint=f"Did you mean {close}?" if close else None,
                 step=step,

@@ -127,7 +127,7 @@ def settle(
     step declares is a mistake, not ignored.
 
     Raises:
-        Invalid: ``parameter-unknown``, ``parameter-missing``, ``parameter-type``,
+        Invalid: ``unknown-parameter``, ``parameter-missing``, ``parameter-type``,
             ``parameter-refused``.
     """
     flat = [(layer.origin, _flat(layer.values, declared)) for layer in given]
@@ -319,7 +319,7 @@ def _refuse_unknown(
             if name not in (folded if origin == "the environment" else known):
                 close = suggestion(name, known)
                 raise Invalid(
-                    "parameter-unknown",
+                    "unknown-parameter",
                     f"No step declares the parameter {name!r}, given by {origin}.",
                     hint=f"Did you mean {close}?" if close else _list_of(known),
                     parameter=name,

@@ -97,7 +97,7 @@ def of_params(group: type[Params], argument: str | None) -> tuple[Parameter, ...
     """Give the parameters of a ``Params`` class, its text annotations evaluated."""
     if not issubclass(group, Params):
         raise Invalid(
-            "params-unknown",
+            "not-params",
             f"{group.__name__} is no subclass of hg.Params.",
             hint=f"Write class {group.__name__}(hg.Params).",
         )

@@ -12,7 +12,7 @@ from itertools import chain
 from types import FunctionType
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
-from headgate.errors import Invalid, Refused, StepFailed
+from headgate.errors import Internal, Invalid, Refused, StepFailed
 from headgate.names import step_name, table_name
 from headgate.pipelines import forms, places
 from headgate.pipelines.forms import Form
@@ -106,7 +106,7 @@ class Settings:
             table_name(self.table)
         if self.mode not in MODES:
             raise Invalid(
-                "step-mode-unknown",
+                "unknown-step-mode",
                 f"{self.mode!r} is no way to write a table.",
                 hint=f"Use one of {', '.join(MODES)}.",
                 mode=self.mode,
@@ -240,7 +240,7 @@ class Step:
                 ``step-returned-other-form``.
         """
         if self.function is None:
-            raise Invalid("step-not-callable", f"Step {self.name} has no function to call.")
+            raise Internal("step-not-callable", f"Step {self.name} has no function to call.")
         arguments: dict[str, object] = {}
         for one in self.inputs:
             rows = tables[one.table]
@@ -367,7 +367,7 @@ def step(
         isolate: refused until steps can be killed.
 
     Raises:
-        Invalid: ``step-not-a-function``, ``step-declared-twice``, ``step-mode-unknown``,
+        Invalid: ``step-not-a-function``, ``step-declared-twice``, ``unknown-step-mode``,
             ``step-key-missing``, ``bad-step-name``, ``bad-table-name``.
         Refused: ``timeout-unsupported``.
     """

@@ -276,7 +276,7 @@ def test_a_value_is_never_part_of_the_text(step_of: Callable[[str], Step]) -> No
         ("'select $noww'", "sql-parameter-undeclared", "mean $now?"),
         ("'select 1 from t', incremental='tt'", "incremental-unknown-table", "mean t?"),
         ("file='none.sql'", "sql-file-unreadable", "none.sql"),
-        ("'select 1', parameters=int", "params-unknown", "hg.Params"),
+        ("'select 1', parameters=int", "not-params", "hg.Params"),
         ("", "sql-step-without-text", "file="),
         ("'select 1', file='x.sql'", "sql-step-without-text", "one of the two"),
     ],

@@ -190,7 +190,7 @@ def test_what_the_function_raises_passes_through() -> None:
         ({"timeout": timedelta(seconds=1)}, Refused, "timeout-unsupported"),
         ({"isolate": True}, Refused, "timeout-unsupported"),
         ({"mode": "upsert"}, Invalid, "step-key-missing"),
-        ({"mode": "overwrite"}, Invalid, "step-mode-unknown"),
+        ({"mode": "overwrite"}, Invalid, "unknown-step-mode"),
         ({"retries": -1}, Invalid, "step-retries-negative"),
         ({"name": "a b"}, Invalid, "bad-step-name"),
         ({"table": "a..b"}, Invalid, "bad-table-name"),

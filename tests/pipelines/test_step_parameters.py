@@ -162,7 +162,7 @@ def test_a_parameter_without_default_must_be_given() -> None:
 def test_a_parameter_nobody_declares_is_refused_with_the_one_meant(given: Given) -> None:
     with pytest.raises(Invalid, match=r"Did you mean (delays\.)?minimum") as caught:
         settled(parameter(default=0), given)
-    assert caught.value.code == "parameter-unknown"
+    assert caught.value.code == "unknown-parameter"
 
 
 @pytest.mark.parametrize("text", ["minimum", "=3"])
