@@ -119,7 +119,7 @@ def _annotations(cls: type) -> Iterator[tuple[str, object]]:
                 contract=cls.__name__,
             ) from error
     for field in own:
-        if get_origin(hints[field]) is not ClassVar and hints[field] is not ClassVar:
+        if ClassVar not in (hints[field], get_origin(hints[field])):
             yield field, hints[field]
 
 
@@ -200,10 +200,8 @@ class _naming:  # noqa: N801 - used like a function
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, HeadgateError):
-            raise Invalid(
-                error.code, f"{self._at}: {error.message}", hint=error.hint,
-                contract=self._contract, field=self._field,
-            ) from error  # fmt: skip
+            error.message = f"{self._at}: {error.message}"
+            error.facts = {**error.facts, "contract": self._contract, "field": self._field}
 
 
 def _severity(cls: type, severity: str | None) -> Severity:

@@ -26,7 +26,7 @@ from headgate.contracts.types import (
 )
 from headgate.errors import Invalid
 
-MAX_BITS = 127
+MAX_BITS = 128
 MAX_DIGITS = 38
 EXACT_FLOAT_DIGITS = 15
 """A decimal of no more digits becomes the nearest float in every engine."""
@@ -129,7 +129,7 @@ def whole(value: int) -> Literal:
     """Give a whole number.
 
     Raises:
-        Invalid: ``contract-expression``, it needs more than 127 bits.
+        Invalid: ``contract-expression``, it needs more than 128 bits.
     """
     bits = value.bit_length() + 1
     if bits > MAX_BITS:
@@ -168,6 +168,17 @@ def literal(value: Value) -> Literal:
             return Literal(value, UTC if value.tzinfo else LOCAL)
         case date():
             return Literal(value, DAY)
+
+
+def columns_of(tree: Tree) -> tuple[str, ...]:
+    """Give the columns a tree reads, each once, in the order they stand there."""
+    match tree:
+        case Column(name=name):
+            return (name,)
+        case Call(arguments=arguments):
+            return tuple(dict.fromkeys(name for a in arguments for name in columns_of(a)))
+        case Literal():
+            return ()
 
 
 TRUE = literal(True)  # noqa: FBT003
@@ -392,13 +403,18 @@ def choose(branches: tuple[tuple[Tree, Tree], ...], otherwise: Tree) -> Tree:
     values = unified((*(value for _, value in branches), otherwise), "branches of case")
     conditions = [_expect(condition, BOOLEAN, "case") for condition, _ in branches]
     arguments = [part for pair in zip(conditions, values, strict=False) for part in pair]
-    return Call("case", (*arguments, values[-1]), values[-1].kind)
+    return Call("case", (*arguments, values[-1]), _widest(values))
 
 
 def first_known(*values: Tree) -> Tree:
     """Give ``coalesce``: the first value that is not NULL."""
     parts = unified(values, "coalesce")
-    return Call("coalesce", tuple(parts), parts[0].kind)
+    return Call("coalesce", tuple(parts), _widest(parts))
+
+
+def _widest(trees: tuple[Tree, ...]) -> Kind:
+    """Give the kind that holds the values of all of these, which are unified already."""
+    return max((tree.kind for tree in trees), key=lambda kind: kind.bits)
 
 
 def text_call(operation: str, *arguments: Tree) -> Tree:
@@ -537,8 +553,14 @@ def _shown(tree: Tree) -> str:
     match tree:
         case Column(name=name):
             return name
+        case Literal(value=Decimal() as value):
+            return str(value)
         case Literal(value=value):
             return repr(value)
+        case Call(operation="to-exact" | "to-float", arguments=(argument,)):
+            return _shown(argument)
+        case Call(operation=operation, arguments=(left, right)) if not operation[0].isalpha():
+            return f"{_shown(left)} {operation} {_shown(right)}"
         case Call(operation=operation, arguments=arguments):
             return f"{operation}({', '.join(map(_shown, arguments))})"
 

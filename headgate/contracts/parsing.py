@@ -1,6 +1,7 @@
 """SQL conditions, read into the language of row checks. Whatever the language does not say is refused."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -39,7 +40,7 @@ def parse_condition(sql: str, columns: Mapping[str, ColumnType]) -> ex.Tree:
     """
     tree = _read(sql, tuple(columns.items()))
     if isinstance(tree, Invalid):
-        raise Invalid(tree.code, tree.message, hint=tree.hint, sql=sql) from tree
+        raise copy(tree)
     return tree
 
 
@@ -52,7 +53,8 @@ def _read(sql: str, columns: tuple[tuple[str, ColumnType], ...]) -> ex.Tree | In
         if tree.kind != ex.BOOLEAN:
             raise ex.refused(f"it is a {tree.kind}, not a condition")
     except Invalid as error:
-        return Invalid(error.code, f"{' '.join(sql.split())!r}: {error.message}", hint=error.hint)
+        error.message = f"{' '.join(sql.split())!r}: {error.message}"
+        return error.with_traceback(None)
     return tree
 
 
@@ -68,7 +70,8 @@ def _parsed(sql: str) -> exp.Expression:
             tree for tree in sqlglot.parse(f"select {sql}", read="duckdb") if tree is not None
         ]
     except sqlglot.errors.SqlglotError as error:
-        where = f" near {error.errors[0]['highlight']!r}" if getattr(error, "errors", None) else ""
+        found = error.errors if isinstance(error, sqlglot.errors.ParseError) else []
+        where = f" near {found[0]['highlight']!r}" if found else ""
         raise ex.refused(f"it is no SQL condition{where}") from error
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Select):
         raise ex.refused("it is not one condition")
@@ -76,7 +79,8 @@ def _parsed(sql: str) -> exp.Expression:
     given = {key for key, value in select.args.items() if value}
     if given != {"expressions"} or len(select.expressions) != 1:
         raise ex.refused("it is not one condition")
-    return select.expressions[0]
+    condition: exp.Expression = select.expressions[0]
+    return condition
 
 
 class _Reader:

@@ -126,7 +126,10 @@ def _division(call: Call) -> pl.Expr:
 
 def _negative(call: Call) -> pl.Expr:
     if call.kind.name in {"whole", "duration"}:
-        return -_in_type(call.arguments[0], call.kind)
+        # Int128 has no sign to turn, but subtracts.
+        return pl.lit(0, dtype=_whole_type(call.kind)) - _in_type(call.arguments[0], call.kind)
+    if call.kind.name == "exact":
+        return pl.lit(0, dtype=pl.Int128) - expression(call.arguments[0])
     return -expression(call.arguments[0])
 
 

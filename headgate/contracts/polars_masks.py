@@ -18,15 +18,13 @@ def polars_mask(spec: ContractSpec, only: Sequence[str] | None = None) -> pl.Exp
     The frame's columns are typed as ``arrow_schema`` says.
     """
     names = row_check_names(spec)[:MASK_BITS] if only is None else only
-    bits = [
-        pl.when(expression(violation(check, spec.kinds)))
-        .then(pl.lit(1 << bit, dtype=pl.Int64))
-        .otherwise(pl.lit(0, dtype=pl.Int64))
-        for bit, check in enumerate(_row_check(spec, name) for name in names)
-    ]
-    return (
-        pl.sum_horizontal(bits).alias("_mask") if bits else pl.lit(0, dtype=pl.Int64).alias("_mask")
-    )
+    # An expression without a column has one row; this gives the mask as many as the frame.
+    none = pl.col(spec.columns[0].name).is_null() & pl.lit(False)  # noqa: FBT003
+    bits = [none.cast(pl.Int64)]
+    for bit, name in enumerate(names):
+        violated = expression(violation(_row_check(spec, name), spec.kinds))
+        bits.append(violated.fill_null(False).cast(pl.Int64) * (1 << bit))  # noqa: FBT003
+    return pl.sum_horizontal(bits).alias("_mask")
 
 
 def row_check_names(spec: ContractSpec) -> tuple[str, ...]:

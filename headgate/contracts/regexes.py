@@ -1,9 +1,9 @@
-r"""Regular expressions that mean the same in RE2 (DuckDB), Rust's regex (Polars) and Python.
+r"""Regular expressions that mean the same in RE2 (DuckDB) and in Rust's regex (Polars).
 
 A pattern is parsed and written out again for each, with everything said that they would guess
 differently: ``\d``, ``\w``, ``\s`` and ``\b`` are ASCII (RE2: "Syntax", Perl character classes), ``.`` is
 anything but a newline, ``$`` and ``\Z`` are the very end of the text, ``^`` its beginning, unless ``(?m)``.
-Unicode categories and scripts are those of Unicode 15.0, which RE2 carries. What one of the three lacks
+Unicode categories and scripts are those of Unicode 15.0, which RE2 carries. What one of them lacks
 is refused: look-around, back-references, possessive and atomic groups, conditions, recursion, comments.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal, NoReturn, TypeAlias
 
 from headgate.errors import Invalid
 
-Flavour: TypeAlias = Literal["re2", "rust", "python"]
+Flavour: TypeAlias = Literal["re2", "rust"]
 
 MAX_REPEAT = 1000
 """RE2's limit on counted repetition, nested ones multiplied."""
@@ -252,11 +252,11 @@ class _Parser:
         if self._take("?"):
             if self._take("P<"):
                 self._name()
-            elif self._take("<") and not (self._peek("=") or self._peek("!")):
+            elif self._peek("<") and not (self._peek("<=") or self._peek("<!")):
+                self._take("<")
                 self._name()
-            elif not self._take(":"):
-                if self._set_flags():
-                    return None
+            elif not self._take(":") and self._set_flags():
+                return None
         node = self._either()
         if not self._take(")"):
             self._refuse("a '(' is not closed")
@@ -396,6 +396,8 @@ class _Parser:
             low = ranges[0][0]
         else:
             low = ord(char)
+        if self._peek("--"):
+            self._refuse("'--' in a class", "Write a backslash before each, or order them apart.")
         if not self._peek("-") or self._peek("-]"):
             return [(low, low)], []
         self._take("-")
@@ -487,13 +489,12 @@ def _negated(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]
 
 
 _EDGES = {
-    "start": (r"\A", r"\A", r"\A"),
-    "end": (r"\z", r"\z", r"\Z"),
-    "line-start": ("(?m:^)", "(?m:^)", "(?m:^)"),
-    "line-end": ("(?m:$)", "(?m:$)", "(?m:$)"),
-    "word": (r"\b", r"(?-u:\b)", r"(?a:\b)"),
+    "start": (r"\A", r"\A"),
+    "end": (r"\z", r"\z"),
+    "line-start": ("(?m:^)", "(?m:^)"),
+    "line-end": ("(?m:$)", "(?m:$)"),
+    "word": (r"\b", r"(?-u:\b)"),
 }
-_FLAVOURS: tuple[Flavour, ...] = ("re2", "rust", "python")
 
 
 def _write(node: Node, flavour: Flavour) -> str:
@@ -501,7 +502,7 @@ def _write(node: Node, flavour: Flavour) -> str:
         case Chars():
             return _write_chars(node, flavour)
         case Edge(place=place):
-            return _EDGES[place][_FLAVOURS.index(flavour)]
+            return _EDGES[place][0 if flavour == "re2" else 1]
         case Repeat(item=item, low=low, high=high, lazy=lazy):
             inner = _write(item, flavour)
             if not isinstance(item, Chars):
@@ -543,11 +544,9 @@ def _write_set(chars: Chars, flavour: Flavour) -> str:
             and chars.ranges[0][0] == chars.ranges[0][1]
             and not chars.negated
         ):
-            return _write_code(chars.ranges[0][0], flavour)
+            return _write_code(chars.ranges[0][0])
     inner = "".join(
-        _write_code(low, flavour)
-        if low == high
-        else f"{_write_code(low, flavour)}-{_write_code(high, flavour)}"
+        _write_code(low) if low == high else f"{_write_code(low)}-{_write_code(high)}"
         for low, high in chars.ranges
     )
     inner += "".join(_write_property(name, flavour) for name in chars.properties)
@@ -562,7 +561,7 @@ def _write_property(name: str, flavour: Flavour) -> str:
     return rf"\{letter}{{{name}}}"
 
 
-def _write_code(code: int, flavour: Flavour) -> str:
+def _write_code(code: int) -> str:
     char = chr(code)
     if char.isascii() and char.isalnum():
         return char
@@ -570,4 +569,4 @@ def _write_code(code: int, flavour: Flavour) -> str:
         return f"\\{char}" if char not in " \"'%,:;<=>@_`" else char
     if code > _HIGHEST_ASCII and char.isprintable():
         return char
-    return f"\\U{code:08x}" if flavour == "python" else f"\\x{{{code:x}}}"
+    return f"\\x{{{code:x}}}"

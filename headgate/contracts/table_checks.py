@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headgate.contracts import checks
 from headgate.contracts.duckdb_sql import sql
+from headgate.contracts.expressions import columns_of
 from headgate.contracts.judging import MAX_EXAMPLES, Measure
 from headgate.contracts.key_checks import duplicate_keys, missing_parents, relation
 from headgate.contracts.layouts import Schema, unanswerable
@@ -19,6 +20,7 @@ from headgate.contracts.types import DATE, INSTANTS
 from headgate.masks import MASK_BITS
 from headgate.names import quote
 
+_SHOWN = 6
 ROW_COUNT = "_rows"
 """The name under which the scan's answer has the number of rows."""
 
@@ -238,8 +240,11 @@ def _joined(columns: Sequence[str], wrong: str, *, kind: str) -> str:
 def _shown(spec: ContractSpec, check: checks.Check, schema: Schema) -> list[str]:
     """Give the columns of an example: what the check reads first, then the keys, then some others."""
     keys = [c for other in spec.checks if isinstance(other, checks.Unique) for c in other.columns]
-    names = dict.fromkeys((*check.reads, *keys, *spec.kinds))
-    return [name for name in names if name in schema][: max(6, len(check.reads))]
+    reads = check.reads
+    if isinstance(check, checks.Expression):
+        reads = columns_of(violation(check, spec.kinds))
+    names = dict.fromkeys((*reads, *keys, *spec.kinds))
+    return [name for name in names if name in schema][: max(_SHOWN, len(reads))]
 
 
 def _whole(value: object) -> int:
