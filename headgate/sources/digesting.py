@@ -1,0 +1,95 @@
+"""Digests of files, computed once: a file is read again only when its size or time says so.
+
+The cache believes a time only if it was old when the file was read: a file that changes twice
+within one tick of the file system's clock keeps its time (git calls such an entry racily clean).
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.clock import Clock
+from headgate.digests import file_checksum
+from headgate.errors import Corrupt
+
+_TICK_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """A file as it was seen: its path, size, time of change, and the digest of its bytes."""
+
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    digest: str
+
+
+class Digests:
+    """The digests of files, remembered in one file of the cache directory."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._file = directory / "digests.json"
+        self._clock = clock
+        self._known: dict[str, list[object]] = dict(_read(self._file))
+        self._changed = False
+
+    def state(self, path: Path) -> FileState:
+        """Give a file's state; reads the file only where the cache does not know it."""
+        stat = path.stat()
+        facts = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        if known is not None and known[:3] == facts and known[3]:
+            digest = str(known[4])
+        else:
+            digest = file_checksum(path)
+            _prove_whole(path)
+            settled = self._clock.now().timestamp() * 1e9 - stat.st_mtime_ns > _TICK_NS
+            self._known[str(path)] = [*facts, settled, digest]
+            self._changed = True
+        return FileState(
+            path=path, size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, digest=digest
+        )
+
+    def save(self) -> None:
+        """Keep what was learned; of two processes at once, the last one's stays."""
+        if not self._changed:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps(self._known))
+        partial.replace(self._file)
+        self._changed = False
+
+
+def _prove_whole(path: Path) -> None:
+    """Check a gzip file's own checksum: engines read on without looking at it.
+
+    Raises:
+        Corrupt: ``file-damaged``.
+    """
+    if path.suffix != ".gz":
+        return
+    try:
+        with gzip.open(path) as file:
+            while file.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise Corrupt(
+            "file-damaged",
+            f"{path} is no whole gzip file: {error}.",
+            hint="Fetch the file again.",
+            path=str(path),
+        ) from error
+
+
+def _read(file: Path) -> Mapping[str, list[object]]:
+    try:
+        known = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}  # a cache: what cannot be read is learned again
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,97 @@
+"""What a source must do: say what it is, and give rows from where it was left.
+
+Bounded and endless sources look the same: ``read`` yields batches, each with the cursor that is
+true once its rows are stored. A source never stores anything of its own: its memory is the cursor,
+which the run commits together with the rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from headgate.files import NativeFiles
+from headgate.sources.cursors import Cursor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a source is given beside its options.
+
+    Paths are relative to ``root``, the project's directory. ``cache`` may be dropped at any time.
+    With ``as_text`` every column of a text format is read as text, because a contract says what it
+    means; otherwise types are inferred from all of the rows.
+    """
+
+    root: Path
+    cache: Path
+    as_text: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows, and how far the source has been read once they are stored.
+
+    ``cursor`` is that of the batch before where reading cannot be taken up after these rows.
+    """
+
+    rows: "pa.Table"
+    cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeRead:
+    """Raw files an engine reads by itself; None where nothing is new. The cursor covers them."""
+
+    files: NativeFiles | None
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A source for people: ``title`` in a few words, ``facts`` as texts, without secrets."""
+
+    kind: str
+    title: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Gives rows from outside. Made of its options and a ``Setting``; making one does no I/O."""
+
+    kind: str
+
+    def describe(self) -> Description:
+        """Say what the source is. No I/O."""
+        ...
+
+    def cursor(self, text: str) -> Cursor:
+        """Read a stored cursor of this source."""
+        ...
+
+    def fingerprint(self) -> str | None:
+        """Give the digest of all the source holds now: equal digest, equal rows.
+
+        None where the source cannot know without reading (an API, a broker).
+        """
+        ...
+
+    def read(self, cursor: Cursor | None) -> Iterator[Batch]:
+        """Give rows from after the cursor on; from the beginning with None.
+
+        Reading again from a cursor of a batch gives the rows after that batch, no row twice, none
+        missing. A bounded source ends.
+        """
+        ...
+
+    def native(self, cursor: Cursor | None) -> NativeRead | None:
+        """Give the files of all rows after the cursor, for an engine; None if there is no way."""
+        ...
+
+    def close(self) -> None:
+        """Free connections and handles."""
+        ...
