@@ -7,15 +7,23 @@ here, never the record's raw lists, when deciding.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from headgate.lake.operations import Append, Operation, Replace
+from headgate.lake.operations import Append, Create, Operation, Replace
 from headgate.lake.records import Commit, Read, StepRecord, Write
 
 
 def operations_in_effect(step: StepRecord, write: Write) -> tuple[Operation, ...]:
-    """Give the operations of one of a step's writes without what a skip left out (appends)."""
+    """Give the operations of one of a step's writes without what a skip left out.
+
+    That is an append, unless it follows a replacement: then it belongs to the rows that are set.
+    The table exists already, so its creation is left out, too.
+    """
+    operations = write.operations
     if step.skipped is None:
-        return write.operations
-    return tuple(each for each in write.operations if not isinstance(each, Append))
+        return operations
+    last = max((i for i, each in enumerate(operations) if isinstance(each, Replace)), default=None)
+    if last is not None:
+        return operations[last:]
+    return tuple(each for each in operations if not isinstance(each, Append | Create))
 
 
 def reads_at_base(steps: Iterable[StepRecord]) -> tuple[Read, ...]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from headgate.lake.entries import Entry
 from headgate.lake.merging import Facts, MergeConflict, Reexecute, merge_decision
-from headgate.lake.operations import AddColumn, Create, Operation, Replace, Rewrite
+from headgate.lake.operations import AddColumn, Create, Operation, Replace, Restore, Rewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class RefuseRevert:
 RevertDecision: TypeAlias = RestoreEntry | Replay | RefuseRevert
 
 
-def revert_decision(
+def revert_decision(  # noqa: PLR0911 - one line per reason
     key: str,
     reverted: Sequence[Operation],
     followers: Sequence[Operation],
@@ -54,6 +54,8 @@ def revert_decision(
     later = tuple(each for each in followers if not isinstance(each, Rewrite))
     if not later:
         return RestoreEntry()
+    if any(isinstance(each, Restore) for each in later):
+        return RefuseRevert(reason="reverted-meanwhile")
     if not key.startswith("table/"):
         if key.startswith("cursor/"):
             return RefuseRevert(reason="cursor-moved")

@@ -1,0 +1,619 @@
+"""Plays a plan on the abstract lake: runs, re-execution and publication as SEMANTICS 3 says.
+
+Every decision is the product's own pure function. What is abstract is the doing: rows in tuples,
+processes as turns in a plan.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from headgate.lake.effects import operations_by_key, operations_in_effect, operations_since
+from headgate.lake.entries import Entry, table_key
+from headgate.lake.merging import (
+    Apply,
+    Ask,
+    KeepPointer,
+    MergeConflict,
+    Question,
+    Reexecute,
+)
+from headgate.lake.operations import (
+    Append,
+    Column,
+    Delete,
+    Operation,
+    Replace,
+    Restore,
+    Upsert,
+)
+from headgate.lake.records import Commit, Record, StepRecord, Write
+from headgate.lake.reverting import RefuseRevert, Replay
+from headgate.lake.serialization import Edge, GraphConflict, Transaction
+from headgate.runs import reexecution
+from headgate.testing.abstract_lake import (
+    NULL,
+    Cell,
+    Rows,
+    Table,
+    Tree,
+    applied,
+    matches,
+    selected,
+    widened,
+)
+from headgate.testing.abstract_runs import (
+    Became,
+    Decisions,
+    Done,
+    Lost,
+    Merged,
+    NoProgressError,
+    Run,
+    StepFails,
+    Unit,
+    Worker,
+    all_merged,
+    as_merged,
+    content_of,
+    is_pointer,
+    take,
+)
+from headgate.testing.abstract_steps import Workshop
+from headgate.testing.abstract_words import described, described_loss, shown
+from headgate.testing.histories import Look, Plan
+from headgate.testing.rules import Blurred, Rules
+
+_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
+_MOST_ATTEMPTS = 40
+
+
+class World:
+    """A lake, the runs on it, and what really happened."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        rules: Rules | None = None,
+        decisions: Decisions | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.rules = rules or Rules()
+        self.decisions = decisions or Decisions()
+        self.tell = tell
+        self.shop = Workshop(self.rules, self.decisions)
+        self.shelf, self.commits = self.shop.shelf, self.shop.commits
+        self.trees: list[Tree] = [self._genesis()]
+        self.units: list[Unit] = []
+        self.runs = [
+            Run(f"run-{i}", each, plan.pipelines[each.pipeline]) for i, each in enumerate(plan.runs)
+        ]
+        self.losses = 0
+
+    @property
+    def head(self) -> int:
+        """The number of the last publication."""
+        return len(self.commits) - 1
+
+    def play(self) -> None:
+        """Let everything happen, then let every run that has begun end.
+
+        Raises:
+            NoProgressError: a run lost again and again, with nobody left to lose to.
+        """
+        for kind, index in self.plan.happenings:
+            self._happen(kind, self.runs[index])
+        for run in self.runs:
+            while run.state != "new" and not run.over:
+                self._publish(run)
+
+    def _happen(self, kind: str, run: Run) -> None:
+        if kind == "begin":
+            self._begin(run)
+        elif kind == "revert":
+            self._revert(run)
+        elif kind == "zombie":
+            for worker in run.zombies:
+                self._zombie(run, worker)
+        elif run.over or run.worker is None:
+            return
+        elif kind == "step":
+            self._step(run, run.worker)
+        elif kind == "take-over":
+            self._take_over(run, run.worker)
+        elif kind == "sync":
+            self._sync(run, run.worker)
+        else:
+            self._publish(run, lost=kind == "publish-lost")
+
+    def _say(self, text: str) -> None:
+        if self.tell is not None:
+            self.tell(text)
+
+    def _genesis(self) -> Tree:
+        record = Record(kind="genesis", at=_INSTANT)
+        self.commits.append(Commit(id="commit-0", parent=None, number=0, tree="", record=record))
+        rows: dict[str, Rows] = {
+            "a": ((0, 0, NULL, ()), (1, 1, NULL, ()), (2, 2, NULL, ())),
+            "b": ((0, 1, NULL, ()), (3, 3, NULL, ())),
+        }
+        return {
+            table_key(name): self.shelf.cell(Table((), each), ("genesis", name))
+            for name, each in rows.items()
+        }
+
+    def _begin(self, run: Run) -> None:
+        run.state = "running"
+        run.worker = Worker(0, 0, self.head, self.head, [], dict(self.trees[self.head]))
+        run.branch = run.worker.copy()
+        self._say(f"{run.id} ({run.name}, {run.plan.isolation}) begins at commit-{self.head}")
+
+    # -- workers, fences, steps
+
+    def _take_over(self, run: Run, old: Worker) -> None:
+        run.zombies.append(old)
+        run.fence += 1
+        run.worker = replace(old.copy(), fence=run.fence)
+        self._say(f"{run.id} is taken over (fence {run.fence}); its old worker lives on")
+
+    def _zombie(self, run: Run, worker: Worker) -> None:
+        if len(worker.done) < len(run.steps):
+            self._step(run, worker)
+        else:
+            self._try_publishing(run, worker)
+
+    def _step(self, run: Run, worker: Worker) -> None:
+        if worker.dead or len(worker.done) >= len(run.steps):
+            return
+        try:
+            done = self.shop.run_step(run, worker, run.steps[len(worker.done)])
+        except StepFails:
+            self._fail(run, worker)
+            return
+        self._tell_step(run, worker, done)
+        self._checkpoint(run, worker, done)
+
+    def _fail(self, run: Run, worker: Worker) -> None:
+        worker.dead = True
+        if worker is run.worker:
+            run.state = "abandoned"
+            self._say(f"{run.id} fails and is abandoned")
+
+    def _checkpoint(self, run: Run, worker: Worker, done: Done) -> None:
+        """Move the run's branch; only while the fence is mine and the run is not published."""
+        if self.rules.checkpoint_fence:
+            if worker.fence != run.fence or run.over:
+                worker.dead = True
+                self._say(f"    refused: the fence of {run.id} is another's")
+                return
+        elif worker.version != run.version and run.branch is not None:
+            # Only the branch's head is compared: look again, put the step on top.
+            worker.take(run.branch)
+        changes = dict(done.changes)
+        for write in done.record.writes:
+            operations = operations_in_effect(done.record, write)
+            if content_of(worker.tree, write.key) != write.before and not is_pointer(operations):
+                before = worker.tree.get(write.key)
+                changes[write.key] = self.shop.apply(before, operations, write.key)[0]
+        self._add(worker, replace(done, changes=changes))
+        self._moved(run, worker)
+
+    def _add(self, worker: Worker, done: Done) -> None:
+        worker.done.append(done)
+        take(worker.tree, done.changes)
+        worker.own |= {write.key for write in done.record.writes}
+
+    def _moved(self, run: Run, worker: Worker) -> None:
+        run.version += 1
+        worker.version = run.version
+        run.branch = worker.copy()
+
+    def _tell_step(self, run: Run, worker: Worker, done: Done) -> None:
+        if self.tell is None:
+            return
+        zombie = " (old worker)" if worker is not run.worker else ""
+        skipped = " is skipped" if done.record.skipped else ""
+        self._say(f"{run.id}{zombie} step {done.plan.name}{skipped}, on commit-{worker.base}")
+        for seen in done.seen:
+            look = seen.look
+            where = f" {look.column} in {look.low}..{look.high}" if look and look.column else ""
+            self._say(f"    sees   {seen.key}{where} {seen.kind}: {shown(seen.value)}")
+        for key, operation in done.did:
+            self._say(f"    writes {key}: {described(operation, self.shelf)}")
+
+    # -- publication
+
+    def _publish(self, run: Run, *, lost: bool = False) -> None:
+        """Finish the steps, then try once; a loser executes again and waits for its next turn."""
+        worker = run.worker
+        if worker is None:
+            return
+        while not run.over and len(worker.done) < len(run.steps):
+            self._step(run, worker)
+        if run.over:
+            return
+        if self._try_publishing(run, worker) and lost:
+            self._say(f"{run.id} never hears that it was published, and tries again")
+            self._try_publishing(run, worker)
+
+    def _try_publishing(self, run: Run, worker: Worker) -> bool:
+        """Try once; the head, and the run's row, must be what the worker thinks they are."""
+        if worker.dead:
+            return False
+        if self.rules.publication_fence and (worker.fence != run.fence or run.over):
+            worker.dead = True
+            self._say(f"{run.id}: publication refused, it is published already or another's")
+            return False
+        run.attempts += 1
+        if run.attempts > _MOST_ATTEMPTS:
+            raise NoProgressError(run.id)
+        if all(done.settled for done in worker.done):
+            run.state = "nothing"
+            self._say(f"{run.id} has nothing to do")
+            return False
+        graph = self._conflict(run, worker)
+        merged = self._merge(run, worker)
+        if graph is not None or isinstance(merged, Lost):
+            forced = merged.forced if isinstance(merged, Lost) else frozenset[str]()
+            because: Sequence[Edge | str] = graph.path if graph is not None else ()
+            if isinstance(merged, Lost):
+                because = (*because, *merged.because)
+            self._lose(run, worker, because, forced)
+            return False
+        self._commit(run, worker, merged)
+        return True
+
+    def _transaction(self, run: Run, worker: Worker) -> Transaction:
+        oldest = run.plan.person and self.rules.reads_keep_their_commit
+        return Transaction.of(
+            [done.record for done in worker.done],
+            base_number=worker.fork if oldest else worker.base,
+            isolation=run.plan.isolation,
+        )
+
+    def _conflict(self, run: Run, worker: Worker) -> GraphConflict | None:
+        mine = self._transaction(run, worker)
+        window = self.commits[mine.base_number + 1 :]
+        if not Blurred.is_needed(self.rules):
+            return self.decisions.conflict(mine, window, extend=lambda n: self.commits[n:])
+        view = Blurred(self.rules)
+        return self.decisions.conflict(
+            view.transaction(mine),
+            [view.commit(each) for each in window],
+            extend=lambda n: [view.commit(each) for each in self.commits[n:]],
+        )
+
+    def _facts(self, question: Question) -> bool:
+        if question.ask is Ask.DELETE_FILES:
+            return False
+        return not self._keys(question.head).isdisjoint(self._keys(question.run))
+
+    def _keys(self, operation: Operation | None) -> frozenset[int]:
+        held = self.shelf.touched.get(id(operation))
+        if held is not None:
+            return frozenset(row[0] for row in held[1])
+        if isinstance(operation, Append | Upsert):
+            return frozenset(row[0] for row in self.shelf.of(operation))
+        return frozenset(range(10))
+
+    def _merge(self, run: Run, worker: Worker) -> Merged | Lost:
+        """Meet what was published since with the run's operations, key by key."""
+        head, window = self.trees[self.head], self.commits[worker.base + 1 :]
+        theirs = operations_since(window)
+        changes: dict[str, Cell | None] = {}
+        became: Became = {}
+        widths: dict[str, tuple[Column, ...]] = {}
+        lost: list[str] = []
+        forced: set[str] = set()
+        for key, mine in operations_by_key(done.record for done in worker.done).items():
+            there, here = head.get(key), worker.tree.get(key)
+            decision = self.decisions.merge(
+                key,
+                theirs.get(key, ()),
+                mine,
+                head_entry=self._head_entry(key, there, here, window),
+                run_entry=here.entry if here else None,
+                isolation=run.plan.isolation,
+                facts=self._facts,
+            )
+            match decision:
+                case KeepPointer(columns=columns):
+                    widths[key] = columns
+                    changes[key] = widened(here, columns, self.shelf)
+                    became |= _widened_replacements(mine, columns, changes[key])
+                case Apply(operations=again):
+                    if key.startswith("table/") and not self.rules.predicate_on_every_row:
+                        changes[key] = self._apply_narrowly(there, again, theirs.get(key, ()))
+                        continue
+                    changes[key], now = self.shop.apply(there, again, key)
+                    became |= now
+                case Reexecute(reason=reason):
+                    lost.append(f"{key}: {reason}")
+                case MergeConflict(reason=reason):
+                    lost.append(f"{key}: {reason}")
+                    forced.add(key)
+        if lost:
+            return Lost(tuple(lost), frozenset(forced))
+        if not self.rules.position_in_record:
+            changes |= _cursors(worker.done)
+        return Merged(changes, became, widths)
+
+    def _head_entry(
+        self, key: str, there: Cell | None, here: Cell | None, window: Sequence[Commit]
+    ) -> Entry | None:
+        """Give the head's entry; without the rule, an output seen on the way passes for it."""
+        if there is None or here is None:
+            return there.entry if there else None
+        if not self.rules.no_op_needs_current and any(
+            write.key == key and write.content == here.entry.content
+            for commit in window
+            for write in commit.record.writes
+        ):
+            return msgspec.structs.replace(there.entry, content=here.entry.content)
+        return there.entry
+
+    def _apply_narrowly(
+        self, cell: Cell | None, operations: Sequence[Operation], theirs: Sequence[Operation]
+    ) -> Cell | None:
+        """Apply operations as one would who looks at the head's new files only."""
+        new = [row for each in theirs if isinstance(each, Append) for row in self.shelf.of(each)]
+        for operation in operations:
+            if isinstance(operation, Delete) and cell is not None and cell.table is not None:
+                _, old = self.shelf.touched.get(id(operation), (operation, ()))
+                gone = {*old, *(row for row in new if matches(operation, row, self.shelf))}
+                rows = tuple(row for row in cell.table.rows if row not in gone)
+                cell = self.shelf.cell(Table(cell.table.columns, rows), (rows, id(operation)))
+            else:
+                cell, _ = applied(cell, operation, self.shelf)
+        return cell
+
+    def _commit(self, run: Run, worker: Worker, merged: Merged) -> None:
+        head = self.trees[self.head]
+        tree = dict(head)
+        take(tree, merged.changes)
+        steps = tuple(all_merged(worker.done, merged, head, self.shelf))
+        mine = self._transaction(run, worker)
+        number = self._append(
+            tree,
+            Record(
+                kind="merge" if run.plan.person else "run",
+                at=_INSTANT,
+                run=run.id,
+                pipeline=run.name,
+                isolation=run.plan.isolation,
+                base_number=mine.base_number,
+                low=self.decisions.low(mine, self.commits[mine.base_number + 1 :]),
+                steps=tuple(done.record for done in steps),
+            ),
+        )
+        run.state = "published"
+        for done in steps:
+            self.shop.outputs[run.id, done.plan.name] = done
+        binding = run.plan.isolation != "snapshot-isolation"
+        self.units.append(Unit(run=run.id, name=run.name, binding=binding, steps=steps))
+        self._tell_tree(f"{run.id} is published as commit-{number}")
+
+    def _append(self, tree: Tree, record: Record) -> int:
+        number = len(self.commits)
+        self.commits.append(
+            Commit(
+                id=f"commit-{number}",
+                parent=f"commit-{number - 1}",
+                number=number,
+                tree="",
+                record=record,
+            )
+        )
+        self.trees.append(tree)
+        return number
+
+    def _tell_tree(self, text: str) -> None:
+        if self.tell is not None:
+            self._say(text)
+            for key, cell in sorted(self.trees[self.head].items()):
+                if cell.table is not None:
+                    self._say(f"    {key} = {shown(selected(cell.table, Look(key)))}")
+
+    # -- losing
+
+    def _lose(
+        self, run: Run, worker: Worker, because: Sequence[Edge | str], forced: frozenset[str]
+    ) -> None:
+        self.losses += 1
+        self._say(f"{run.id} loses: {'; '.join(described_loss(each) for each in because)}")
+        if run.plan.person:
+            run.state = "abandoned"
+            self._say(f"{run.id} has no steps to execute again and is abandoned")
+            return
+        if self.rules.checkpoint_fence and worker.fence != run.fence:
+            worker.dead = True
+            return
+        try:
+            self._reexecute(run, worker, forced)
+        except StepFails:
+            self._fail(run, worker)
+
+    def _reexecute(self, run: Run, worker: Worker, forced: frozenset[str]) -> None:
+        """Begin again on the head: run what read something else, carry the rest over."""
+        old, head = worker.done, self.trees[self.head]
+        theirs = operations_since(self.commits[worker.base + 1 :])
+        worker.base = worker.fork = self.head
+        worker.tree, worker.done, worker.own = dict(head), [], set()
+        records = [done.record for done in old]
+        planned = None
+        if (self.plan.seed + run.attempts) % 2:  # both ways of asking must be right
+            planned = self.decisions.plan(records, lambda k: content_of(head, k), forced=forced)
+        for i, done in enumerate(old):
+            decision = (
+                planned[i]
+                if planned is not None
+                else self.decisions.step(
+                    done.record, lambda k: content_of(worker.tree, k), forced=forced
+                )
+            )
+            kept = None if decision.again else self._keep(worker, done, decision, theirs)
+            if kept is None:
+                kept = self.shop.run_step(run, worker, done.plan)
+                self._tell_step(run, worker, kept)
+            else:
+                self._say(f"{run.id} keeps {done.plan.name} on commit-{worker.base}")
+            self._add(worker, kept)
+        self._moved(run, worker)
+
+    def _keep(
+        self,
+        worker: Worker,
+        done: Done,
+        decision: reexecution.StepDecision,
+        theirs: Mapping[str, tuple[Operation, ...]],
+    ) -> Done | None:
+        """Carry a kept step over to the new base; None where its output does not fit there."""
+        changes: dict[str, Cell | None] = {}
+        became: Became = {}
+        widths: dict[str, tuple[Column, ...]] = {}
+        for write in decision.writes:
+            there, here = worker.tree.get(write.key), done.changes.get(write.key)
+            if write.pointer and write.key.startswith("table/"):
+                merged = self.decisions.merge(
+                    write.key,
+                    theirs.get(write.key, ()),
+                    write.operations,
+                    head_entry=there.entry if there else None,
+                    run_entry=here.entry if here else None,
+                    isolation="serializable",
+                    facts=self._facts,
+                )
+                if isinstance(merged, Reexecute | MergeConflict):
+                    return None
+                columns = merged.columns if isinstance(merged, KeepPointer) else ()
+                widths[write.key] = columns
+                changes[write.key] = widened(here, columns, self.shelf)
+                became |= _widened_replacements(write.operations, columns, changes[write.key])
+            elif write.pointer or not self.rules.operations_applied_again:
+                changes[write.key] = here
+            else:
+                changes[write.key], now = self.shop.apply(there, write.operations, write.key)
+                became |= now
+        if not self.rules.position_in_record:
+            changes |= _cursors([done])
+        merged_done = Merged(changes, became, widths)
+        return as_merged(done, merged_done, worker.tree, self.shelf)
+
+    # -- people
+
+    def _sync(self, run: Run, worker: Worker) -> None:
+        """Bring a branch up to the head: the head's tables, and the branch's operations on them."""
+        if worker.base == self.head:
+            return
+        merged = self._merge(run, worker)
+        if isinstance(merged, Lost):
+            run.state = "abandoned"
+            return
+        head = self.trees[self.head]
+        worker.done = all_merged(worker.done, merged, head, self.shelf)
+        worker.tree = dict(head)
+        take(worker.tree, merged.changes)
+        worker.base = self.head
+        self._say(f"{run.id} takes in what was published up to commit-{self.head}")
+
+    # -- reverts
+
+    def _revert(self, run: Run) -> None:
+        """Revert a published run, where its followers allow it."""
+        number = next((each.number for each in self.commits if each.record.run == run.id), None)
+        if number is None or run.id in self.shop.reverted(self.head):
+            return
+        before, head = self.trees[number - 1], self.trees[self.head]
+        followers = operations_since(self.commits[number + 1 :])
+        tree = dict(head)
+        writes: list[Write] = []
+        taken_back = operations_by_key(self.commits[number].record.steps)
+        for key, reverted in taken_back.items():
+            was, now = before.get(key), head.get(key)
+            decision = self.decisions.revert(
+                key,
+                reverted,
+                followers.get(key, ()),
+                before=was.entry if was else None,
+                now=now.entry if now else None,
+                facts=self._facts,
+            )
+            if isinstance(decision, RefuseRevert):
+                self._say(f"revert of {run.id} is refused: {key}: {decision.reason}")
+                return
+            operations: list[Operation] = [Restore(commit=self.commits[number - 1].id)]
+            cell = was
+            if isinstance(decision, Replay):
+                if self.rules.followers_replayed or not key.startswith("table/"):
+                    cell, again = self.shop.apply(was, decision.operations, key)
+                    operations += [each for each, _ in again.values()]
+                else:
+                    cell = self._inverse(now, was, reverted)
+            if key.startswith("cursor/") and not self.rules.position_reverted:
+                continue
+            take(tree, {key: cell})
+            content = cell.entry.content if cell else None
+            writes.append(
+                Write(
+                    key=key,
+                    operations=tuple(operations),
+                    before=content_of(head, key),
+                    content=content,
+                )
+            )
+        name = f"revert-{run.id}"
+        self._append(
+            tree,
+            Record(
+                kind="revert",
+                at=_INSTANT,
+                run=name,
+                base_number=self.head,
+                steps=(StepRecord(step="revert", writes=tuple(writes)),),
+                reverts=(run.id,),
+            ),
+        )
+        self.units.append(Unit(run=name, name=run.name, binding=False, steps=(), reverts=run.id))
+        self._tell_tree(f"{run.id} is reverted as commit-{self.head}")
+
+    def _inverse(
+        self, now: Cell | None, was: Cell | None, reverted: Sequence[Operation]
+    ) -> Cell | None:
+        """Take a run's rows out of the head as one would who looks at nothing else."""
+        if now is None or now.table is None:
+            return was
+        rows = list(now.table.rows)
+        for each in reverted:
+            if not isinstance(each, Append):
+                return was
+            for row in self.shelf.of(each):
+                if row in rows:
+                    rows.remove(row)
+        return self.shelf.cell(Table(now.table.columns, tuple(rows)), ("inverse", tuple(rows)))
+
+
+def _widened_replacements(
+    operations: Sequence[Operation], columns: tuple[Column, ...], cell: Cell | None
+) -> Became:
+    """Give what replacements become that keep columns others have added."""
+    if not columns:
+        return {}
+    content = cell.entry.content if cell else None
+    return {
+        id(each): (msgspec.structs.replace(each, schema=(*each.schema, *columns)), content)
+        for each in operations
+        if isinstance(each, Replace)
+    }
+
+
+def _cursors(done: Sequence[Done]) -> dict[str, Cell | None]:
+    return {
+        key: cell
+        for each in done
+        for key, cell in each.changes.items()
+        if key.startswith("cursor/")
+    }
