@@ -4,6 +4,8 @@ Every figure is of a lake opened anew, with nothing decoded yet; the file is in 
 The peer is git's library, its tree laid out in a thousand directories, which suits it best.
 """
 
+# ruff: noqa: B023 - what is timed is called at once
+
 import argparse
 import json
 import random

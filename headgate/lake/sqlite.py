@@ -50,8 +50,8 @@ OLDEST = (3, 37, 0)
 _PATIENCE = timedelta(seconds=30)
 _FIRST_PAUSE = timedelta(microseconds=100)
 _LONGEST_PAUSE = timedelta(milliseconds=5)
-_CHECKPOINT_BYTES = 4 << 20
-_RESTART_BYTES = 16 << 20
+_LOG_BYTES = 32 << 20
+_RESTART_FACTOR = 4
 _RESTART_PATIENCE_MS = 200
 _VALUES_AT_ONCE = 256
 
@@ -145,11 +145,20 @@ def open_sqlite(path: Path, *, clock: Clock, patience: timedelta = _PATIENCE) ->
 
 
 class SqliteDatabase:
-    """An SQLite file as a ``Database``. Opens connections when they are first needed."""
+    """An SQLite file as a ``Database``. Opens connections when they are first needed.
+
+    Args:
+        path: the file.
+        patience: how long to wait for a lock.
+        log_bytes: how far the log grows between checkpoints. Each costs two syncs, so that many
+            small transactions want a long log; a process that was killed leaves it to be read.
+    """
 
     dialect = DIALECT
 
-    def __init__(self, path: Path, *, patience: timedelta = _PATIENCE) -> None:
+    def __init__(
+        self, path: Path, *, patience: timedelta = _PATIENCE, log_bytes: int = _LOG_BYTES
+    ) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise Refused(
                 "sqlite-too-old",
@@ -161,7 +170,8 @@ class SqliteDatabase:
         self._wal = path.with_name(f"{path.name}-wal")
         self._patience = patience
         self._texts: dict[tuple[str, int], str] = {}
-        self._handles = _Handles(path, patience)
+        self._log_bytes = log_bytes
+        self._handles = self._new_handles()
         self._checkpointed_bytes = 0
         _OPEN.add(self)
 
@@ -213,11 +223,11 @@ class SqliteDatabase:
         # at every transaction.
         if size < self._checkpointed_bytes:
             self._checkpointed_bytes = 0
-        if size - self._checkpointed_bytes <= _CHECKPOINT_BYTES:
+        if size - self._checkpointed_bytes <= self._log_bytes:
             return
         self._checkpointed_bytes = size
         with suppress(sqlite3.OperationalError):  # the transaction is committed all the same
-            if size < _RESTART_BYTES:
+            if size < _RESTART_FACTOR * self._log_bytes:
                 connection.execute("pragma wal_checkpoint(passive)").fetchall()
                 return
             # Readers who take turns would keep the log growing for ever: wait for them a moment.
@@ -267,6 +277,9 @@ class SqliteDatabase:
             )
         return self._handles
 
+    def _new_handles(self) -> "_Handles":
+        return _Handles(self._path, self._patience, self._log_bytes)
+
     def before_fork(self) -> None:
         """Wait for other threads' transactions and close the connections."""
         self._handles.pause()
@@ -275,7 +288,7 @@ class SqliteDatabase:
         """Go on; in the child with locks of its own."""
         handles = self._handles
         if child:
-            self._handles = _Handles(self._path, self._patience)
+            self._handles = self._new_handles()
         handles.resume(child=child)
 
     def _locked(self) -> Unavailable:
@@ -381,7 +394,8 @@ class _SqliteSession:
 class _Handles:
     """What one process has open."""
 
-    def __init__(self, path: Path, patience: timedelta) -> None:
+    def __init__(self, path: Path, patience: timedelta, log_bytes: int) -> None:
+        self._log_bytes = log_bytes
         self.pid = os.getpid()
         self._path = path
         self._patience = patience
@@ -403,7 +417,7 @@ class _Handles:
             )
             connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
             connection.execute("pragma wal_autocheckpoint = 0")
-            connection.execute(f"pragma journal_size_limit = {_CHECKPOINT_BYTES}")
+            connection.execute(f"pragma journal_size_limit = {self._log_bytes}")
             connection.execute("pragma cache_size = -16000")
             self._connections[durable] = connection
         return connection

@@ -16,7 +16,7 @@ import pytest
 
 from headgate.clock import ManualClock
 from headgate.errors import Corrupt, HeadgateError, Internal, NotFound, Refused, Unavailable
-from headgate.lake import migrations, sqlite
+from headgate.lake import migrations
 from headgate.lake.lake import METASTORE_FILE, Lake
 from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite
@@ -150,42 +150,63 @@ def test_what_must_survive_power_loss_is_synced_and_the_rest_is_not(path: Path) 
                 assert session.row("pragma synchronous") == ((2,) if durable else (1,))
 
 
+LOG = 1 << 20
+PIECE = 60_000
+
+
+def write(database: SqliteDatabase, count: int) -> None:
+    for _ in range(count):
+        with database.writing(durable=False) as session:
+            node = (os.urandom(20), os.urandom(PIECE))
+            session.change("insert into nodes (hash, body) values (?, ?)", node)
+
+
+@contextmanager
+def pinned_log(path: Path) -> Iterator[None]:
+    """Read from the log as it is now, all the while."""
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("begin")
+        reader.execute("select * from lake").fetchall()
+        yield
+
+
 def test_the_log_stays_small(path: Path) -> None:
-    with opened(path) as store:
-        for number in range(120):
-            put(store, number, BIG)
-        assert wal(path).stat().st_size < sqlite._CHECKPOINT_BYTES + 4 * BIG
+    with closing(SqliteDatabase(path, log_bytes=LOG)) as database:
+        write(database, 90)
+        assert wal(path).stat().st_size < LOG + 2 * PIECE
 
 
 def test_a_log_that_a_reader_pins_is_cut_once_the_reader_is_gone(path: Path) -> None:
-    with opened(path) as store:
-        with closing(sqlite3.connect(path)) as reader:
-            reader.execute("begin")
-            reader.execute("select * from lake").fetchall()
-            for number in range(60):
-                put(store, number, BIG)
-            pinned = wal(path).stat().st_size
-            assert pinned > sqlite._CHECKPOINT_BYTES + 4 * BIG
-        for number in range(60, 120):
-            put(store, number, BIG)
-        assert wal(path).stat().st_size < sqlite._CHECKPOINT_BYTES + 4 * BIG
+    with closing(SqliteDatabase(path, log_bytes=LOG)) as database:
+        with pinned_log(path):
+            write(database, 50)
+            assert wal(path).stat().st_size > 2 * LOG
+        write(database, 50)
+        assert wal(path).stat().st_size < LOG + 2 * PIECE
 
 
 def test_a_log_is_checkpointed_as_it_grows_and_not_at_every_transaction(path: Path) -> None:
     asked: list[str] = []
-    with closing(SqliteDatabase(path)) as database:
-        connection = database._here().connection(durable=False)
-        connection.set_trace_callback(
+    with closing(SqliteDatabase(path, log_bytes=LOG)) as database, pinned_log(path):
+        database._here().connection(durable=False).set_trace_callback(
             lambda text: asked.append(text) if "wal_checkpoint" in text else None
         )
-        with closing(sqlite3.connect(path)) as reader:
-            reader.execute("begin")
-            reader.execute("select * from lake").fetchall()
-            for number in range(150):
-                with database.writing(durable=False) as session:
-                    node = (number.to_bytes(20, "big"), os.urandom(BIG))
-                    session.change("insert into nodes (hash, body) values (?, ?)", node)
-    assert 3 <= len(asked) <= 10
+        write(database, 45)
+    assert 2 <= len(asked) <= 4
+    assert all("passive" in text for text in asked)
+
+
+def test_readers_who_take_turns_are_waited_for_once_the_log_is_long(path: Path) -> None:
+    asked: list[str] = []
+    with closing(SqliteDatabase(path, log_bytes=LOG)) as database, pinned_log(path):
+        connection = database._here().connection(durable=False)
+        patience = connection.execute("pragma busy_timeout").fetchone()
+        connection.set_trace_callback(
+            lambda text: asked.append(text) if "wal_checkpoint(restart)" in text else None
+        )
+        write(database, 75)
+        assert connection.execute("pragma busy_timeout").fetchone() == patience
+    assert 1 <= len(asked) <= 2
 
 
 def test_checkpoints_happen_only_while_the_gate_is_held(
@@ -204,9 +225,8 @@ def test_checkpoints_happen_only_while_the_gate_is_held(
         checkpoint(self, connection)
 
     monkeypatch.setattr(SqliteDatabase, "_checkpoint", watched)
-    with opened(path) as store:
-        for number in range(40):
-            put(store, number, BIG)
+    with closing(SqliteDatabase(path, log_bytes=LOG)) as database:
+        write(database, 40)
     assert shut == [True] * 40
 
 
