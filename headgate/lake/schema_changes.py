@@ -190,6 +190,23 @@ def allocated(
     return result
 
 
+def written_columns(columns: Sequence[Column], incoming: Sequence[Column]) -> tuple[Column, ...]:
+    """Give the columns of files that hold just what the rows have, as the table has it.
+
+    What rows lack, columns or fields of structs, is not in their files, and reads as NULL.
+    """
+    there = {column.name: column for column in incoming}
+    return tuple(
+        Column(
+            name=column.name,
+            type=text(_shaped(parse(column.type), parse(there[column.name].type))),
+            id=column.id,
+        )
+        for column in columns
+        if column.name in there
+    )
+
+
 def check_ids(columns: Sequence[Column]) -> None:
     """Check that no two fields share an id.
 
@@ -289,6 +306,25 @@ def _joined_primitive(existing: str, incoming: str) -> str | None:
     if needed == precision:
         return existing
     return f"decimal({needed}, {scale})" if needed <= 38 else None  # noqa: PLR2004 - Iceberg's limit
+
+
+def _shaped(stored: Type, incoming: Type) -> Type:
+    """Give the stored type with those fields only that the incoming one has."""
+    match stored, incoming:
+        case ListOf(element, element_id), ListOf(new, _):
+            return ListOf(_shaped(element, new), element_id)
+        case MapOf(key, value, key_id, value_id), MapOf(_, new, _, _):
+            return MapOf(key, _shaped(value, new), key_id, value_id)
+        case StructOf(fields_), StructOf(new_fields):
+            there = {field.name: field.type for field in new_fields}
+            return StructOf(
+                tuple(
+                    Field(f.name, _shaped(f.type, there[f.name]), f.id)
+                    for f in fields_
+                    if f.name in there
+                )
+            )
+    return stored
 
 
 def _typed(incoming: Type, existing: Type) -> Type:

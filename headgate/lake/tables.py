@@ -33,9 +33,14 @@ from headgate.lake.listings import (
 )
 from headgate.lake.manifest_merging import Size, merge_groups
 from headgate.lake.operations import Column, Create, Operation
-from headgate.lake.partitions import partition_expression, partition_fields
+from headgate.lake.partitions import PartitionField, partition_expression, partition_fields
 from headgate.lake.recent import Recent
-from headgate.lake.schema_changes import added_rows_plan, replaced_columns, widens
+from headgate.lake.schema_changes import (
+    added_rows_plan,
+    replaced_columns,
+    widens,
+    written_columns,
+)
 from headgate.lake.storage import Storage, missing
 from headgate.lake.table_states import FileExchange, TableState, state_after, state_of
 from headgate.names import Ids
@@ -66,8 +71,8 @@ class Allocation(Protocol):
 class WritePlan:
     """How a step's rows get into a table.
 
-    ``columns`` are those of the files to write: the table's, or the input's alone where it is
-    staged. ``operations`` come before the operation that adds the rows.
+    ``columns`` are those of the files to write: what the rows have, as the table has it.
+    ``operations`` come before the operation that adds the rows.
     """
 
     target: WriteTarget
@@ -164,9 +169,10 @@ class Tables:
 
         A table that is not there is created: the operations begin with ``Create``, and for
         ``append`` and ``upsert`` go on with an ``AddColumn`` per column (a ``Replace`` carries its
-        schema itself). The engine writes NULL for columns of the target that the rows lack. With
-        ``staged_input`` the target has the input's columns only, in the input's order, with the ids
-        and types of the table.
+        schema itself). The target has what the rows have, in the table's order, with its ids and
+        types; columns of the table that the rows lack are not in the files and read as NULL.
+        ``staged_input`` says that the files are an operation's input and not the table's own: they
+        are not divided by partition.
 
         Raises:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
@@ -199,9 +205,11 @@ class Tables:
             columns = plan.columns
             operations += plan.operations
         partitions = partition_fields(fields, columns, table=table)
+        _check_divides(partitions, incoming, table)
+        if mode != "replace":
+            columns = written_columns(columns, incoming)
         if staged_input:
-            by_name = {column.name: column for column in columns}
-            columns, partitions = tuple(by_name[column.name] for column in incoming), ()
+            partitions = ()
         types = {column.name: plain(column.type) for column in columns}
         return WritePlan(
             target=WriteTarget(
@@ -840,6 +848,21 @@ def _check_keys(key_columns: Sequence[str], incoming: Sequence[Column], table: s
                 hint="Return the key column, or declare another key. Columns: " + ", ".join(names),
                 table=table,
                 column=key,
+            )
+
+
+def _check_divides(
+    partition: Sequence[PartitionField], incoming: Sequence[Column], table: str
+) -> None:
+    names = {column.name for column in incoming}
+    for field in partition:
+        if field.column not in names:
+            raise Invalid(
+                "partition-column-missing",
+                f"The rows for table {table!r} lack {field.column!r}, which it is partitioned by.",
+                hint="Return the column, NULL where it has no value.",
+                table=table,
+                column=field.column,
             )
 
 

@@ -27,13 +27,8 @@ class Workbench:
         return self.lake.tables
 
     def file(self, plan: WritePlan, rows: pa.Table) -> str:
-        """Write one Parquet file under a plan; columns the rows lack are NULL."""
-        arrays = [
-            rows[field.name].cast(field.type)
-            if field.name in rows.column_names
-            else pa.nulls(len(rows), field.type)
-            for field in plan.target.schema
-        ]
+        """Write one Parquet file under a plan."""
+        arrays = [rows[field.name].cast(field.type) for field in plan.target.schema]
         path = f"{plan.target.directory}/{plan.target.prefix}-{uuid.uuid4()}.parquet"
         pq.write_table(pa.table(arrays, schema=plan.target.schema), path)
         return path

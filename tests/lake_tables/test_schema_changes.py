@@ -282,19 +282,24 @@ def test_planning_a_new_table_creates_it_with_its_columns(bench):
     assert [type(operation) for operation in replacing.operations] == [Create]
 
 
-def test_staged_input_has_the_inputs_columns_only(bench):
-    entry = bench.write(None, pa.table({"k": [1], "a": ["x"], "b": [1.5]}))
-    incoming = pa.schema([("b", pa.float32()), ("k", pa.int32())])
-    plan = bench.tables.plan_write(
-        entry,
-        incoming,
-        table="t",
-        mode="upsert",
-        prefix="p",
-        key_columns=("k",),
-        staged_input=True,
+def test_files_hold_what_the_rows_have_with_the_tables_ids_and_types(bench):
+    rows = pa.table({"k": [1], "a": ["x"], "b": [1.5], "s": [[{"x": 1, "y": "z"}]]})
+    entry = bench.write(None, rows)
+    incoming = pa.schema(
+        [
+            ("b", pa.float32()),
+            ("s", pa.list_(pa.struct([("y", pa.string())]))),
+            ("k", pa.int32()),
+        ]
     )
-    assert [(c.name, c.type, c.id) for c in plan.columns] == [("b", "double", 3), ("k", "long", 1)]
+    plan = bench.tables.plan_write(
+        entry, incoming, table="t", mode="upsert", prefix="p", key_columns=("k",)
+    )
+    assert [(c.name, c.type, c.id) for c in plan.columns] == [
+        ("k", "long", 1),
+        ("b", "double", 3),
+        ("s", "list<5: struct<7: y: string>>", 4),
+    ]
     assert not plan.operations
 
 

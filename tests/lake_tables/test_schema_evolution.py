@@ -39,7 +39,7 @@ class Model:
             case _:
                 return kind
 
-    def new_type(self, kind):  # noqa: PLR0911 - a table of types
+    def value(self, type_):  # noqa: PLR0911 - a table of types
         if self.dice.random() < 0.2:
             return None
         self.number += 1
@@ -291,7 +291,7 @@ def check(walk):
     assert walk.entry.table.rows == len(wanted)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(16))
 def test_every_reader_gives_the_models_rows(bench, seed):
     walk = Walk(bench, seed)
     for _ in range(12):
