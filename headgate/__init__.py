@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from headgate.contracts import pattern as pattern
     from headgate.contracts import references as references
     from headgate.contracts import rows as rows
-    from headgate.contracts import typed as typed
     from headgate.contracts import unique as unique
     from headgate.errors import AlreadyExists as AlreadyExists
     from headgate.errors import CheckFailed as CheckFailed
@@ -65,7 +64,7 @@ _HOMES = {
     "contracts": (
         "Contract", "Date", "Decimal", "Float32", "Int32", "LocalTimestamp", "UtcTimestamp",
         "between", "column", "completeness", "expression", "freshness", "length", "not_null",
-        "one_of", "pattern", "references", "rows", "typed", "unique",
+        "one_of", "pattern", "references", "rows", "unique",
     ),
     "errors": (
         "AlreadyExists", "CheckFailed", "Conflict", "Corrupt", "HeadgateError", "Internal",
@@ -126,7 +125,6 @@ __all__ = [
     "sql_step",
     "step",
     "table",
-    "typed",
     "unique",
 ]
 

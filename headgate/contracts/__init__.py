@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from headgate.contracts.rules import pattern as pattern
     from headgate.contracts.rules import references as references
     from headgate.contracts.rules import rows as rows
-    from headgate.contracts.rules import typed as typed
     from headgate.contracts.rules import unique as unique
     from headgate.contracts.specs import ColumnSpec as ColumnSpec
     from headgate.contracts.specs import ContractSpec as ContractSpec
@@ -98,7 +97,6 @@ _FILES = {
         "pattern",
         "references",
         "rows",
-        "typed",
         "unique",
     ),
     "specs": (

@@ -50,7 +50,11 @@ class _ColumnCheck(_Check, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Typed(_ColumnCheck, frozen=True, kw_only=True, omit_defaults=True, tag="typed"):
-    """Every raw value can be read as the column's type, without loss. Judged where rows come in."""
+    """Every raw value can be read as the column's type, without loss.
+
+    Every column has it, no contract lists it: it is judged where rows come in, for a table cannot show
+    what was not read, and its rows always go to quarantine.
+    """
 
     severity: Severity = Severity.QUARANTINE
     type: str = ""
@@ -238,7 +242,7 @@ LAYOUT = "columns and types"
 RowCheck: TypeAlias = NotNull | Between | OneOf | Pattern | Length | Expression
 KeyCheck: TypeAlias = Unique | References
 TableCheck: TypeAlias = Rows | Freshness | Completeness
-Check: TypeAlias = Typed | RowCheck | KeyCheck | TableCheck
+Check: TypeAlias = RowCheck | KeyCheck | TableCheck
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 

@@ -137,12 +137,10 @@ def _field(
 
 
 def _column_checks(field: str, read: Annotation, default: Severity) -> Iterator[Check]:
-    strictness = {m.check: m.severity for m in read.markers if isinstance(m, Strictness)}
-    if "typed" in strictness:
-        yield checks.Typed(column=field, type=str(read.type), severity=strictness["typed"])
+    strict = [m.severity for m in read.markers if isinstance(m, Strictness)]
     if not read.nullable:
-        yield checks.NotNull(column=field, severity=strictness.get("not-null", default))
-    elif "not-null" in strictness:
+        yield checks.NotNull(column=field, severity=strict[0] if strict else default)
+    elif strict:
         raise Invalid("contract-rule", "it has not_null() and allows None.")
     if read.values:
         yield checks.OneOf(column=field, values=read.values, severity=default)

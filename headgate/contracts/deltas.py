@@ -55,7 +55,7 @@ def delta(
         baseline: the verdict on the content before, None where there is none.
         same_schema: whether columns and types are those the baseline was judged with.
     """
-    names = tuple(check.name for check in spec.checks if not isinstance(check, checks.Typed))
+    names = tuple(spec.by_name)
     usable = (
         baseline is not None
         and baseline.contract == spec.digest

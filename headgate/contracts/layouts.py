@@ -40,8 +40,6 @@ def unanswerable(
     }
     reasons: dict[str, str] = {}
     for check in spec.checks:
-        if isinstance(check, checks.Typed):
-            continue
         reads = check.reads
         if isinstance(check, checks.Expression):
             # Which columns it reads is known after parsing only; any missing one may be among them.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Flag:
     """One condition of a mask: when a row violates a check."""
 
-    check: checks.Check
+    check: checks.Check | checks.Typed
     sql: str
 
 
@@ -96,8 +96,6 @@ def ingest_mask(
     preparations: dict[str, str] = {}
     left: list[str] = []
     for check in spec.checks:
-        if isinstance(check, checks.Typed):
-            continue
         if isinstance(check, checks.TableCheck) or any(c not in columns for c in check.reads):
             left.append(check.name)
         elif isinstance(check, checks.Unique | checks.References):

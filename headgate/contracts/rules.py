@@ -25,9 +25,8 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Strictness:
-    """The severity of a check that the annotation itself declares."""
+    """The severity of the not-null that an annotation declares."""
 
-    check: Literal["typed", "not-null"]
     severity: Severity
 
 
@@ -203,12 +202,7 @@ def column(raw: str) -> Alias:
 
 def not_null(*, severity: SeverityName) -> Strictness:
     """Say what a NULL does in a column whose annotation has no ``| None``."""
-    return Strictness("not-null", _severity(severity))
-
-
-def typed(*, severity: SeverityName) -> Strictness:
-    """Say what a raw value does that cannot be read as the column's type (default: quarantine)."""
-    return Strictness("typed", _severity(severity))
+    return Strictness(_severity(severity))
 
 
 def _rule(check: checks.Check, severity: SeverityName | None) -> Rule:

@@ -13,6 +13,7 @@ from headgate.contracts.types import ColumnType, parse_type
 from headgate.digests import digest
 from headgate.errors import Corrupt, Invalid
 from headgate.names import suggestion
+from headgate.verdicts import Severity
 
 Undeclared: TypeAlias = Literal["keep", "refuse", "drop"]
 
@@ -178,9 +179,6 @@ class ContractSpec(
 
     def typed(self, column: str) -> Typed:
         """Give the check that raw values of a column can be read; every column has one."""
-        for check in self.checks:
-            if isinstance(check, Typed) and check.column == column:
-                return check
         return Typed(column=column, type=str(self.kinds[column]))
 
     def to_json(self) -> str:

@@ -97,9 +97,7 @@ def questions(
     wanted = [
         check
         for check in spec.checks
-        if not isinstance(check, checks.Typed)
-        and check.name not in cannot
-        and (only is None or check.name in only)
+        if check.name not in cannot and (only is None or check.name in only)
     ]
     source = relation(rows or table)
     asked: list[Question] = []
@@ -221,7 +219,7 @@ def example_questions(
                     columns, missing_parents(check, source, relation(check.table)), kind="SEMI"
                 )
                 order, reads = "", (table, check.table)
-            case checks.Rows() | checks.Freshness() | checks.Completeness() | checks.Typed():
+            case checks.Rows() | checks.Freshness() | checks.Completeness():
                 continue
             case _:
                 rename = {column: f"r.{quote(column)}" for column in spec.kinds}
