@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headgate.pipelines.code_digests import CodeDigest, CodeDigests
+    from headgate.pipelines.conditions import condition
     from headgate.pipelines.declarations import Declared, collect
     from headgate.pipelines.environment import installed
     from headgate.pipelines.fingerprints import fingerprint
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
+    "conditions": ("condition",),
     "declarations": ("Declared", "collect"),
     "environment": ("installed",),
     "fingerprints": ("fingerprint",),

@@ -16,7 +16,8 @@ import inspect
 import marshal
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from threading import RLock
@@ -27,22 +28,23 @@ from headgate.errors import Internal
 from headgate.pipelines import bytecode
 from headgate.pipelines.bytecode import MARSHAL_VERSION, Import, Name
 from headgate.pipelines.environment import installed
+from headgate.pipelines.forms import PACKAGES
 from headgate.pipelines.parameters import canonical
 from headgate.pipelines.step_sets import PipelineDeclaration
-from headgate.pipelines.steps import Declaration, Step
+from headgate.pipelines.steps import DECLARATION, Declaration, Step
 
 _PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 _FORMAT = f"1 {_PYTHON}"
 _FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
 _UNCOUNTED = sys.stdlib_module_names | {"headgate"}
 _NAMED = (
-    types.BuiltinFunctionType,
     types.MemberDescriptorType,
     types.GetSetDescriptorType,
     types.WrapperDescriptorType,
     types.MethodDescriptorType,
     types.ClassMethodDescriptorType,
 )
+_NOT_ATTRIBUTES = frozenset({DECLARATION, "__wrapped__"})
 _SKIPPED_ATTRIBUTES = frozenset(
     {
         "__abstractmethods__",
@@ -131,7 +133,8 @@ class CodeDigests:
         if step.function is None:
             raise Internal("step-without-code", f"Step {step.name} has nothing that computes it.")
         groups = {one.group: None for one in step.parameters}
-        packages: set[str] = set()
+        forms = {*(one.form for one in step.inputs if one.form is not None), *step.returns}
+        packages = {PACKAGES[form] for form in forms if form in PACKAGES}
         with self._lock:
             pieces = list(self._pieces((step.function, *groups), packages))
             return CodeDigest(
@@ -170,52 +173,18 @@ class CodeDigests:
 
     # -- what a node is, and what it holds
 
-    def _expand(self, node: object) -> Expanded:  # noqa: C901, PLR0911, PLR0912 - a line a case
-        match node:
-            case types.FunctionType():
-                return self._function(node)
-            case type():
-                return self._class(node)
-            case types.ModuleType():
-                return self._module(node)
-            case types.MethodType():
-                return ("method",), (node.__func__, node.__self__)
-            case staticmethod() | classmethod():
-                return (type(node).__name__,), (node.__func__,)
-            case property():
-                return ("property",), (node.fget, node.fset, node.fdel)
-            case functools.cached_property():
-                return ("cached property",), (node.func,)
-            case functools.partial():
-                return ("partial",), (node.func, node.args, node.keywords)
-            case dict() | types.MappingProxyType() if type(node) in _MAPPINGS:
-                return ("dict",), tuple(item for pair in node.items() for item in pair)
-            case list() | tuple() if type(node) in (list, tuple):
-                return (type(node).__name__,), tuple(node)
-            case set() | frozenset() if type(node) in (set, frozenset):
-                return self._set(node)
-            case PurePath():
-                return ("path", self._relative(str(node))), ()
-            case Declaration():
-                return ("step",), (node.function, node.sql, node.sql_file, node.source)
-            case PipelineDeclaration():
-                return ("pipeline",), ()
-            case _ModuleFile():
-                return self._module_file(node)
-            case _Package():
-                return ("package", node.name), ()
-            case types.BuiltinFunctionType() if _has_owner(node):
-                return ("method", node.__name__), (node.__self__,)
-        if isinstance(node, _NAMED):
-            return ("named", node.__qualname__), self._packages(getattr(node, "__module__", None))
-        wrapped = getattr(node, "__wrapped__", None)
-        if isinstance(wrapped, types.FunctionType):
-            return ("wraps", type(node).__qualname__), (wrapped,)
+    def _expand(self, node: object) -> Expanded:
+        # By type(), not isinstance(): a proxy claims to be what it stands for, and may raise.
+        kind = type(node)
+        for base, expand in _EXPANDERS:
+            if issubclass(kind, base):
+                return expand(self, node)
         return self._instance(node)
 
     def _function(self, function: types.FunctionType) -> Expanded:
         cells = [_content(cell) for cell in function.__closure__ or ()]
-        held = (function.__defaults__, function.__kwdefaults__, *cells)
+        attributes = {n: v for n, v in vars(function).items() if n not in _NOT_ATTRIBUTES}
+        held = (function.__defaults__, function.__kwdefaults__, attributes, *cells)
         if not self._is_own_code(function):
             home = sys.modules.get(function.__module__ or "")
             name = f"{function.__module__}.{function.__qualname__}"
@@ -278,9 +247,31 @@ class CodeDigests:
         )
 
     def _set(self, items: set[object] | frozenset[object]) -> Expanded:
+        if type(items) not in (set, frozenset):
+            return self._instance(items)
         packages: set[str] = set()
         digests = sorted(digest(*self._pieces(item, packages)) for item in items)
         return ("set", *digests), tuple(self._package(name) for name in sorted(packages))
+
+    def _dict(self, items: Mapping[object, object]) -> Expanded:
+        if type(items) not in (dict, types.MappingProxyType):
+            return self._instance(items)
+        return ("dict",), tuple(item for pair in items.items() for item in pair)
+
+    def _list(self, items: Sequence[object]) -> Expanded:
+        if type(items) not in (list, tuple):
+            return self._instance(items)
+        return (type(items).__name__,), tuple(items)
+
+    def _builtin(self, function: types.BuiltinFunctionType) -> Expanded:
+        owner = function.__self__
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            return ("method", function.__name__), (owner,)
+        return self._named_thing(function)
+
+    def _named_thing(self, thing: types.BuiltinFunctionType) -> Expanded:
+        packages = self._packages(getattr(thing, "__module__", None))
+        return ("named", thing.__qualname__), packages
 
     def _instance(self, node: object) -> Expanded:
         """Take an object apart the way pickling does; what cannot be, counts by its type."""
@@ -289,11 +280,13 @@ class CodeDigests:
             reducer = copyreg.dispatch_table.get(kind)
             reduced = reducer(node) if reducer is not None else node.__reduce_ex__(4)
         except Exception:  # noqa: BLE001 - strangers' code; all it may do is refuse
-            return ("opaque",), (kind,)
+            return ("opaque",), (kind, *_wrapped(node))
         if isinstance(reduced, str):
-            return ("global", reduced), (kind,)
+            return ("global", reduced), (kind, *_wrapped(node))
         make, arguments, *rest = reduced
         state, items, pairs = (*rest, None, None, None)[:3]
+        if type(state) is dict:
+            state = {name: value for name, value in state.items() if not _is_cache(kind, name)}
         return (
             ("instance",),
             (
@@ -409,7 +402,39 @@ class CodeDigests:
         return path
 
 
-_MAPPINGS = (dict, types.MappingProxyType)
+_VANISHING = (
+    weakref.ReferenceType,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.WeakSet,
+)
+"""What loses and gains things by itself is no value: caches, mostly."""
+
+_EXPANDERS: tuple[tuple[type, Callable[[CodeDigests, Any], Expanded]], ...] = (
+    (types.FunctionType, CodeDigests._function),
+    (type, CodeDigests._class),
+    (types.ModuleType, CodeDigests._module),
+    (types.MethodType, lambda _, node: (("method",), (node.__func__, node.__self__))),
+    (types.BuiltinFunctionType, CodeDigests._builtin),
+    (staticmethod, lambda _, node: (("staticmethod",), (node.__func__,))),
+    (classmethod, lambda _, node: (("classmethod",), (node.__func__,))),
+    (property, lambda _, node: (("property",), (node.fget, node.fset, node.fdel))),
+    (functools.cached_property, lambda _, node: (("cached property",), (node.func,))),
+    (functools.partial, lambda _, node: (("partial",), (node.func, node.args, node.keywords))),
+    (dict, CodeDigests._dict),
+    (types.MappingProxyType, CodeDigests._dict),
+    (list, CodeDigests._list),
+    (tuple, CodeDigests._list),
+    (set, CodeDigests._set),
+    (frozenset, CodeDigests._set),
+    (PurePath, lambda self, node: (("path", self._relative(str(node))), ())),
+    (Declaration, lambda _, node: (("step",), (node.function, node.sql, node.source))),
+    (PipelineDeclaration, lambda _, __: (("pipeline",), ())),
+    (_ModuleFile, CodeDigests._module_file),
+    (_Package, lambda _, node: (("package", node.name), ())),
+    *((kind, CodeDigests._named_thing) for kind in _NAMED),
+    *((kind, lambda _, node: (("opaque",), (type(node),))) for kind in _VANISHING),
+)
 _ATOMS = (bool, int, float, complex, str, bytes, types.NoneType, types.EllipsisType)
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 
@@ -438,5 +463,19 @@ def _named_in(module: types.ModuleType | None, qualified_name: str) -> object:
     return found
 
 
-def _has_owner(function: types.BuiltinFunctionType) -> bool:
-    return function.__self__ is not None and not isinstance(function.__self__, types.ModuleType)
+def _wrapped(node: object) -> tuple[object, ...]:
+    """Give the function an object wraps (``functools.cache``), asking nobody's ``__getattr__``."""
+    try:
+        attributes = object.__getattribute__(node, "__dict__")
+    except AttributeError:
+        return ()
+    found = attributes.get("__wrapped__") if type(attributes) is dict else None
+    return () if found is None else (found,)
+
+
+def _is_cache(kind: type, name: object) -> bool:
+    """Say whether an attribute of instances holds what a property computed before."""
+    return any(
+        isinstance(vars(base).get(cast("str", name)), functools.cached_property)
+        for base in kind.__mro__
+    )

@@ -44,6 +44,11 @@ SPELLINGS: Mapping[Form, str] = {
 }
 """How each form is written as an annotation, for messages."""
 
+PACKAGES: Mapping[Form, str] = {form: package for (package, _), form in _CLASSES.items()} | {
+    "batches": "pyarrow"
+}
+"""The package whose values a form's are: what a function does with them depends on its version."""
+
 _ITERABLES = frozenset(
     {
         collections.abc.Iterable,

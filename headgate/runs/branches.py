@@ -4,6 +4,8 @@ A merge is a run: its reads and writes are those of the branch's commits since t
 keeping the commit at which it was taken; same graph, same contracts, same publication.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from headgate.errors import Invalid
@@ -27,8 +29,11 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
     lake = wiring.lake
     tip, head = lake.resolve(source), wiring.head(target)
     fork = lake.merge_base(tip, head)
-    merged, in_effect = _merged_before(wiring, head, fork, source, tip)
-    commits = [c for c in lake.window(tip, since=fork.number) if c.number > merged]
+    theirs = lake.window(head, since=fork.number)
+    merged, in_effect = _merged_before(wiring, theirs, fork, source, tip)
+    mine = [c for c in lake.window(tip, since=fork.number) if c.number > merged]
+    there = {c.id: found for c in mine if (found := _published_as(c, theirs)) is not None}
+    commits = [c for c in mine if c.id not in there]
     attempt = begin(
         wiring,
         pipeline="merge",
@@ -37,7 +42,7 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
         kind="merge",
         message=f"merge {source}@{tip.id}",
     )
-    attempt.in_effect = in_effect
+    attempt.in_effect = in_effect.union(there.values())
     with ending(attempt):
         for commit in commits:
             attempt.checkpoint(_steps(wiring, commit, fork))
@@ -86,17 +91,26 @@ def _refuse(head: Commit, loss: Loss) -> None:
     raise cannot_rebase(head, loss)
 
 
+def _published_as(commit: Commit, window: Sequence[Commit]) -> str | None:
+    """Give the publication that has a branch's commit in effect: its own run's, of the same contents."""
+    made = {(write.key, write.content) for write in commit.record.writes}
+    for other in window:
+        if other.record.run == commit.record.run is not None and made <= {
+            (write.key, write.content) for write in other.record.writes
+        }:
+            return other.id
+    return None
+
+
 def _merged_before(
-    wiring: Wiring, head: Commit, fork: Commit, source: str, tip: Commit
+    wiring: Wiring, window: Sequence[Commit], fork: Commit, source: str, tip: Commit
 ) -> tuple[int, frozenset[str]]:
     """Give the number of the branch's last commit that is in effect on the target, and the merges."""
     lake = wiring.lake
-    reverted = {
-        run for commit in lake.window(head, since=fork.number) for run in commit.record.reverts
-    }
+    reverted = {run for commit in window for run in commit.record.reverts}
     last = fork.number
     merges = set[str]()
-    for commit in lake.window(head, since=fork.number):
+    for commit in window:
         name, _, at = commit.record.message.removeprefix("merge ").rpartition("@")
         if commit.record.kind == "merge" and name == source and commit.record.run not in reverted:
             known = lake.metastore.commit(at)

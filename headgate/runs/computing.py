@@ -14,6 +14,7 @@ from headgate.lake import Entry, Tree, cursor_key, table_key
 from headgate.names import quote
 from headgate.pipelines import Step
 from headgate.runs.attempt import Attempt
+from headgate.runs.ingest import ingest
 from headgate.runs.incremental import AppendedRows, ChangedRows, Position
 from headgate.runs.inputs import Inputs
 from headgate.runs.outputs import Output, Target, write_output
@@ -61,10 +62,10 @@ class Computation:
 
     def write(self, target: Target) -> Output:
         """Compute the step's rows and write them."""
-        wiring, step = self._attempt.wiring, self._step
-        if step.source is not None:
+        wiring = self._attempt.wiring
+        if self._inputs.source is not None:
             output, self.cursor = ingest(
-                self._attempt, self.session, self._tree, target, step, self._inputs
+                wiring, self.session, self._tree, target, self._inputs.source
             )
             return output
         return write_output(wiring, self.session, self._tree, target, self._rows())

@@ -1,1 +1,92 @@
-"""Ingestion: a source's rows into its table, bad ones to quarantine, its cursor in the same commit."""
+"""Ingestion: a source's rows into its table, bad ones to quarantine, the cursor in the same commit."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pyarrow as pa
+
+from headgate.contracts import cast_plan
+from headgate.engines import Rows, Session, Sql
+from headgate.files import NativeFiles
+from headgate.lake import Tree
+from headgate.names import quote
+from headgate.runs.outputs import Output, Target, mask_of, stage
+from headgate.runs.source_states import SourceState
+from headgate.runs.wiring import Wiring
+from headgate.sources import Batch, Cursor
+
+RAW = "_hg_raw"
+"""The name under which a query finds the source's rows."""
+
+
+def ingest(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, state: SourceState
+) -> tuple[Output, str | None]:
+    """Read what is new of a source into a table; give what was written, and the new cursor.
+
+    An engine that can read the source's files does so by itself; else batches stream through Arrow.
+    """
+    with closing(state.source) as source:
+        native = source.native(state.cursor)
+        if native is not None:
+            if native.files is None:
+                return _nothing(), native.cursor.text()
+            output = write_raw(wiring, session, tree, target, native.files)
+            return output, native.cursor.text()
+        stream = _Stream(source.read(state.cursor))
+        reader = stream.reader()
+        if reader is None:
+            return _nothing(), state.cursor.text() if state.cursor else None
+        output = write_raw(wiring, session, tree, target, reader)
+        return output, stream.cursor.text() if stream.cursor else None
+
+
+def write_raw(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    rows: NativeFiles | pa.RecordBatchReader,
+) -> Output:
+    """Write raw rows: their types and their fate are the contract's to say; without one, they stay.
+
+    Raises:
+        Invalid: ``contract-raw-columns``: the columns are not those the contract speaks of.
+    """
+    schema = session.schema(rows)
+    if target.spec is None:
+        return stage(wiring, session, tree, target, rows, schema=schema)
+    plan = cast_plan(target.spec, schema)
+    plan.refuse()
+    session.bind({RAW: rows})
+    typed: Rows = Sql(text=plan.select(quote(RAW)))
+    mask = mask_of(wiring, session, tree, target, target.spec, plan.columns, plan)
+    return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask)
+
+
+def _nothing() -> Output:
+    return Output(changes={}, writes=(), rows_in=0, rows=0)
+
+
+class _Stream:
+    """A source's batches as one Arrow stream; remembers the cursor of the last batch taken."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.cursor: Cursor | None = None
+
+    def reader(self) -> pa.RecordBatchReader | None:
+        """Give the stream, None where there is no batch."""
+        first = next(self._batches, None)
+        if first is None:
+            return None
+        return pa.RecordBatchReader.from_batches(
+            first.rows.schema, self._rows(first, first.rows.schema)
+        )
+
+    def _rows(self, first: Batch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        batch: Batch | None = first
+        while batch is not None:
+            yield from batch.rows.cast(schema).to_batches()
+            self.cursor = batch.cursor or self.cursor
+            batch = next(self._batches, None)

@@ -286,20 +286,14 @@ def stage(
 
 def footprint(files: Sequence[DataFile], columns: Sequence[str] | None = None) -> Footprint:
     """Give the range of each column over files, where every file knows its own."""
-    if not files:
-        return {}
-    shared = [
-        column
-        for column in files[0].bounds
-        if (columns is None or column in columns) and all(column in f.bounds for f in files)
-    ]
-    return {
-        column: Range(
-            low=min(file.bounds[column][0] for file in files),  # type: ignore[type-var, arg-type]
-            high=max(file.bounds[column][1] for file in files),  # type: ignore[type-var, arg-type]
-        )
-        for column in shared
-    }
+    return cover(
+        {
+            name: Range(low=low, high=high)  # type: ignore[arg-type]
+            for name, (low, high) in file.bounds.items()
+            if columns is None or name in columns
+        }
+        for file in files
+    )
 
 
 def _partial(before: Entry | None, schema: pa.Schema) -> tuple[str, ...] | None:

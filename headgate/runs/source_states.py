@@ -1,19 +1,45 @@
-"""What a source looks like before it is read: enough to know that nothing is new."""
+"""What a source holds now, and how far it was read: enough to know that nothing is new."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headgate.errors import Internal
+from headgate.lake import cursor_key
 from headgate.pipelines import Step
 from headgate.runs.attempt import Attempt
+from headgate.sources import Cursor, Setting, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """A source, how far it has been read, and the digest of what it holds now."""
+    """A source of a step. ``cursor`` is None where it is read from the beginning.
 
-    source: object
-    cursor: str | None
+    ``fingerprint`` is the digest of all it holds; where a source cannot tell, the run's own id, so that
+    it counts as changed.
+    """
+
+    source: Source
+    cursor: Cursor | None
     fingerprint: str
+
+    def contents(self) -> Mapping[str, str | None]:
+        """Give what a step's fingerprint takes of it."""
+        return {"source": self.fingerprint}
 
 
 def source_state(attempt: Attempt, step: Step) -> SourceState:
-    raise NotImplementedError
+    """Look at a step's source. A replaced table is read from the beginning, others from the cursor on."""
+    wiring, declared = attempt.wiring, step.source
+    if declared is None:
+        raise Internal("step-without-source", f"Step {step.name} has no source.")
+    setting = Setting(
+        root=wiring.root, cache=wiring.cache / "sources", as_text=step.contract is not None
+    )
+    source = wiring.source(declared.kind, declared.options, setting)
+    stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))
+    cursor = None
+    if step.mode != "replace" and stored is not None and stored.data is not None:
+        cursor = source.cursor(stored.data)
+    return SourceState(
+        source=source, cursor=cursor, fingerprint=source.fingerprint() or f"unknown-{attempt.id}"
+    )

@@ -1,18 +1,24 @@
 """What a run works with: chosen once by the project, handed down, never looked up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from headgate.clock import Clock
 from headgate.engines import Engine
 from headgate.events import Event, Listener, tell
 from headgate.lake import Commit, FileSync, Lake
 from headgate.names import Ids
+from headgate.sources import Setting, Source
 
 LEASE = timedelta(seconds=30)
 """How long a run stays somebody's without a sign of life."""
+
+
+SourceMaker: TypeAlias = Callable[[str, Mapping[str, object], Setting], Source]
+"""Makes a source of a kind (an entry point's name), of its options and where it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class Wiring:
     root: Path
     cache: Path
     owner: str
+    source: SourceMaker
     listeners: tuple[Listener, ...] = ()
     sync: FileSync | None = None
     parallel: int = 2

@@ -12,6 +12,7 @@ from headgate.lake import Lake
 from headgate.names import RandomIds
 from headgate.pipelines import Pipeline, collect, named
 from headgate.runs import Hall, Wiring, owner_name
+from headgate.sources import FileSource
 
 _NUMBERS = count(1)
 
@@ -35,6 +36,7 @@ class Workplace:
                 root=root,
                 cache=root / "cache",
                 owner=owner_name(),
+                source=lambda _, options, setting: FileSource(options, setting),
                 listeners=(self.events.append,),
             ),
             evaluator="duckdb",

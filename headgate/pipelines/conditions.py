@@ -1,0 +1,46 @@
+"""Conditions over one table's columns, as people write them for a delete. Imports the SQL parser."""
+
+from collections.abc import Collection
+
+import sqlglot
+from sqlglot import exp
+
+from headgate.errors import Invalid
+from headgate.names import suggestion
+
+DIALECT = "duckdb"
+
+
+def condition(text: str, columns: Collection[str], *, what: str) -> str:
+    """Give a condition in one spelling: parsed, its columns checked, printed from the tree.
+
+    Subqueries, aggregates and parameters are refused: whether a row goes depends on the row alone.
+
+    Raises:
+        Invalid: ``bad-condition``, naming what is wrong.
+    """
+    try:
+        tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
+    except (sqlglot.errors.ParseError, sqlglot.errors.TokenError) as error:
+        why = str(error).splitlines()[0]
+        raise _bad(text, what, why) from error
+    known = {column.casefold(): column for column in columns}
+    for node in tree.walk():
+        if isinstance(node, (exp.Query, exp.AggFunc, exp.Window, exp.Placeholder, exp.Parameter)):
+            raise _bad(text, what, f"{node.sql(DIALECT)} looks beyond the row")
+        if isinstance(node, exp.Column):
+            if node.table or node.name.casefold() not in known:
+                close = suggestion(node.name, columns)
+                meant = f"; did you mean {close}?" if close else ""
+                raise _bad(text, what, f"there is no column {node.sql(DIALECT)}{meant}")
+            node.set("this", exp.to_identifier(known[node.name.casefold()], quoted=True))
+    return tree.sql(DIALECT)
+
+
+def _bad(text: str, what: str, why: str) -> Invalid:
+    return Invalid(
+        "bad-condition",
+        f"The condition of {what} cannot be used: {why}.",
+        hint="Write a condition over the table's own columns, like: amount > 10 and day is null",
+        condition=text,
+    )
