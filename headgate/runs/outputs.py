@@ -39,6 +39,7 @@ from headgate.lake import (
     Upsert,
     Write,
     contract_key,
+    cover,
     table_key,
 )
 from headgate.names import quote
