@@ -692,6 +692,7 @@ def new_metadata(
     properties = dict(before.properties) if before is not None else {}
     properties |= {
         "commit.manifest-merge.enabled": "true",
+        "commit.retry.num-retries": "0",
         "gc.enabled": "false",
         "write.data.path": data,
         "write.metadata.delete-after-commit.enabled": "false",

@@ -59,6 +59,7 @@ from headgate.names import table_name
 _KEPT_TRANSFORMS = ("identity", "year", "month", "day", "hour")
 _OUR_PROPERTIES = (
     "commit.manifest-merge.enabled",
+    "commit.retry.num-retries",
     "gc.enabled",
     "write.data.path",
     "write.metadata.delete-after-commit.enabled",
