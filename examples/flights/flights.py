@@ -121,11 +121,11 @@ class Usage(hg.Contract, rules=(hg.unique("tailnum"),)):
 
 flights_2013 = hg.pipeline()
 
-airlines = hg.files("data/airlines.csv", contract=Airline, null_values=("NA",))
-airports = hg.files("data/airports.csv", contract=Airport, null_values=("NA",))
-planes = hg.files("data/planes.csv", contract=Plane, null_values=("NA",))
-weather = hg.files("data/weather.csv", contract=Weather, null_values=("NA",))
-flights = hg.files("data/flights.csv.zip", contract=Flight, null_values=("NA",))
+airlines = hg.files("data/airlines.csv", contract=Airline, null=("NA",))
+airports = hg.files("data/airports.csv", contract=Airport, null=("NA",))
+planes = hg.files("data/planes.csv", contract=Plane, null=("NA",))
+weather = hg.files("data/weather.csv", contract=Weather, null=("NA",))
+flights = hg.files("data/flights.csv.zip", contract=Flight, null=("NA",))
 
 
 @hg.step(contract=Delay)
