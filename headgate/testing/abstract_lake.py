@@ -173,7 +173,9 @@ def outcome(  # noqa: PLR0911 - one answer per operation
             if any(column.name == name for name, _, _ in columns):
                 return Table(columns, rows)
             return Table(tuple(sorted((*columns, shelf.column(column)))), rows)
-        case Create() | Rewrite():
+        case Rewrite():
+            return table
+        case Create():
             return Table(columns, rows)
         case Drop() | Rename():
             return None
