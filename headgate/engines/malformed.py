@@ -15,6 +15,7 @@ from typing import IO, cast
 import duckdb
 import pyarrow as pa
 
+from headgate.engines.raw_files import MALFORMED_BYTES
 from headgate.engines.rejecting import POSITION
 from headgate.files import NativeFiles
 from headgate.names import quote
@@ -44,6 +45,11 @@ class Record:
     raw: str
     column: str | None
     reason: str | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the record's text is here."""
+        return len(self.raw.encode()) < MALFORMED_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headgate.engines.bindings import Bindings
+from headgate.engines.csv_records import Layout, record_lines
 from headgate.engines.engine import NativeFiles, Written
-from headgate.engines.malformed import Malformed, compression_of
+from headgate.engines.malformed import Malformed
 from headgate.engines.queries import Query
-from headgate.engines.record_lines import Layout, record_lines
 from headgate.engines.rejecting import MASK, POSITION
 from headgate.masks import ROWS, MaskQuery
 from headgate.names import quote
@@ -55,7 +55,7 @@ def positioned(
         for path in part.paths:
             rows, ordinals, hashes = _found(path, part, raw, mask, key, bindings)
             lines = record_lines(
-                path, ordinals, _layout(part), rows=rows, malformed=malformed.positions(path)
+                path, ordinals, Layout.of(part), rows=rows, malformed=malformed.positions(path)
             )
             found_keys.append(hashes)
             found_places.append(_places(part.shown.get(path, path), lines, len(ordinals)))
@@ -130,16 +130,3 @@ def _matched(
     back = np.empty(len(order), dtype=np.int64)
     back[order] = found_order
     return places.take(pa.array(back))
-
-
-def _layout(part: NativeFiles) -> Layout:
-    options = part.options
-    columns = options.get("columns")
-    return Layout(
-        quote=str(options.get("quote", '"') or ""),
-        escape=str(options.get("escape", '"') or ""),
-        header=bool(options.get("header", True)),
-        skip=int(str(options.get("skip") or 0)),
-        columns=len(columns) if isinstance(columns, dict) else 2,
-        compression=compression_of(part),
-    )

@@ -14,6 +14,9 @@ from headgate.errors import Invalid
 from headgate.files import NativeFiles
 from headgate.names import literal, quote
 
+MALFORMED_BYTES = 65_536
+"""A malformed record is kept whole up to here; a longer one is a quote that was never closed."""
+
 _TEXT_OPTIONS = {
     "delimiter": "delim",
     "quote": "quote",
@@ -63,6 +66,7 @@ def reader(files: NativeFiles, *, rejects: str | None = None) -> str:
             f"rejects_table = {literal(rejects)}",
             f"rejects_scan = {literal(rejects + '_scan')}",
             "rejects_limit = 0",
+            f"rejects_line_size_limit = {MALFORMED_BYTES}",
         ]
     return f"read_csv({', '.join(arguments)})"
 

@@ -9,18 +9,18 @@ kept
   in Parquet before.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
 from headgate.engines.bindings import Bindings
+from headgate.engines.csv_records import refuse_cut_records, refuse_lost_records
 from headgate.engines.engine import NativeFiles, Rows, Scan, WriteTarget, Written
 from headgate.engines.failures import explained
 from headgate.engines.malformed import Malformed
@@ -32,11 +32,12 @@ from headgate.engines.parquet_files import (
     write_table,
 )
 from headgate.engines.positions import Raw, positioned
+from headgate.engines.profiles import Profile
 from headgate.engines.queries import Query, query_of, schema_of
 from headgate.engines.rejecting import MASK, Rejecting
 from headgate.engines.scans import scan_query
 from headgate.engines.sql_types import cast, sql_type
-from headgate.errors import Internal
+from headgate.errors import Internal, Invalid
 from headgate.files import ScanGroup
 from headgate.masks import ROWS, MaskQuery
 from headgate.names import Ids, quote
@@ -105,8 +106,7 @@ class Writing:
 
     def _write_all(self, source: Source, target: WriteTarget) -> Written:
         text = f"select {_columns(source.schema, target.schema)} from ({source.query.text}\n)"
-        files = self._copy(text, source.query, target)
-        malformed = Malformed.collect(self._bindings.connection, source.raw)
+        files, _, malformed = self._scan(text, source, target)
         return written(files, rows_read=files.rows + malformed.rows, malformed=malformed)
 
     def _write_staged(self, source: Source, target: WriteTarget, mask: MaskQuery) -> Written:
@@ -114,7 +114,7 @@ class Writing:
         scratch = tempfile.mkdtemp(dir=self._scratch)
         try:
             stage = WriteTarget(directory=scratch, prefix="stage", schema=source.schema)
-            files = self._copy(source.query.text, source.query, stage)
+            files, _, malformed = self._scan(source.query.text, source, stage)
             group = ScanGroup(paths=files.paths, columns={}, exact=True)
             rows = Scan(
                 schema=source.schema,
@@ -124,15 +124,19 @@ class Writing:
             )
             staged = Query(text=scan_query(rows))
             self._prepare(staged, mask)
-            return self._write_masked(source, target, mask, staged)
+            return self._write_masked(source, target, mask, (staged, malformed))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _write_masked(
-        self, source: Source, target: WriteTarget, mask: MaskQuery, staged: Query | None = None
+        self,
+        source: Source,
+        target: WriteTarget,
+        mask: MaskQuery,
+        staged: tuple[Query, Malformed] | None = None,
     ) -> Written:
         connection = self._bindings.connection
-        query = staged or source.query
+        query = staged[0] if staged else source.query
         with Rejecting(mask, source.schema, self._scratch) as rejecting:
             rejecting.install(connection, [sql_type(each.type) for each in source.schema])
             try:
@@ -142,14 +146,13 @@ class Writing:
                     f"from ({_masked(query, mask)}) "
                     f"where {rejecting.predicate(source.schema.names)}"
                 )
-                connection.execute("pragma enable_profiling = 'no_output'")
-                files = self._copy(text, query, target)
-                profile = connection.get_profiling_information()
+                once = replace(source, query=query, raw={} if staged else source.raw)
+                files, profile, malformed = self._scan(text, once, target)
             finally:
-                connection.execute("pragma disable_profiling")
                 rejecting.remove(connection)
-            malformed = Malformed.collect(connection, source.raw)
-            rows_judged = _rows_into_filter(profile, rejecting.capture_name)
+            if staged:
+                malformed = staged[1]
+            rows_judged = profile.rows_into_filter(rejecting.capture_name)
             result = written(
                 files,
                 rows_read=rows_judged + malformed.rows,
@@ -161,19 +164,48 @@ class Writing:
         [(name, (native, _))] = source.raw.items()
         if any(part.format != "csv" for part in native.parts):
             return result
-        raw = Raw(name=name, files=native, query=source.query, staged=staged)
+        raw = Raw(name=name, files=native, query=source.query, staged=staged[0] if staged else None)
         return positioned(result, raw, mask, malformed, self._bindings)
 
     # -- parts
 
-    def _copy(self, text: str, query: Query, target: WriteTarget) -> Files:
-        return copy_rows(
-            self._bindings.connection,
-            text,
-            target,
-            unique=self._ids.unique(),
-            parameters=query.parameters,
-        )
+    def _scan(
+        self, text: str, source: Source, target: WriteTarget
+    ) -> "tuple[Files, Profile, Malformed]":
+        """Run a query into files; give them, what DuckDB counted, and what raw files held else.
+
+        Raises:
+            Invalid: ``csv-records-lost``, ``csv-quote-open``; the files are gone then.
+        """
+        connection = self._bindings.connection
+        connection.execute("pragma enable_profiling = 'no_output'")
+        try:
+            files = copy_rows(
+                connection,
+                text,
+                target,
+                unique=self._ids.unique(),
+                parameters=source.query.parameters,
+            )
+            profile = Profile(connection.get_profiling_information())
+        finally:
+            connection.execute("pragma disable_profiling")
+        malformed = Malformed.collect(connection, source.raw)
+        csv = [
+            part
+            for native, _ in source.raw.values()
+            for part in native.parts
+            if part.format == "csv"
+        ]
+        try:
+            refuse_cut_records(malformed)
+            if csv:
+                refuse_lost_records(csv, read=profile.rows_of_csv() + malformed.rows)
+        except Invalid:
+            for path in files.paths:
+                Path(path).unlink(missing_ok=True)
+            raise
+        return files, profile, malformed
 
     def _prepare(self, query: Query, mask: MaskQuery) -> None:
         for name, text in mask.preparations.items():
@@ -286,22 +318,6 @@ def written(
 
 def _masked(query: Query, mask: MaskQuery) -> str:
     return f"select *, ({mask.expression})::BIGINT as {MASK} from ({query.text}\n) as {ROWS}"
-
-
-def _rows_into_filter(profile: str, function: str) -> int:
-    """Give how many rows reached the filter, as DuckDB itself counted them.
-
-    Raises:
-        Internal: ``rows-uncounted``.
-    """
-    pending = list(json.loads(profile).get("operator", []))
-    while pending:
-        operator = pending.pop()
-        children = operator.get("children", [])
-        if function in str(operator.get("extra_info", {}).get("Expression", "")):
-            return sum(int(child["intermediate_rows"]) for child in children)
-        pending += children
-    raise Internal("rows-uncounted", "DuckDB's profile of a write does not show its filter.")
 
 
 def _is_small(table: pa.Table, target: WriteTarget) -> bool:
