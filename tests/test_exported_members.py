@@ -50,6 +50,13 @@ def test_every_name_says_what_it_is(name: str) -> None:
         assert "Returns the" not in thing.__doc__
 
 
+@pytest.mark.parametrize("room", ["contracts", "pipelines", "lake", "engines", "project"])
+def test_no_name_of_a_room_is_hidden_by_a_module_of_it(room: str) -> None:
+    door = importlib.import_module(f"headgate.{room}")
+    modules = {path.stem for path in Path(str(door.__file__)).parent.glob("*.py")}
+    assert not modules & set(door.__all__)
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         hg.nothing  # noqa: B018

@@ -89,6 +89,7 @@ __all__ = [
     "as_text",
     "canonical",
     "collect",
+    "condition",
     "files",
     "fingerprint",
     "from_command_line",

@@ -1,4 +1,4 @@
-"""Conditions over one table's columns, as people write them for a delete. Imports the SQL parser."""
+"""Conditions over one table's columns, as people write them for a delete. Imports the parser."""
 
 from collections.abc import Collection
 

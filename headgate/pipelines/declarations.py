@@ -91,7 +91,7 @@ class _Project:
                 self._found[id(declaration)] = declaration
         for module in modules:
             for attribute, value in vars(module).items():
-                thing = value if isinstance(value, PipelineDeclaration) else declaration_of(value)
+                thing = value if type(value) is PipelineDeclaration else declaration_of(value)
                 if thing is not None:
                     self._found[id(thing)] = thing
                     self._bindings.setdefault(id(thing), []).append(_Binding(module, attribute))

@@ -417,9 +417,10 @@ def step(
 
 def declaration_of(thing: object) -> Declaration | None:
     """Give the declaration a value is or carries, None where it is no step."""
-    if isinstance(thing, Declaration):
+    # By type(): a module may hold proxies that raise when they are asked what they are.
+    if type(thing) is Declaration:
         return thing
-    carried: object = getattr(thing, DECLARATION, None) if isinstance(thing, FunctionType) else None
+    carried: object = getattr(thing, DECLARATION, None) if type(thing) is FunctionType else None
     # A wrapper made with functools.wraps carries the attribute, too, and is no step.
     return carried if isinstance(carried, Declaration) and carried.function is thing else None
 

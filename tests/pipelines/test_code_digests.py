@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from headgate.pipelines import CodeDigests, Step, collect
+from headgate.pipelines.own_code import OwnCode
 
 HELPERS = '''
 """Helpers."""
@@ -363,6 +364,97 @@ def test_a_foreign_decorator_does_not_hide_the_function_below_it(
     assert len(digests) == 4
 
 
+def test_what_running_leaves_behind_in_caches_changes_nothing(
+    write: Callable[..., ModuleType], tmp_path: Path
+) -> None:
+    module = write(
+        flow="""
+        import functools, weakref
+        import headgate as hg
+
+        class Rates:
+            @functools.cached_property
+            def all(self): return [1]
+        RATES = Rates()
+        KNOWN = weakref.WeakKeyDictionary()
+
+        @functools.singledispatch
+        def shown(x): return 1
+
+        @functools.cache
+        def cached(x): return x
+
+        @hg.step
+        def rows() -> list[dict]:
+            KNOWN[Rates] = 1
+            return [{"x": shown(2), "y": RATES.all, "z": cached(1)}]
+        """
+    )
+    before = digest_of(module, tmp_path)
+    module.rows()
+    assert digest_of(module, tmp_path) == before
+
+
+def test_a_function_of_a_project_that_is_not_imported_now_is_still_its_own(
+    write: Callable[..., ModuleType], tmp_path: Path
+) -> None:
+    module = write(**BASE)
+    (step,) = collect([module], root=tmp_path).steps
+    before = of(step, tmp_path)
+    for name in BASE:
+        sys.modules.pop(name, None)
+    assert of(step, tmp_path) == before
+
+
+def test_a_proxy_that_raises_does_not_hinder(
+    step_of: Callable[[str], Step], tmp_path: Path
+) -> None:
+    step = step_of(
+        """
+        import headgate as hg
+
+        class Proxy:
+            def __getattribute__(self, name): raise RuntimeError(name)
+            @property
+            def __class__(self): raise RuntimeError
+
+        PROXY = Proxy()
+        @hg.step
+        def rows() -> list[dict]:
+            return PROXY
+        """
+    )
+    assert of(step, tmp_path)
+
+
+def test_packages_of_the_forms_count(step_of: Callable[[str], Step], tmp_path: Path) -> None:
+    step = step_of(
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        import headgate as hg
+        if TYPE_CHECKING:
+            import pandas as pd
+            import polars as pl
+        @hg.step
+        def rows(a: pd.DataFrame) -> pl.DataFrame: ...
+        """
+    )
+    packages = CodeDigests([tmp_path]).of(step).packages
+    assert [one.partition(" ")[0] for one in packages] == ["python", "pandas", "polars"]
+
+
+def test_attributes_of_functions_count(step_of: Callable[[str], Step], tmp_path: Path) -> None:
+    text = """
+        import headgate as hg
+        def helper(): return helper.limit
+        helper.limit = 3
+        @hg.step
+        def rows() -> list[dict]: return [{"x": helper()}]
+        """
+    assert of(step_of(text), tmp_path) != of(step_of(text.replace("3", "4")), tmp_path)
+
+
 def test_values_without_a_value_do_not_hinder(
     step_of: Callable[[str], Step], tmp_path: Path
 ) -> None:
@@ -428,10 +520,10 @@ def test_a_whole_module_counts_where_it_is_handed_on(
 
 
 def test_packages_inside_the_project_count_as_foreign_in_site_packages(tmp_path: Path) -> None:
-    digests = CodeDigests([tmp_path])
-    assert digests.is_own(str(tmp_path / "flows.py"))
-    assert not digests.is_own(str(tmp_path / ".venv/lib/python3.11/site-packages/polars/x.py"))
-    assert not digests.is_own("/usr/lib/python3.11/json/__init__.py")
+    own = OwnCode([tmp_path])
+    assert own.has_file(str(tmp_path / "flows.py"))
+    assert not own.has_file(str(tmp_path / ".venv/lib/python3.11/site-packages/polars/x.py"))
+    assert not own.has_file("/usr/lib/python3.11/json/__init__.py")
 
 
 def test_sources_and_queries_have_digests_of_their_options_and_words(
