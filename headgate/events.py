@@ -137,6 +137,15 @@ class RunFoundNothing(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone(Event):
+    """Every step ran, and none of them has a table: there was nothing to publish."""
+
+    target: str
+    commit: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Event):
     """The run ended without publishing; its branch is kept."""
 

@@ -22,6 +22,7 @@ class RunState(StrEnum):
     PUBLISHING = "publishing"
     PUBLISHED = "published"
     NOTHING = "nothing-to-do"
+    DONE = "done"
     FAILED = "failed"
     PARKED = "parked"
     ABANDONED = "abandoned"

@@ -13,12 +13,28 @@ import msgspec
 
 from headgate.errors import Conflict, HeadgateError, Interrupted, NotFound, Refused
 from headgate.events import RunFailed
-from headgate.lake import Commit, Isolation, Kind, RunRow, RunState
+from headgate.lake import (
+    Commit,
+    Isolation,
+    Kind,
+    RunRow,
+    RunState,
+    StepRecord,
+    StepState,
+)
 from headgate.names import suggestion
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.wiring import LEASE, Wiring
 
-FINAL = frozenset({RunState.PUBLISHED, RunState.ADOPTED, RunState.ABANDONED, RunState.NOTHING})
+FINAL = frozenset(
+    {
+        RunState.PUBLISHED,
+        RunState.ADOPTED,
+        RunState.ABANDONED,
+        RunState.NOTHING,
+        RunState.DONE,
+    }
+)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -132,6 +148,9 @@ def attempt_of(wiring: Wiring, row: RunRow) -> Attempt:
         changes = {change.key: change.after for change in lake.tree(parent).diff(lake.tree(commit))}
         for record in commit.record.steps:
             attempt.done[record.step] = StepDone(record=record, changes=changes)
+    for step in lake.metastore.steps(row.id):
+        if step.state is StepState.DONE and step.step not in attempt.done:  # it has no table
+            attempt.done[step.step] = StepDone(record=StepRecord(step=step.step), changes={})
     attempt.rebase(base)
     return attempt
 

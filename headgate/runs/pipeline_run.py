@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from headgate.errors import HeadgateError
-from headgate.events import ConflictMet, Event, RunFoundNothing, RunStarted, StepStarted
+from headgate.events import ConflictMet, Event, RunDone, RunFoundNothing, RunStarted, StepStarted
 from headgate.events import StepFailed as StepFailedEvent
 from headgate.lake import Commit, RunState, StepRow, StepState, Tree, table_key
 from headgate.pipelines import Graph, Pipeline, canonical
@@ -122,11 +122,17 @@ class PipelineRun:
         self.wiring.tell(told)
 
     def _nothing(self, attempt: Attempt) -> RunResult:
-        head = attempt.base
-        told = RunFoundNothing(
-            run=attempt.id, at=self.wiring.clock.now(), target=attempt.row.target, commit=head.id
-        )
-        attempt.set_state(RunState.NOTHING, events=[told])
+        """End a run that changed no table: everything was published before, or has no table."""
+        head, now = attempt.base, self.wiring.clock.now()
+        target = attempt.row.target
+        if all(step.settled for step in attempt.done.values()):
+            state = RunState.NOTHING
+            told: Event = RunFoundNothing(run=attempt.id, at=now, target=target, commit=head.id)
+        else:
+            state = RunState.DONE
+            wall_s = self.wiring.clock.monotonic_s() - attempt.began_s
+            told = RunDone(run=attempt.id, at=now, target=target, commit=head.id, wall_s=wall_s)
+        attempt.set_state(state, events=[told])
         self.wiring.tell(told)
         return result_of(attempt, head)
 

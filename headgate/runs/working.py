@@ -83,11 +83,11 @@ class StepWork:
         step = self.graph[name]
         tree = self.attempt.tree
         inputs = Inputs(self.attempt, step, tree)
-        digest = self._fingerprint(step, inputs, tree)
+        digest = self._fingerprint(step, inputs, tree) if step.table is not None else None
         kept = self._kept(step, tree, digest)
         if kept is not None:
             return kept
-        if step.table is not None and not self.force:
+        if digest is not None and not self.force:
             skipped = self._skipped(step, tree, digest) or self._without_news(step, inputs, digest)
             if skipped is not None:
                 return skipped
@@ -96,10 +96,10 @@ class StepWork:
     def planned(self, step: Step) -> PlannedStep:
         """Say what would become of a step on the attempt's tree; reads no rows, writes nothing."""
         tree = self.attempt.tree
-        inputs = Inputs(self.attempt, step, tree)
-        digest = self._fingerprint(step, inputs, tree)
         if step.table is None:
             return PlannedStep(step=step.name, action="run", reason="has no table")
+        inputs = Inputs(self.attempt, step, tree)
+        digest = self._fingerprint(step, inputs, tree)
         if self._without_news(step, inputs, digest) is not None:
             return PlannedStep(step=step.name, action="skip", reason="nothing new")
         decision = self._skip_decision(step, tree, digest)
@@ -147,12 +147,10 @@ class StepWork:
 
     # -- kept from an earlier attempt of this run
 
-    def _kept(self, step: Step, tree: Tree, digest: str) -> StepDone | None:
+    def _kept(self, step: Step, tree: Tree, digest: str | None) -> StepDone | None:
         prior = self.attempt.prior.get(step.name)
         if prior is None or prior.record.fingerprint != digest:
             return None
-        if step.table is None:
-            return prior
         return keep(self.attempt, prior, tree, forced=self.forced_keys)
 
     # -- skipped: its output is published
@@ -169,7 +167,7 @@ class StepWork:
             now=lambda name: _content(tree, name),
         )
 
-    def _without_news(self, step: Step, inputs: Inputs, digest: str) -> StepDone | None:
+    def _without_news(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone | None:
         """Give a step whose incremental inputs have nothing new: it does nothing."""
         if inputs.has_news:
             return None
@@ -230,7 +228,7 @@ class StepWork:
 
     # -- computed
 
-    def _tried(self, step: Step, tree: Tree, inputs: Inputs, digest: str) -> StepDone:
+    def _tried(self, step: Step, tree: Tree, inputs: Inputs, digest: str | None) -> StepDone:
         """Compute a step, again after a failure as often as it allows; every attempt is recorded."""
         attempt = self.attempt
         while True:
@@ -280,7 +278,7 @@ class StepWork:
         )
 
     def _computed(
-        self, step: Step, tree: Tree, inputs: Inputs, digest: str, number: int
+        self, step: Step, tree: Tree, inputs: Inputs, digest: str | None, number: int
     ) -> StepDone:
         attempt = self.attempt
         began, cpu = attempt.wiring.clock.monotonic_s(), time.thread_time()
@@ -328,7 +326,7 @@ class StepWork:
         step: Step,
         tree: Tree,
         inputs: Inputs,
-        digest: str,
+        digest: str | None,
         output: "Output | None",
         cursor: str | None,
         number: int,
@@ -362,7 +360,7 @@ class StepWork:
             before = attempt.base_tree.get(key)
             reads.append(Read(key=key, content=before.content if before else None))
             changes[key] = self._output_entry(
-                skipping.Output(fingerprint=digest, run=attempt.id, origin=attempt.id)
+                skipping.Output(fingerprint=digest or "", run=attempt.id, origin=attempt.id)
             )
             writes.append(_put(key, before, changes[key]))
             if cursor is not None:
