@@ -61,6 +61,13 @@ def is_table(key: str) -> bool:
     return key.startswith(_TABLE) and not key.startswith("table/_quarantine.")
 
 
+def matters(change: Change) -> bool:
+    """Say whether readers of a table see something else: rows or columns, not its files."""
+    before, after = change.before, change.after
+    same = before is not None and after is not None and before.content == after.content
+    return is_table(change.key) and not same
+
+
 def table_of(key: str) -> str:
     """Give a table's name out of its key."""
     return key.removeprefix(_TABLE)
@@ -76,7 +83,7 @@ def difference(change: Change) -> tuple[str, str, list[str]]:
     rows = f"{before.table.rows:,} to {after.table.rows:,} rows"
     if before.table.rows == after.table.rows:
         rows = counted(after.table.rows, "row")
-        rows += ", changed" if before.content != after.content else ", the same"
+        rows += ", changed"
     return "~", rows, list(_columns(before, after))
 
 

@@ -1,21 +1,32 @@
 """The history in words: commits and runs, in a line or whole, and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from headgate.cli.changes import is_table, table_of, written
+from headgate.cli.changes import is_table, matters, table_of, written
 from headgate.cli.phrases import counted, duration, instant, short, short_run
 from headgate.cli.terminal import Terminal
 from headgate.lake import Commit, RunRow, StepRow, Write
 from headgate.verdicts import Verdict
 
+if TYPE_CHECKING:
+    from headgate.lake import Lake
+
 _LISTED_TABLES = 4
 
 
-def commit_line(commit: Commit, terminal: Terminal) -> str:
+def changed_tables(lake: "Lake", commit: Commit) -> tuple[str, ...]:
+    """Give the tables that are others than in the commit before."""
+    if commit.parent is None:
+        return ()
+    changes = lake.tree(lake.commit(commit.parent)).diff(lake.tree(commit))
+    return tuple(table_of(change.key) for change in changes if matters(change))
+
+
+def commit_line(commit: Commit, tables: Sequence[str], terminal: Terminal) -> str:
     """Give a commit in a line: id, instant, who, what."""
     record = commit.record
     parts = [terminal.style_data(short(commit.id), "notice"), instant(record.at), _who(commit)]
-    tables = [table_of(key) for key in _tables(commit)]
     if tables:
         listed = ", ".join(tables[:_LISTED_TABLES])
         more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
@@ -25,7 +36,7 @@ def commit_line(commit: Commit, terminal: Terminal) -> str:
     return "  ".join(parts)
 
 
-def commit_lines(commit: Commit, terminal: Terminal) -> Iterator[str]:
+def commit_lines(commit: Commit, tables: Sequence[str], terminal: Terminal) -> Iterator[str]:
     """Give a commit whole."""
     record = commit.record
     yield f"{terminal.style_data('commit ' + commit.id, 'notice')}"
@@ -33,16 +44,17 @@ def commit_lines(commit: Commit, terminal: Terminal) -> Iterator[str]:
     if record.base:
         again = f", {counted(record.attempts, 'attempt')}" if record.attempts > 1 else ""
         yield f"  on {short(record.base)}, {record.isolation}{again}"
-    if record.message:
+    if record.message and record.kind != "checkpoint":
         yield f"  {record.message}"
     if record.reverts:
         yield f"  takes back {', '.join(short_run(run) for run in record.reverts)}"
-    writes = {write.key: write for write in record.writes if is_table(write.key)}
-    width = max((len(table_of(key)) for key in writes), default=0)
-    if writes:
+    writes = _writes(commit)
+    width = max(map(len, tables), default=0)
+    if tables:
         yield ""
-        for key, write in writes.items():
-            yield f"  {table_of(key).ljust(width)}  {written(write)}"
+        for table in tables:
+            said = ", ".join(map(written, writes.get(table, ())))
+            yield f"  {table.ljust(width)}  {said}".rstrip()
     if record.steps:
         yield ""
         width = max(len(step.step) for step in record.steps)
@@ -97,7 +109,7 @@ def first_line(text: object) -> str:
     return str(text or "").partition("\n")[0]
 
 
-def commit_document(commit: Commit) -> dict[str, object]:
+def commit_document(commit: Commit, tables: Sequence[str]) -> dict[str, object]:
     """Give a commit as JSON."""
     record = commit.record
     return {
@@ -114,7 +126,7 @@ def commit_document(commit: Commit) -> dict[str, object]:
         "isolation": record.isolation,
         "attempts": record.attempts,
         "reverts": list(record.reverts),
-        "tables": {table_of(key): written(write) for key, write in _tables(commit).items()},
+        "tables": list(tables),
         "steps": [
             {
                 "step": step.step,
@@ -181,15 +193,25 @@ def run_document(run: RunRow, steps: tuple[StepRow, ...] = ()) -> dict[str, obje
     }
 
 
-def _tables(commit: Commit) -> dict[str, Write]:
-    return {write.key: write for write in commit.record.writes if is_table(write.key)}
+def in_order(steps: Iterable[StepRow]) -> tuple[StepRow, ...]:
+    """Give steps in the order in which they began; those that never did come last."""
+    return tuple(sorted(steps, key=lambda step: (step.started is None, step.started, step.step)))
+
+
+def _writes(commit: Commit) -> dict[str, list[Write]]:
+    """Give what the commit did to each table."""
+    found: dict[str, list[Write]] = {}
+    for write in commit.record.writes:
+        if is_table(write.key):
+            found.setdefault(table_of(write.key), []).append(write)
+    return found
 
 
 def _who(commit: Commit) -> str:
     record = commit.record
     if record.kind == "genesis":
         return "the first commit"
-    kind = "" if record.kind == "run" else f"{record.kind} "
+    kind = "" if record.kind == "run" else f"{record.kind} by "
     run = f"run {short_run(record.run)}" if record.run else ""
     pipeline = f" ({record.pipeline})" if record.pipeline else ""
     author = f" by {record.author}" if record.author else ""

@@ -9,10 +9,18 @@ from headgate.cli.changes import (
     columns_document,
     difference,
     entry_document,
-    is_table,
+    matters,
     table_of,
 )
-from headgate.cli.history import commit_document, commit_line, commit_lines, run_document, run_lines
+from headgate.cli.history import (
+    changed_tables,
+    commit_document,
+    commit_line,
+    commit_lines,
+    in_order,
+    run_document,
+    run_lines,
+)
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import counted, instant, short, size
 from headgate.cli.tables import aligned
@@ -39,11 +47,13 @@ def log(call: Call, table: str | None, ref: str | None, limit: int | None) -> No
     if table is not None:
         project.table(table, ref=ref)
     commits = project.log(ref, table=table, limit=limit)
+    listed = ((commit, changed_tables(project.lake, commit)) for commit in commits)
     if call.json:
-        call.terminal.document({"commits": [commit_document(commit) for commit in commits]})
+        documents = [commit_document(commit, tables) for commit, tables in listed]
+        call.terminal.document({"commits": documents})
         return
-    for commit in commits:
-        call.terminal.data(commit_line(commit, call.terminal))
+    for commit, tables in listed:
+        call.terminal.data(commit_line(commit, tables, call.terminal))
 
 
 @click.command()
@@ -57,13 +67,14 @@ def show(call: Call, what: str) -> None:
     found = _commit_or_run(call.project, what)
     terminal = call.terminal
     if isinstance(found, Commit):
+        tables = changed_tables(call.project.lake, found)
         if call.json:
-            terminal.document(commit_document(found))
+            terminal.document(commit_document(found, tables))
             return
-        for line in commit_lines(found, terminal):
+        for line in commit_lines(found, tables, terminal):
             terminal.data(line)
         return
-    steps = tuple(call.project.lake.metastore.steps(found.id))
+    steps = in_order(call.project.lake.metastore.steps(found.id))
     log_file = call.project.logs.path(found.id)
     if call.json:
         document = run_document(found, steps)
@@ -102,7 +113,7 @@ def diff(call: Call, before: str | None, after: str | None, *, everything: bool)
     first, second = _two(call.project, before, after)
     changes = call.project.diff(first, second)
     if not everything:
-        changes = tuple(change for change in changes if is_table(change.key))
+        changes = tuple(change for change in changes if matters(change))
     if call.json:
         lake = call.project.lake
         call.terminal.document(

@@ -1,7 +1,8 @@
 """Short phrases: counts, durations, ids, example rows."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 
 COMMIT_DIGITS = 6
 RUN_DIGITS = 4
@@ -13,6 +14,11 @@ _HOUR_S = 3600
 def counted(count: int, noun: str) -> str:
     """Say ``1 row``, ``3,322 rows``."""
     return f"{count:,} {noun if count == 1 else noun + 's'}"
+
+
+def without_quarantines(tables: Iterable[str]) -> tuple[str, ...]:
+    """Give the tables that people named, without those that hold their rejected rows."""
+    return tuple(table for table in tables if not table.startswith("_quarantine."))
 
 
 def duration(seconds: float) -> str:
@@ -57,5 +63,7 @@ def example(row: Mapping[str, object]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, date | Decimal):
+        return str(value)
     text = "null" if value is None else repr(value)
     return text if len(text) <= _LONG_VALUE else text[: _LONG_VALUE - 1] + "…"

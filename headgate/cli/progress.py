@@ -5,7 +5,14 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Protocol
 
 from headgate import events
-from headgate.cli.phrases import counted, duration, example, short, short_run
+from headgate.cli.phrases import (
+    counted,
+    duration,
+    example,
+    short,
+    short_run,
+    without_quarantines,
+)
 from headgate.cli.terminal import Terminal
 from headgate.verdicts import CheckResult, Severity, Verdict
 
@@ -182,8 +189,9 @@ class Progress:
         self._say_header()
         self._say_checks()
         self._stop_moving()
-        tables = counted(len(event.tables), "table")
-        line = f"Published {tables} to {event.target} as {short(event.commit)}."
+        tables = without_quarantines(event.tables)
+        what = f"{counted(len(tables), 'table')} " if tables else ""
+        line = f"Published {what}to {event.target} as {short(event.commit)}."
         if self._quarantined:
             line += f"   Quarantine: headgate quarantine show {self._quarantined[0]}"
         self._terminal.words(line)

@@ -11,7 +11,7 @@ from headgate.cli.changes import is_table, table_of
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
 from headgate.cli.options import Call, command, error_document, error_words
-from headgate.cli.phrases import counted, instant, short, short_run
+from headgate.cli.phrases import counted, instant, short, short_run, without_quarantines
 from headgate.cli.progress import Progress
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
@@ -101,7 +101,11 @@ def merge(call: Call, source: str, into: str | None) -> None:
 
     All of it becomes visible at once, or nothing does.
     """
-    _follow(call, lambda project, listener: project.merge(source, into=into, listeners=(listener,)))
+    _follow(
+        call,
+        lambda project, listener: project.merge(source, into=into, listeners=(listener,)),
+        nothing=f"Nothing to do: the target holds all of {source}",
+    )
 
 
 @click.command()
@@ -196,7 +200,12 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow(call: Call, work: "Callable[[Project, Progress], RunResult]") -> None:
+def _follow(
+    call: Call,
+    work: "Callable[[Project, Progress], RunResult]",
+    *,
+    nothing: str = "Nothing to do",
+) -> None:
     """Do something that ends in a publication, and tell how it goes."""
     project = call.project
     progress = Progress(call.terminal, project.clock)
@@ -211,6 +220,8 @@ def _follow(call: Call, work: "Callable[[Project, Progress], RunResult]") -> Non
         click.get_current_context().exit(exit_code(error))
     finally:
         progress.close()
+    if result.state is RunState.NOTHING and progress.run is None:
+        call.terminal.words(f"{nothing}: {short(result.commit.id)}.")
     if call.json:
         call.terminal.document(result_document(result))
 
@@ -245,7 +256,7 @@ def result_document(result: "RunResult") -> dict[str, object]:
         "state": result.state,
         "target": result.target,
         "commit": result.commit.id,
-        "tables": list(result.tables),
+        "tables": list(without_quarantines(result.tables)),
         "losses": result.losses,
         "steps": [
             {

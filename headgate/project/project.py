@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from headgate.clock import Clock, SystemClock
 from headgate.contracts import EVALUATOR, ContractSpec
-from headgate.engines import Engine, load_engine
+from headgate.engines import Engine
 from headgate.errors import AlreadyExists, Invalid, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
@@ -21,10 +21,12 @@ from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.discovery import Discovery, discover
 from headgate.project.parameters import Asked, Settled, given_before, settled
+from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, RevertPlan, RunResult, Transaction, Wiring, owner_name
+from headgate.sources import Setting, Source
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -492,6 +494,7 @@ class Project:
             root=self.root,
             cache=self.settings.cache,
             owner=owner_name(),
+            source=_source,
             listeners=(self.logs, *self.listeners, *listeners),
             parallel=self.settings.workers or max(os.cpu_count() or 1, _FEWEST_WORKERS),
         )
@@ -539,10 +542,9 @@ class Project:
                     "memory_limit": chosen.memory_limit,
                     "temp_directory": chosen.temp_directory,
                 }
-                self._engine = load_engine(
-                    chosen.engine,
-                    **{name: value for name, value in options.items() if value is not None},
-                )
+                make = cast("Callable[..., Engine]", plugin("headgate.engines", chosen.engine))
+                given = {name: value for name, value in options.items() if value is not None}
+                self._engine = make(**given)
             return self._engine
 
     def _made_lake(self) -> Lake:
@@ -558,3 +560,9 @@ class Project:
                     main=self.settings.target,
                 )
             return self.lake
+
+
+def _source(kind: str, options: Mapping[str, object], setting: Setting) -> Source:
+    """Make a source of a kind, ours or a stranger's."""
+    make = cast("Callable[..., Source]", plugin("headgate.sources", kind))
+    return make(options, setting)

@@ -33,7 +33,7 @@ def test_a_run_publishes_and_a_second_has_nothing_to_do(project):
     assert total(project) == 4
     second = project.run()
     assert second.state == "nothing-to-do"
-    assert second.commit == first.commit
+    assert second.commit.id == first.commit.id
     assert first.commit.id[:6] in repr(project)
 
 
@@ -188,7 +188,7 @@ def test_a_run_is_taken_back(project):
     assert total(project) == 20
     project.revert(second.id[:6])
     assert total(project) == 4
-    assert project.at("main~2").commit == first.commit
+    assert project.at("main~2").commit.id == first.commit.id
 
 
 def test_a_plan_says_what_would_run_and_makes_nothing(project):

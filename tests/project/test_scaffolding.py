@@ -14,13 +14,13 @@ def test_a_new_project_has_its_files_and_no_placeholder_left(tmp_path):
         ".github/workflows/ci.yml",
         ".gitignore",
         "README.md",
+        "conftest.py",
         "data/customers.csv",
         "data/orders.csv",
         "headgate.toml",
         "pytest.ini",
         "requirements.txt",
         "shop.py",
-        "tests/conftest.py",
         "tests/test_shop.py",
     }
     for path in written:
