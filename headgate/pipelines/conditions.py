@@ -7,8 +7,7 @@ from sqlglot import exp
 
 from headgate.errors import Invalid
 from headgate.names import suggestion
-
-DIALECT = "duckdb"
+from headgate.pipelines.sql_parsing import DIALECT, refuse_unrepeatable
 
 
 def condition(text: str, columns: Collection[str], *, what: str) -> str:
@@ -17,7 +16,7 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
     Subqueries, aggregates and parameters are refused: whether a row goes depends on the row alone.
 
     Raises:
-        Invalid: ``bad-condition``, naming what is wrong.
+        Invalid: ``bad-condition``, naming what is wrong; ``sql-not-repeatable``.
     """
     try:
         tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
@@ -26,6 +25,7 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
         raise _bad(text, what, why) from error
     known = {column.casefold(): column for column in columns}
     for node in tree.walk():
+        refuse_unrepeatable(node, f"The condition of {what}")
         if isinstance(node, (exp.Query, exp.AggFunc, exp.Window, exp.Placeholder, exp.Parameter)):
             raise _bad(text, what, f"{node.sql(DIALECT)} looks beyond the row")
         if isinstance(node, exp.Column):

@@ -62,7 +62,7 @@ def tables(sql: str, what: str) -> list[str]:
     """
     tree = _one_query(sql, what)
     for node in tree.walk():
-        _refuse(node, what)
+        refuse_unrepeatable(node, f"The query of {what}")
     return list(dict.fromkeys(_read(tree, frozenset(), what)))
 
 
@@ -156,14 +156,18 @@ def _table(node: exp.Table, what: str) -> str:
     return ".".join(parts)
 
 
-def _refuse(node: exp.Expr, what: str) -> None:
-    """Refuse what would make two runs over the same tables differ."""
+def refuse_unrepeatable(node: exp.Expr, what: str) -> None:
+    """Refuse what would make two runs over the same tables differ.
+
+    Raises:
+        Invalid: ``sql-reads-outside``, ``sql-not-repeatable``, ``sql-parameter-unnamed``.
+    """
     if isinstance(node, exp.Table) and isinstance(node.this, exp.Func):
         name = _function_name(node.this)
         if name not in _PURE_TABLE_FUNCTIONS and not isinstance(node.this, _PURE_TABLE_NODES):
             raise Invalid(
                 "sql-reads-outside",
-                f"The query of {what} calls {name}(), which reads what is not in the lake.",
+                f"{what} calls {name}(), which reads what is not in the lake.",
                 hint="Declare the files with hg.files(...) and select from that table.",
                 function=name,
             )
@@ -191,7 +195,7 @@ def _refuse(node: exp.Expr, what: str) -> None:
 def _unnamed(what: str, found: str) -> Invalid:
     return Invalid(
         "sql-parameter-unnamed",
-        f"The query of {what} has the parameter {found}, which has no name.",
+        f"{what} has the parameter {found}, which has no name.",
         hint="Write $name and declare it with parameters=.",
     )
 
@@ -199,7 +203,7 @@ def _unnamed(what: str, found: str) -> Invalid:
 def _unrepeatable(what: str, found: str, hint: str) -> Invalid:
     return Invalid(
         "sql-not-repeatable",
-        f"The query of {what} uses {found}: it would give other rows at every run.",
+        f"{what} uses {found}: it would give other rows at every run.",
         hint=hint,
         found=found,
     )
