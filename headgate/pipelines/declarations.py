@@ -65,6 +65,8 @@ def collect(
     steps = {
         name: project.step(name, declaration, by_declaration) for name, declaration in named.items()
     }
+    made = [step.table for step in steps.values() if step.table is not None]
+    steps = {name: _in_the_lakes_case(step, made) for name, step in steps.items()}
     pipelines = tuple(
         project.pipeline(name, declaration, steps, by_declaration, named)
         for name, declaration in project.named(project.all(PipelineDeclaration)).items()
@@ -314,6 +316,18 @@ def _check_incremental(query: Query, declaration: Declaration, what: str) -> Non
                 hint=f"Did you mean {close}?" if close else None,
                 table=table,
             )
+
+
+def _in_the_lakes_case(step: Step, tables: Sequence[str]) -> Step:
+    """Take ``FLIGHTS`` in a query for the table flights: SQL does not tell them apart."""
+    if step.sql is None or all(one.table in tables for one in step.inputs):
+        return step
+    renamed: dict[str, Input] = {}
+    for one in step.inputs:
+        same = [table for table in tables if table.casefold() == one.table.casefold()]
+        table = same[0] if len(same) == 1 and one.table not in tables else one.table
+        renamed.setdefault(table, replace(one, table=table))
+    return replace(step, inputs=tuple(renamed.values()))
 
 
 def _without_table(step: Step, declaration: Declaration) -> Step:

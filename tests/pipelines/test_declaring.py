@@ -224,3 +224,17 @@ def test_a_notebook_may_run_its_cells_again(tmp_path: Path) -> None:
         code = compile("import headgate as hg\nx = hg.files('a')", f"<cell {number}>", "exec")
         exec(code, vars(module))
     assert [step.name for step in collect([module], root=tmp_path).steps] == ["x"]
+
+
+def test_sql_may_write_tables_in_another_case(declare: Callable[..., Declared]) -> None:
+    steps = by_name(
+        declare(
+            flow="""
+            import headgate as hg
+            flights = hg.files("a.csv", table="raw.flights")
+            x = hg.sql_step("select * from RAW.Flights a join raw.flights b using (c) join Old")
+            """
+        )
+    )
+    assert [one.table for one in steps["x"].inputs] == ["raw.flights", "Old"]
+    assert Graph(steps.values()).upstream("x") == ("flights",)
