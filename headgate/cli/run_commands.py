@@ -18,6 +18,7 @@ from headgate.errors import HeadgateError
 from headgate.lake import RunState
 
 if TYPE_CHECKING:
+    from headgate.lake import Isolation
     from headgate.project import Project
     from headgate.runs import Plan, RevertPlan, RunResult
 
@@ -45,7 +46,7 @@ def run(
     pipeline: str | None,
     branch: str | None,
     target: str | None,
-    isolation: str | None,
+    isolation: "Isolation | None",
     params: tuple[str, ...],
     *,
     force: bool,

@@ -98,3 +98,7 @@ class Engine(Protocol):
     def session(self) -> Session:
         """Open a unit of work. Cheap: milliseconds."""
         ...
+
+    def close(self) -> None:
+        """Free everything the engine holds; its sessions end with it."""
+        ...

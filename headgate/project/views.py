@@ -309,7 +309,7 @@ def _preview(query: Query) -> str:
 
 def _html_preview(query: Query) -> str:
     frame = query.to_polars()
-    return cast("str", frame._repr_html_())
+    return frame._repr_html_()
 
 
 def _html(text: str) -> str:
