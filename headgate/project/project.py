@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self, cast
 from headgate.clock import Clock, SystemClock
 from headgate.contracts import EVALUATOR, ContractSpec
 from headgate.engines import Engine
-from headgate.errors import AlreadyExists, Invalid, NotFound, Refused
+from headgate.errors import AlreadyExists, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
 from headgate.names import Ids, RandomIds
@@ -32,7 +32,6 @@ from headgate.verdicts import Verdict
 if TYPE_CHECKING:
     from headgate.project.doctor import Finding
 
-_SHOWN_RUNS = 5
 _FEWEST_WORKERS = 2
 
 
@@ -238,27 +237,9 @@ class Project:
 
         Raises:
             NotFound: ``unknown-run``.
-            Invalid: ``ambiguous-run``.
+            Refused: ``ambiguous-run``.
         """
-        prefix = id.removeprefix("run/")
-        metastore = self.lake.metastore
-        found = metastore.find_runs(prefix, _SHOWN_RUNS + 1) if prefix else ()
-        if len(found) > 1:
-            raise Invalid(
-                "ambiguous-run",
-                f"Several runs begin with {prefix!r}: {', '.join(found[:_SHOWN_RUNS])}.",
-                hint="Write more of it.",
-                candidates=list(found),
-            )
-        run = metastore.run(found[0]) if found else None
-        if run is None:
-            raise NotFound(
-                "unknown-run",
-                f"There is no run {id!r}.",
-                hint="headgate status  lists the latest.",
-                run=id,
-            )
-        return run
+        return self._plain_hall().find_run(id)
 
     def contract(self, table: str, *, ref: str | None = None) -> ContractSpec:
         """Give a table's contract as it holds at a ref.
@@ -404,8 +385,8 @@ class Project:
         Raises:
             NotFound: ``unknown-branch``.
         """
-        hall = Hall(self._wiring(self._made_lake(), ()), evaluator=self._evaluator())
-        return hall.transaction(target or self.settings.target, name=name)
+        self._made_lake()
+        return self._plain_hall().transaction(target or self.settings.target, name=name)
 
     def merge(
         self, branch: str, *, into: str | None = None, listeners: Iterable[Listener] = ()
@@ -435,8 +416,7 @@ class Project:
         Raises:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
         """
-        with self._hall(self.lake, ()) as hall:
-            return hall.abandon(self.find_run(run).id)
+        return self._plain_hall().abandon(run)
 
     def revert(
         self, which: str, *, target: str | None = None, listeners: Iterable[Listener] = ()
@@ -459,8 +439,7 @@ class Project:
         Raises:
             As ``revert``.
         """
-        with self._hall(self.lake, ()) as hall:
-            return hall.plan_revert(which, target=target or self.settings.target)
+        return self._plain_hall().plan_revert(which, target=target or self.settings.target)
 
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
         """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
@@ -471,8 +450,7 @@ class Project:
         commit = self.lake.resolve(ref or self.settings.target)
         if table is not None:
             self.contract(table, ref=commit.id)
-        with self._hall(self.lake, ()) as hall:
-            verdicts = hall.check(commit)
+        verdicts = self._plain_hall().check(commit)
         return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
 
     # -- parts
@@ -484,6 +462,10 @@ class Project:
             if self._discovery is not None:
                 stack.enter_context(self._discovery.code.importable())
             yield Hall(self._wiring(lake, listeners), evaluator=self._evaluator())
+
+    def _plain_hall(self) -> Hall:
+        """Give the hall for what runs none of the user's steps."""
+        return Hall(self._wiring(self.lake, ()), evaluator=self._evaluator())
 
     def _wiring(self, lake: Lake, listeners: Iterable[Listener]) -> Wiring:
         return Wiring(
