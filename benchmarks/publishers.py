@@ -58,7 +58,7 @@ def _ours(count: int, *, shared: bool) -> tuple[float, int, int]:
     ]
     for worker in workers:
         worker.start()
-    barrier.wait()
+    barrier.wait(timeout=120)
     began = time.perf_counter()
     results = [outcomes.get(timeout=600) for _ in workers]
     took = time.perf_counter() - began
@@ -82,7 +82,7 @@ def _publish(
     import headgate
 
     project = headgate.open(directory)
-    barrier.wait()
+    barrier.wait(timeout=120)
     try:
         outcomes.put(str(project.run(f"publisher_{number}").state))
     except headgate.HeadgateError as error:
@@ -104,6 +104,9 @@ def _project(count: int, *, shared: bool) -> Path:
             f"""
 import headgate as hg
 import pyarrow as pa
+
+
+publisher_{number} = hg.pipeline()
 
 
 class Row(hg.Contract, rules=(hg.unique("id"),)):

@@ -96,13 +96,13 @@ def _loaded(scale: int, generated: Path) -> "headgate.Project":
     (directory / "queries").mkdir(parents=True)
     (directory / "headgate.toml").write_text('[project]\npipelines = ["load.py", "queries.py"]\n')
     loads = [f'{table} = hg.files("{generated}/{table}.parquet")' for table in TABLES]
-    (directory / "load.py").write_text("\n".join(["import headgate as hg", "", *loads, ""]))
+    (directory / "load.py").write_text("\n".join(["import headgate as hg", "", "load = hg.pipeline()", *loads, ""]))
     steps = []
     for query in QUERIES:
         shutil.copy(query, directory / "queries" / query.name)
         steps.append(f'{query.stem} = hg.sql_step(file="queries/{query.name}")')
     (directory / "queries.py").write_text(
-        "\n".join(["import headgate as hg", "", "seed = 0", *steps, ""])
+        "\n".join(["import headgate as hg", "", "queries = hg.pipeline()", *steps, ""])
     )
     project = headgate.open(directory)
     project.run("load")
