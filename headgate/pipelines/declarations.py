@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from headgate.contracts import Contract, contract_spec
 from headgate.errors import HeadgateError, Invalid
+from headgate.lake import Isolation
 from headgate.names import suggestion
 from headgate.pipelines import signatures, sql_steps
 from headgate.pipelines.annotations import GuardedImports
@@ -44,6 +45,7 @@ def collect(
     *,
     root: Path,
     default: str = "main",
+    isolation: Isolation = "serializable",
     cache: Path | None = None,
 ) -> Declared:
     """Name and read every declaration of these modules. Runs nothing; reads ``.sql`` files.
@@ -52,6 +54,7 @@ def collect(
         modules: the user's modules, imported.
         root: the project's directory: paths are relative to it.
         default: the pipeline that holds all steps where no pipeline is declared.
+        isolation: of pipelines that do not say.
         cache: a directory for what parsing SQL found, which may be dropped at any time.
 
     Raises:
@@ -68,11 +71,11 @@ def collect(
     made = [step.table for step in steps.values() if step.table is not None]
     steps = {name: _in_the_lakes_case(step, made) for name, step in steps.items()}
     pipelines = tuple(
-        project.pipeline(name, declaration, steps, by_declaration, named)
+        project.pipeline(name, declaration, steps, by_declaration, named, isolation)
         for name, declaration in project.named(project.all(PipelineDeclaration)).items()
     )
     if not pipelines and steps:
-        pipelines = (Pipeline(name=default, steps=tuple(steps.values())),)
+        pipelines = (Pipeline(name=default, steps=tuple(steps.values()), isolation=isolation),)
     for pipeline in pipelines:
         Graph(pipeline.steps)
     return Declared(steps=tuple(steps.values()), pipelines=pipelines)
@@ -161,6 +164,7 @@ class _Project:
         steps: Mapping[str, Step],
         names: Mapping[int, str],
         declarations: Mapping[str, Declaration],
+        isolation: Isolation,
     ) -> Pipeline:
         """Give a declared pipeline its steps."""
         if declaration.steps is None:
@@ -174,7 +178,9 @@ class _Project:
                 steps[self._meant(f"The pipeline {name}", one, declaration.place, names)]
                 for one in declaration.steps
             ]
-        return Pipeline(name=name, steps=tuple(chosen), isolation=declaration.isolation)
+        return Pipeline(
+            name=name, steps=tuple(chosen), isolation=declaration.isolation or isolation
+        )
 
     def _sql_step(self, step: Step, declaration: Declaration) -> Step:
         what = f"step {step.name} ({step.place})"

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import get_args
 
+from headgate.errors import Invalid
+from headgate.lake import Isolation
 from headgate.names import step_name
 from headgate.pipelines import places
 from headgate.pipelines.places import Place
 from headgate.pipelines.steps import Step
 
-Isolation: TypeAlias = Literal["serializable", "snapshot-isolation", "fresh"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """A named set of steps, and how its runs are kept apart from others (SEMANTICS G3)."""
+    """A named set of steps, and how its runs are kept apart from others that publish meanwhile."""
 
     name: str
     steps: tuple[Step, ...]
@@ -32,24 +32,32 @@ class PipelineDeclaration:
     module: str
     name: str | None = None
     steps: tuple[object, ...] | None = None
-    isolation: Isolation = "serializable"
+    isolation: Isolation | None = None
 
 
 def pipeline(
-    *steps: object, name: str | None = None, isolation: Isolation = "serializable"
+    *steps: object, name: str | None = None, isolation: Isolation | None = None
 ) -> PipelineDeclaration:
     """Declare which steps run together: ``flights_2013 = hg.pipeline(flights, delays)``.
 
     Args:
         steps: the declared things themselves, or their names; none for all of the module.
         name: the pipeline's name, where it is not the module attribute's.
-        isolation: how its runs are kept apart from others that publish meanwhile.
+        isolation: how its runs are kept apart from others that publish meanwhile; the project's
+            setting where it is left out.
 
     Raises:
-        Invalid: ``bad-step-name``.
+        Invalid: ``bad-step-name``, ``unknown-isolation``.
     """
     if name is not None:
         step_name(name)
+    if isolation is not None and isolation not in get_args(Isolation):
+        raise Invalid(
+            "unknown-isolation",
+            f"{isolation!r} is no level of isolation.",
+            hint=f"Use one of {', '.join(get_args(Isolation))}.",
+            isolation=isolation,
+        )
     frame = places.caller()
     declaration = PipelineDeclaration(
         place=places.of_frame(frame),

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from headgate.clock import Clock
 from headgate.errors import Invalid, NotFound
+from headgate.lake import Isolation
 from headgate.names import suggestion
 from headgate.pipelines import Declared, Pipeline, PipelineDeclaration, collect
 from headgate.project.imports import Code
@@ -84,7 +86,11 @@ def discover(settings: Settings, *, clock: Clock) -> Discovery:
     with code.importable():
         modules = [code.load(file) for file in files]
         declared = collect(
-            modules, root=settings.root, default=settings.name, cache=settings.cache / "sql"
+            modules,
+            root=settings.root,
+            default=settings.name,
+            isolation=cast("Isolation", settings.isolation),
+            cache=settings.cache / "sql",
         )
     written = [value for module in modules for value in vars(module).values()]
     return Discovery(

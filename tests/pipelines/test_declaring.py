@@ -154,6 +154,11 @@ UNNAMED = "What is declared at flow.py:{} has no name"
             "step-without-table",
             "Step a (flow.py:2) returns None: it has no table, but has mode='append'.",
         ),
+        (
+            "p = hg.pipeline(isolation='none')",
+            "unknown-isolation",
+            "'none' is no level of isolation.",
+        ),
         ("a = hg.files()", "files-without-path", "files() names no file."),
     ],
 )
@@ -193,6 +198,19 @@ def test_a_pipeline_holds_its_modules_steps_or_those_it_names(
         "one": ["flights"],
     }
     assert {p.isolation for p in declared.pipelines} == {"serializable", "snapshot-isolation"}
+
+
+def test_a_pipeline_that_does_not_say_takes_the_projects_isolation(
+    write: Callable[..., ModuleType], tmp_path: Path
+) -> None:
+    implied = write(flow=BASE)
+    declared = write(flow=BASE + "a = hg.pipeline()\nb = hg.pipeline(isolation='serializable')\n")
+    found = {
+        pipeline.name: pipeline.isolation
+        for module in (implied, declared)
+        for pipeline in collect([module], root=tmp_path, isolation="fresh").pipelines
+    }
+    assert found == {"main": "fresh", "a": "fresh", "b": "serializable"}
 
 
 def test_no_declarations_make_no_pipeline(declare: Callable[..., Declared]) -> None:
