@@ -25,12 +25,13 @@ from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
-from headgate.runs import Hall, Plan, RevertPlan, RunResult, Transaction, Wiring, owner_name
+from headgate.runs import Hall, Plan, RunResult, Wiring, owner_name
 from headgate.sources import Setting, Source
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.project.doctor import Finding
+    from headgate.runs import RevertPlan, Transaction
 
 _FEWEST_WORKERS = 2
 
@@ -376,7 +377,7 @@ class Project:
             hall = stack.enter_context(self._hall(lake, ()))
             return hall.plan(chosen, target=target, parameters=values)
 
-    def transaction(self, target: str | None = None, *, name: str = "transaction") -> Transaction:
+    def transaction(self, target: str | None = None, *, name: str = "transaction") -> "Transaction":
         """Begin a transaction by hand: the gate of a run, for code that is no pipeline.
 
         ``with project.transaction("main", name="manual-fix") as tx:`` publishes at the end of the
@@ -433,7 +434,7 @@ class Project:
         with self._hall(self.lake, listeners) as hall:
             return hall.revert(which, target=target or self.settings.target)
 
-    def plan_revert(self, which: str, *, target: str | None = None) -> RevertPlan:
+    def plan_revert(self, which: str, *, target: str | None = None) -> "RevertPlan":
         """Say what ``revert`` would do. Changes nothing.
 
         Raises:

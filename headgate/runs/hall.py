@@ -1,19 +1,24 @@
-"""The hall: everything that needs a lake, contracts, an engine and pipelines together."""
+"""The hall: everything that needs a lake, contracts, an engine and pipelines together.
+
+What publishes or judges is imported when it is asked for: a run with nothing to do needs neither
+Arrow nor a SQL parser.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from headgate.lake import Commit, RunRow, RunState
 from headgate.pipelines import Pipeline
-from headgate.runs import branches
 from headgate.runs.beginning import begin, find_run
 from headgate.runs.pipeline_run import PipelineRun
 from headgate.runs.plan import Plan, make_plan
 from headgate.runs.results import RunResult
-from headgate.runs.revert import RevertPlan, plan_revert, revert
-from headgate.runs.transaction import Transaction
-from headgate.runs.verify import cases_of, judge_case
 from headgate.runs.wiring import Wiring
 from headgate.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from headgate.runs.revert import RevertPlan
+    from headgate.runs.transaction import Transaction
 
 Parameters = Mapping[str, Mapping[str, object]]
 """Each step's parameters, settled."""
@@ -60,8 +65,10 @@ class Hall:
         """Say which steps a run would execute and which it would skip; changes nothing."""
         return make_plan(self._pipeline_run(pipeline, parameters), target)
 
-    def transaction(self, target: str, *, name: str = "transaction") -> Transaction:
+    def transaction(self, target: str, *, name: str = "transaction") -> "Transaction":
         """Begin a hand-made transaction on a branch; use it in a ``with`` block."""
+        from headgate.runs.transaction import Transaction  # noqa: PLC0415
+
         attempt = begin(
             self.wiring,
             pipeline=name,
@@ -74,10 +81,14 @@ class Hall:
 
     def merge(self, source: str, target: str) -> RunResult:
         """Publish what a branch has done since it left the target."""
+        from headgate.runs import branches  # noqa: PLC0415
+
         return branches.merge(self.wiring, source, target)
 
     def adopt(self, run: str) -> RunResult:
         """Publish what an unfinished run has made so far, all contracts judged again."""
+        from headgate.runs import branches  # noqa: PLC0415
+
         return branches.adopt(self.wiring, run)
 
     def abandon(self, run: str) -> RunRow:
@@ -86,18 +97,26 @@ class Hall:
         Raises:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
         """
+        from headgate.runs import branches  # noqa: PLC0415
+
         return branches.abandon(self.wiring, run)
 
-    def plan_revert(self, which: str, *, target: str) -> RevertPlan:
+    def plan_revert(self, which: str, *, target: str) -> "RevertPlan":
         """Say what reverting a run would do; changes nothing."""
+        from headgate.runs.revert import plan_revert  # noqa: PLC0415
+
         return plan_revert(self.wiring, which, target)
 
     def revert(self, which: str, *, target: str) -> RunResult:
         """Publish a commit in which a run is not in effect."""
+        from headgate.runs.revert import revert  # noqa: PLC0415
+
         return revert(self.wiring, which, target)
 
     def check(self, commit: Commit) -> tuple[Verdict, ...]:
         """Judge every contract of a commit's tree again, in full. Publishes nothing, refuses nothing."""
+        from headgate.runs.verify import cases_of, judge_case  # noqa: PLC0415
+
         tree = self.wiring.lake.tree(commit)
         keys = dict.fromkeys(tree.keys("contract/"))
         return tuple(judge_case(self.wiring, tree, case) for case in cases_of(tree, keys))
