@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.places import Place
     from headgate.pipelines.rendering import as_dot, as_mermaid, as_svg, as_text
     from headgate.pipelines.source_steps import files, source
-    from headgate.pipelines.sql_steps import sql_step
+    from headgate.pipelines.sql_steps import analysed, sql_step
     from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration, named, pipeline
     from headgate.pipelines.steps import (
         Declaration,
@@ -52,7 +52,7 @@ _HOMES = {
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
     "source_steps": ("files", "source"),
-    "sql_steps": ("sql_step",),
+    "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "steps": (
         "Declaration", "Injected", "Input", "Mode", "Query", "SourceDeclaration", "Step", "step",
@@ -83,6 +83,7 @@ __all__ = [
     "Seed",
     "SourceDeclaration",
     "Step",
+    "analysed",
     "as_dot",
     "as_mermaid",
     "as_svg",
