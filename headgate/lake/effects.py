@@ -32,7 +32,12 @@ def reads_at_base(steps: Iterable[StepRecord]) -> tuple[Read, ...]:
     Reading a key that the run itself had changed is one of them, unless it had replaced the key:
     its rows then are the run's own alone.
     """
+    steps = tuple(steps)
     found: list[Read] = []
+    if not any(read.own for step in steps for read in step.reads):
+        for step in steps:
+            found += step.reads
+        return tuple(found)
     replaced: set[str] = set()
     for step in steps:
         found += [read for read in step.reads if not (read.own and read.key in replaced)]

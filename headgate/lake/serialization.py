@@ -26,25 +26,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Literal, NamedTuple, TypeAlias
 
-import msgspec
-
 from headgate.errors import Internal
-from headgate.lake.effects import operations_in_effect, reads_at_base
-from headgate.lake.entries import table_key
-from headgate.lake.footprints import meet
-from headgate.lake.operations import (
-    Append,
-    Create,
-    Delete,
-    Drop,
-    Footprint,
-    Operation,
-    Put,
-    Rename,
-    Restore,
-    Rewrite,
-    Upsert,
-)
+from headgate.lake.accesses import Touched, Where, shares_rows, touched, writes_in_effect
+from headgate.lake.effects import reads_at_base
+from headgate.lake.operations import Footprint, Rename
 from headgate.lake.records import Commit, Isolation, Read, StepRecord, Write
 
 Why: TypeAlias = Literal["read-write", "write-read", "write-write"]
@@ -83,7 +68,7 @@ class Transaction:
             base_number=base_number,
             isolation=isolation,
             reads=reads_at_base(steps),
-            writes=_writes(steps),
+            writes=writes_in_effect(steps),
             in_effect=in_effect,
         )
 
@@ -123,18 +108,33 @@ def conflict(run: Transaction, window: Sequence[Commit], *, extend: Extend) -> G
 
     A caller that asks often keeps a :class:`History` instead: it condenses each commit once.
     """
+    if not _may_overtake(run, window):
+        return None
     return History(window).conflict(run, extend=extend)
 
 
 def low(run: Transaction, window: Sequence[Commit]) -> int | None:
     """Give the least publication after the run's base that wrote what the run had read."""
-    return History(window).low(run)
+    return History(window).low(run) if _may_overtake(run, window) else None
+
+
+def _may_overtake(run: Transaction, window: Sequence[Commit]) -> bool:
+    """Whether a commit may have written what the run read; cheap, and mostly the whole answer."""
+    keys = {read.key for read in run.reads}
+    if any(key.endswith("/") for key in keys):
+        return True
+    return any(
+        write.key in keys or any(type(each) is Rename for each in write.operations)
+        for commit in window
+        for step in commit.record.steps
+        for write in step.writes
+    )
 
 
 class _Write(NamedTuple):
     number: int
     appends: bool
-    footprints: tuple[Footprint, ...] | None
+    where: Where
     restores: bool
 
 
@@ -148,14 +148,7 @@ class _Node(NamedTuple):
     id: str
     low: int | None
     reads: tuple[tuple[str, int, Footprint | None], ...]
-    writes: tuple["_Touched", ...]
-
-
-class _Touched(NamedTuple):
-    key: str
-    appends: bool
-    footprints: tuple[Footprint, ...] | None
-    restores: bool = False
+    writes: tuple[Touched, ...]
 
 
 class History:
@@ -206,14 +199,14 @@ class History:
         self._numbers[commit.id] = number
         for key, at, footprint in node.reads:
             self._reads.setdefault(key, []).append(_Read(number, at, footprint))
-        for key, appends, footprints, restores in node.writes:
-            write = _Write(number, appends, footprints, restores)
+        for key, appends, where, restores in node.writes:
+            write = _Write(number, appends, where, restores)
             self._writes.setdefault(key, []).append(write)
 
     def conflict(self, run: Transaction, *, extend: Extend) -> GraphConflict | None:
         """Say why the run cannot be published after the last commit, or None where it can.
 
-        Costs a look-up per key the run read, as long as nobody has written those.
+        Costs a look-up per key the run read.
         """
         overtaken, reverted = self._overtaken(run)
         if not overtaken:
@@ -276,7 +269,7 @@ class History:
             for write in self.writes(read.key, self.at(run, read)):
                 if write.number in mine or (write.number in found and not write.restores):
                     continue
-                if _touches(write.footprints, read.footprint):
+                if shares_rows(write.where, read.footprint):
                     found[write.number] = read.key
                     if write.restores:
                         reverted.append((write.number, read.key))
@@ -295,7 +288,7 @@ class History:
                     if read.at is not None:
                         at = self._numbers.get(read.at, at)
                     reads.append((read.key, at, read.footprint))
-        return _Node(commit.id, record.low, tuple(reads), tuple(_touched(_writes(record.steps))))
+        return _Node(commit.id, record.low, tuple(reads), touched(writes_in_effect(record.steps)))
 
     def _grow_back_to(self, number: int, extend: Extend) -> None:
         first = self.first
@@ -367,10 +360,10 @@ class _Search:
     def _followers(self, number: int) -> Iterator[tuple[int, str, Why]]:
         """Give the publications that come after this one in every serial order."""
         node = self._history.node(number)
-        for key, appends, footprints, _ in node.writes:
+        for key, appends, where, _ in node.writes:
             for later in self._later_writers(number, key, appends=appends):
                 yield later, key, "write-write"
-            for reader in self._later_readers(number, key, footprints):
+            for reader in self._later_readers(number, key, where):
                 yield reader, key, "write-read"
         for key, at, footprint in node.reads:
             for writer in self._overwriters(at, key, footprint):
@@ -389,10 +382,8 @@ class _Search:
             if not (appends and write.appends):
                 yield write.number
 
-    def _later_readers(
-        self, number: int, key: str, footprints: tuple[Footprint, ...] | None
-    ) -> Iterator[int]:
-        if footprints is None:
+    def _later_readers(self, number: int, key: str, where: Where) -> Iterator[int]:
+        if where is None:
             mark = self._readers_after.get(key)
             if mark is not None and mark <= number:
                 return
@@ -401,7 +392,7 @@ class _Search:
             if (
                 read.at >= number
                 and read.number not in self._steps_from
-                and _touches(footprints, read.footprint)
+                and shares_rows(where, read.footprint)
             ):
                 yield read.number
 
@@ -416,7 +407,7 @@ class _Search:
         for write in self._history.writes(key, after):
             if mark is not None and write.number > mark:
                 return
-            if write.number not in self._steps_from and _touches(write.footprints, footprint):
+            if write.number not in self._steps_from and shares_rows(write.where, footprint):
                 yield write.number
 
     def _nodes_before_run(self) -> dict[int, tuple[str, Why]]:
@@ -428,14 +419,14 @@ class _Search:
             for write in history.writes(read.key, after):
                 if write.number > at:
                     break
-                if _touches(write.footprints, read.footprint):
+                if shares_rows(write.where, read.footprint):
                     found.setdefault(write.number, (read.key, "write-read"))
-        for key, appends, footprints, _ in _touched(run.writes):
+        for key, appends, where, _ in touched(run.writes):
             for write in history.writes(key, after):
                 if not (appends and write.appends):
                     found.setdefault(write.number, (key, "write-write"))
             for earlier in history.reads(key, after):
-                if _touches(footprints, earlier.footprint):
+                if shares_rows(where, earlier.footprint):
                     found.setdefault(earlier.number, (key, "read-write"))
         return found
 
@@ -456,83 +447,3 @@ class _Search:
 
     def _id(self, number: int | None) -> str | None:
         return None if number is None else self._history.node(number).id
-
-
-def _touches(footprints: tuple[Footprint, ...] | None, read: Footprint | None) -> bool:
-    """Whether a write (None: of the whole table) and a read may share a row."""
-    return footprints is None or not read or any(meet(each, read) for each in footprints)
-
-
-def _writes(steps: Iterable[StepRecord]) -> tuple[Write, ...]:
-    """Give the writes of steps without the operations that did not take effect."""
-    found: list[Write] = []
-    for step in steps:
-        if step.skipped is None:
-            found += step.writes
-        else:
-            found += [
-                msgspec.structs.replace(write, operations=operations)
-                for write in step.writes
-                if (operations := operations_in_effect(step, write))
-            ]
-    return tuple(found)
-
-
-def _touched(
-    writes: Iterable[Write],
-) -> Iterator[_Touched]:
-    """Give each written key, whether it was only appended to, and where (None: everywhere).
-
-    A key that appears, goes or changes its name is a write of the listings it is in, too.
-    """
-    appends: dict[str, bool] = {}
-    footprints: dict[str, list[Footprint] | None] = {}
-    restored: set[str] = set()
-    for write in writes:
-        keys = [write.key]
-        content = [each for each in write.operations if not isinstance(each, Rewrite)]
-        if not content:
-            continue
-        keys += [table_key(each.to) for each in content if isinstance(each, Rename)]
-        only = all(isinstance(each, Append) for each in content)
-        where = _where(content)
-        if any(isinstance(each, Restore) for each in content):
-            restored.add(write.key)
-        for key in keys:
-            appends[key] = appends.get(key, True) and only
-            held = footprints.get(key, [])
-            footprints[key] = None if held is None or where is None else [*held, *where]
-        if _is_structural(write, content):
-            for key in keys:
-                for listing in _listings(key):
-                    appends.setdefault(listing, True)
-                    footprints[listing] = None
-    for key, only in appends.items():
-        rows = footprints[key]
-        yield _Touched(key, only, None if rows is None else tuple(rows), key in restored)
-
-
-def _where(operations: Sequence[Operation]) -> list[Footprint] | None:
-    found: list[Footprint] = []
-    for each in operations:
-        if not isinstance(each, Append | Upsert | Delete) or not each.footprint:
-            return None
-        found.append(each.footprint)
-    return found
-
-
-def _is_structural(write: Write, operations: Sequence[Operation]) -> bool:
-    return any(
-        isinstance(each, Create | Drop | Rename)
-        or (isinstance(each, Put) and write.before is None)
-        or (isinstance(each, Put) and each.content is None)
-        for each in operations
-    )
-
-
-def _listings(key: str) -> Iterator[str]:
-    """Give the listings a key is in: ``cursor/p/s`` is in ``cursor/`` and ``cursor/p/``."""
-    end = key.find("/")
-    while end != -1:
-        yield key[: end + 1]
-        end = key.find("/", end + 1)

@@ -177,15 +177,17 @@ def as_merged(done: Done, merged: Merged, head: Tree, shelf: Shelf) -> Done:
         if write.key in merged.changes:
             changes[write.key] = cell
         content = write.content
+        now = [became[id(each)][1] for each in write.operations if id(each) in became]
         if is_pointer(write.operations):
             content = cell.entry.content if cell else None
-        contents = [became[id(each)][1] for each in write.operations if id(each) in became]
+        elif now:
+            content = now[-1]
         writes.append(
             msgspec.structs.replace(
                 write,
                 operations=tuple(became.get(id(each), (each,))[0] for each in write.operations),
                 before=befores.get(write.key, content_of(head, write.key)),
-                content=contents[-1] if contents else content,
+                content=content,
             )
         )
         befores[write.key] = writes[-1].content
