@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from headgate.contracts.judging import verdict_key as verdict_key
     from headgate.contracts.layouts import layout_problems as layout_problems
     from headgate.contracts.polars_masks import polars_mask as polars_mask
-    from headgate.contracts.table_checks import ExampleQuestion as ExampleQuestion
     from headgate.contracts.table_checks import Question as Question
-    from headgate.contracts.table_checks import example_questions as example_questions
     from headgate.contracts.table_checks import questions as questions
     from headgate.contracts.row_masks import IngestMask as IngestMask
     from headgate.contracts.row_masks import ingest_mask as ingest_mask
@@ -76,9 +74,7 @@ _FILES = {
     "layouts": ("layout_problems",),
     "polars_masks": ("polars_mask",),
     "table_checks": (
-        "ExampleQuestion",
         "Question",
-        "example_questions",
         "questions",
     ),
     "row_masks": (

@@ -39,17 +39,11 @@ class IngestMask:
 
     ``groups`` holds, bit by bit, the checks the bit stands for: one each, unless more than 63 checks send
     rows to quarantine. ``left`` names the checks the mask does not decide: ask them of the table.
-    ``keys`` names those that look at other rows.
     """
 
     query: MaskQuery
     groups: tuple[tuple[str, ...], ...]
     left: tuple[str, ...]
-    keys: frozenset[str] = frozenset()
-
-    def is_key(self, check: str) -> bool:
-        """Whether a check looks at other rows: its count can shrink when rows are set aside."""
-        return check in self.keys
 
     def measures(
         self,
@@ -131,8 +125,7 @@ def ingest_mask(
         tuple(f.check.name for f in group if not isinstance(f.check, checks.Typed))
         for group in bits
     )
-    keys = frozenset(check.name for check in spec.checks if isinstance(check, checks.KeyCheck))
-    return IngestMask(query=query, groups=groups, left=tuple(left), keys=keys)
+    return IngestMask(query=query, groups=groups, left=tuple(left))
 
 
 def mask_sql(conditions: Sequence[str]) -> str:

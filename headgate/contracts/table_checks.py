@@ -1,77 +1,88 @@
 """Questions to a table that is already written: what an engine must count for a verdict.
 
 At most two passes over a table: one per key or reference, which reads their columns only, and one that reads
-the rest. Examples are asked for afterwards, and only for what was violated.
+the rest. Examples come with the counts: no pass more, however many checks are violated.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headgate.contracts import checks
 from headgate.contracts.duckdb_sql import sql
+from headgate.contracts.examples import Example, as_json, example_sql
 from headgate.contracts.expressions import columns_of
 from headgate.contracts.judging import MAX_EXAMPLES, Measure
-from headgate.contracts.key_checks import duplicate_keys, missing_parents, relation
+from headgate.contracts.key_checks import relation
 from headgate.contracts.layouts import Schema, unanswerable
 from headgate.contracts.row_checks import violation
 from headgate.contracts.row_masks import mask_sql
 from headgate.contracts.specs import ContractSpec
-from headgate.contracts.types import DATE, INSTANTS
+from headgate.contracts.types import DATE
 from headgate.masks import MASK_BITS
 from headgate.names import quote
 
-_SHOWN = 6
 ROW_COUNT = "_rows"
 """The name under which the scan's answer has the number of rows."""
+
+SHOWN_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A query of one row, and what its columns mean.
 
-    ``reads`` names the lake's tables it looks into. ``checks`` are those it answers.
+    ``reads`` names the lake's tables it looks into, ``checks`` those it answers. The other fields say where
+    in the row each check's answer is: ``counts`` violations, ``measured`` a number, ``shares`` known
+    values among the rows, ``masks`` the checks of each mask, bit by bit, and ``shown`` the columns
+    of a check's examples.
     """
 
     sql: str
     reads: tuple[str, ...]
     checks: tuple[str, ...]
+    counts: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
     masks: tuple[tuple[str, ...], ...] = ()
-    counts: Mapping[str, str] | None = None
-    measured: Mapping[str, str] | None = None
-    shares: Mapping[str, str] | None = None
+    shown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, answer: Mapping[str, object]) -> Mapping[str, Measure]:
         """Understand the row the query gave."""
         found: dict[str, Measure] = {}
-        for name, column in (self.counts or {}).items():
-            found[name] = Measure(violations=_whole(answer[column]))
-        for name, column in (self.measured or {}).items():
+        for name, column in self.counts.items():
+            examples = tuple(as_json(row) for row in _mappings(answer["examples"]))
+            found[name] = Measure(violations=_whole(answer[column]), examples=examples)
+        for name, column in self.measured.items():
             value = answer[column]
             found[name] = Measure(measured=None if value is None else _whole(value))
-        for name, column in (self.shares or {}).items():
+        for name, column in self.shares.items():
             rows = _whole(answer[ROW_COUNT])
             found[name] = Measure(measured=_whole(answer[column]) / rows if rows else None)
         for word, names in enumerate(self.masks):
-            total = [0] * len(names)
-            for mask, count in _pairs(answer[f"_mask_{word}"]):
-                for bit in range(len(names)):
-                    if mask >> bit & 1:
-                        total[bit] += count
-            found.update((n, Measure(violations=t)) for n, t in zip(names, total, strict=True))
+            found.update(self._unmasked(names, _mappings(answer[f"_mask_{word}"])))
         return found
 
     def rows(self, answer: Mapping[str, object]) -> int | None:
         """Give the number of rows the table has, where this question counted them."""
         return _whole(answer[ROW_COUNT]) if ROW_COUNT in answer else None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleQuestion:
-    """A query of up to five rows that violate a check."""
-
-    check: str
-    sql: str
-    reads: tuple[str, ...]
+    def _unmasked(
+        self, names: tuple[str, ...], masked: Sequence[Mapping[str, object]]
+    ) -> Mapping[str, Measure]:
+        """Take rows by mask apart, check by check."""
+        total = dict.fromkeys(names, 0)
+        examples: dict[str, list[Example]] = {name: [] for name in names}
+        for part in masked:
+            mask, count = _whole(part["mask"]), _whole(part["rows"])
+            rows = [as_json(row) for row in _mappings(part["examples"])]
+            for bit, name in enumerate(names):
+                if mask >> bit & 1:
+                    total[name] += count
+                    examples[name] += [{c: row[c] for c in self.shown[name]} for row in rows]
+        return {
+            name: Measure(violations=total[name], examples=tuple(examples[name][:MAX_EXAMPLES]))
+            for name in names
+        }
 
 
 def questions(
@@ -83,7 +94,7 @@ def questions(
     only: Collection[str] | None = None,
     rows: str | None = None,
 ) -> tuple[Question, ...]:
-    """Give the questions that decide a contract for a table, the cheap scan first.
+    """Give the questions that decide a contract for a table, the scan first.
 
     Args:
         spec: the contract.
@@ -100,57 +111,60 @@ def questions(
         if check.name not in cannot and (only is None or check.name in only)
     ]
     source = relation(rows or table)
-    asked: list[Question] = []
     scanned = [check for check in wanted if not isinstance(check, checks.KeyCheck)]
-    if scanned:
-        asked.append(_scan(spec, table, source, scanned))
-    for check in wanted:
-        if isinstance(check, checks.KeyCheck):
-            text, reads = _keys(check, table, source)
-            asked.append(
-                Question(
-                    sql=text, reads=reads, checks=(check.name,), counts={check.name: "violations"}
-                )
-            )
+    asked = [_scan(spec, table, source, scanned)] if scanned else []
+    asked += [
+        _key_question(spec, check, table, source)
+        for check in wanted
+        if isinstance(check, checks.KeyCheck)
+    ]
     return tuple(asked)
 
 
 def _scan(spec: ContractSpec, table: str, source: str, wanted: Sequence[checks.Check]) -> Question:
     """Give the one scan: rows by mask, and what table checks measure, folded into one row."""
-    row_checks = [c for c in wanted if isinstance(c, checks.RowCheck)]
+    row_checks = [check for check in wanted if isinstance(check, checks.RowCheck)]
+    trees = {check.name: violation(check, spec.kinds) for check in row_checks}
     words = [row_checks[at : at + MASK_BITS] for at in range(0, len(row_checks), MASK_BITS)]
-    inner = [
-        f"{mask_sql([sql(violation(check, spec.kinds)) for check in word])} AS _mask_{number}"
-        for number, word in enumerate(words)
-    ]
-    folds, outer = ["count(*) AS n"], ["CAST(coalesce(sum(n), 0) AS BIGINT) AS " + ROW_COUNT]
+    masks = [f"_mask_{word}" for word in range(len(words))]
+    shown = {name: _shown(spec, columns_of(tree)) for name, tree in trees.items()}
+    read = dict.fromkeys(column for columns in shown.values() for column in columns)
+    folds, outer = ["count(*) AS n"], [f"CAST(coalesce(sum(n), 0) AS BIGINT) AS {ROW_COUNT}"]
+    if words:
+        bad = " OR ".join(f"{mask} <> 0" for mask in masks)
+        values = ", ".join(f"{quote(c)}: {example_sql(quote(c), spec.kinds[c])}" for c in read)
+        folds.append(
+            f"arg_min(CASE WHEN {bad} THEN {{{values}}} END, 0, {MAX_EXAMPLES}) FILTER ({bad}) AS e"
+        )
     outer += [
-        f"list({{'mask': _mask_{w}, 'rows': n}}) FILTER (_mask_{w} <> 0) AS _mask_{w}"
-        for w in range(len(words))
+        f"list({{'mask': {mask}, 'rows': n, 'examples': e}}) FILTER ({mask} <> 0) AS {mask}"
+        for mask in masks
     ]
     measured: dict[str, str] = {}
     shares: dict[str, str] = {}
-    read: list[str] = []
     for number, check in enumerate(wanted):
         match check:
             case checks.Rows():
                 measured[check.name] = ROW_COUNT
             case checks.Completeness(column=column):
-                read.append(column)
+                read[column] = None
                 folds.append(f"count({quote(column)}) AS _known_{number}")
                 outer.append(
                     f"CAST(coalesce(sum(_known_{number}), 0) AS BIGINT) AS _known_{number}"
                 )
                 shares[check.name] = f"_known_{number}"
             case checks.Freshness(column=column):
-                read.append(column)
+                read[column] = None
                 folds.append(f"max({quote(column)}) AS _newest_{number}")
                 outer.append(f"epoch_us({_instant(spec, column, number)}) AS _newest_{number}")
                 measured[check.name] = f"_newest_{number}"
             case _:
                 pass
-    masks = [f"_mask_{word}" for word in range(len(words))]
-    columns = ", ".join([*inner, *(quote(column) for column in dict.fromkeys(read))]) or "1"
+    inner = [
+        f"{mask_sql([sql(trees[check.name]) for check in word])} AS {mask}"
+        for mask, word in zip(masks, words, strict=True)
+    ]
+    columns = ", ".join([*inner, *(quote(column) for column in read)]) or "1"
     group = f" GROUP BY {', '.join(masks)}" if masks else ""
     text = (
         f"SELECT {', '.join(outer)} FROM (SELECT {', '.join([*masks, *folds])} "
@@ -163,86 +177,46 @@ def _scan(spec: ContractSpec, table: str, source: str, wanted: Sequence[checks.C
         masks=tuple(tuple(check.name for check in word) for word in words),
         measured=measured,
         shares=shares,
+        shown=shown,
     )
 
 
 def _instant(spec: ContractSpec, column: str, number: int) -> str:
     newest = f"max(_newest_{number})"
-    if spec.kinds[column] == DATE:
-        return f"CAST({newest} AS TIMESTAMP)"
-    if spec.kinds[column] not in INSTANTS:
-        raise AssertionError(column)
-    return newest
+    return f"CAST({newest} AS TIMESTAMP)" if spec.kinds[column] == DATE else newest
 
 
-def _keys(check: checks.KeyCheck, table: str, source: str) -> tuple[str, tuple[str, ...]]:
-    """Give the count of rows whose key is taken twice, or that refer to nothing."""
+def _shown(spec: ContractSpec, read: Sequence[str]) -> tuple[str, ...]:
+    """Give the columns of a check's examples: what it reads, and the key that finds the row."""
+    keys = [c for check in spec.checks if isinstance(check, checks.Unique) for c in check.columns]
+    return tuple(dict.fromkeys((*read, *keys)))[: max(SHOWN_COLUMNS, len(read))]
+
+
+def _key_question(spec: ContractSpec, check: checks.KeyCheck, table: str, source: str) -> Question:
+    """Give the count of rows whose key is taken twice, or that refer to nothing.
+
+    An example is a key and how many rows have it.
+    """
     columns = ", ".join(quote(column) for column in check.columns)
     known = " AND ".join(f"{quote(column)} IS NOT NULL" for column in check.columns)
-    if isinstance(check, checks.Unique):
-        twice = f"SELECT count(*) AS n FROM {source} WHERE {known} GROUP BY {columns} HAVING count(*) > 1"
-        return f"SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS violations FROM ({twice})", (table,)
-    parent = relation(check.table)
-    pairs = zip(check.columns, check.parent_columns, strict=True)
-    same = " AND ".join(f"c.{quote(column)} = p.{quote(target)}" for column, target in pairs)
     grouped = f"SELECT {columns}, count(*) AS n FROM {source} WHERE {known} GROUP BY {columns}"
+    reads: tuple[str, ...] = (table,)
+    if isinstance(check, checks.Unique):
+        wrong = f"({grouped} HAVING count(*) > 1) AS c"
+    else:
+        pairs = zip(check.columns, check.parent_columns, strict=True)
+        same = " AND ".join(f"c.{quote(column)} = p.{quote(target)}" for column, target in pairs)
+        wrong = f"({grouped}) AS c ANTI JOIN {relation(check.table)} AS p ON {same}"
+        reads = (table, check.table)
+    values = [f"{quote(c)}: {example_sql(f'c.{quote(c)}', spec.kinds[c])}" for c in check.columns]
+    count = "rows" if "rows" not in check.columns else "_rows"
+    example = f"{{{', '.join(values)}, {quote(count)}: c.n}}"
+    first = f"c.{quote(check.columns[0])}"
     text = (
-        f"SELECT CAST(coalesce(sum(c.n), 0) AS BIGINT) AS violations "
-        f"FROM ({grouped}) AS c ANTI JOIN {parent} AS p ON {same}"
+        f"SELECT CAST(coalesce(sum(c.n), 0) AS BIGINT) AS violations, "
+        f"arg_min({example}, {first}, {MAX_EXAMPLES}) AS examples FROM {wrong}"
     )
-    return text, (table, check.table)
-
-
-def example_questions(
-    spec: ContractSpec,
-    table: str,
-    measures: Mapping[str, Measure],
-    *,
-    schema: Schema,
-    rows: str | None = None,
-) -> tuple[ExampleQuestion, ...]:
-    """Ask for examples of what was violated and has none yet; the answers go into the measures."""
-    source = relation(rows or table)
-    asked: list[ExampleQuestion] = []
-    for name, measure in measures.items():
-        check = spec.by_name.get(name)
-        if check is None or not measure.violations or measure.examples:
-            continue
-        shown = ", ".join(f"r.{quote(column)}" for column in _shown(spec, check, schema))
-        reads: tuple[str, ...] = (table,)
-        match check:
-            case checks.Unique(columns=columns):
-                condition = _joined(columns, duplicate_keys(check, source), kind="SEMI")
-                order = " ORDER BY " + ", ".join(f"r.{quote(c)}" for c in columns)
-            case checks.References(columns=columns):
-                condition = _joined(
-                    columns, missing_parents(check, source, relation(check.table)), kind="SEMI"
-                )
-                order, reads = "", (table, check.table)
-            case checks.Rows() | checks.Freshness() | checks.Completeness():
-                continue
-            case _:
-                rename = {column: f"r.{quote(column)}" for column in spec.kinds}
-                condition = f"WHERE {sql(violation(check, spec.kinds), rename)}"
-                order = ""
-        text = f"SELECT {shown} FROM {source} AS r {condition}{order} LIMIT {MAX_EXAMPLES}"
-        asked.append(ExampleQuestion(check=name, sql=text, reads=reads))
-    return tuple(asked)
-
-
-def _joined(columns: Sequence[str], wrong: str, *, kind: str) -> str:
-    same = " AND ".join(f"r.{quote(column)} = w.{quote(column)}" for column in columns)
-    return f"{kind} JOIN ({wrong}) AS w ON {same}"
-
-
-def _shown(spec: ContractSpec, check: checks.Check, schema: Schema) -> list[str]:
-    """Give the columns of an example: what the check reads first, then the keys, then some others."""
-    keys = [c for other in spec.checks if isinstance(other, checks.Unique) for c in other.columns]
-    reads = check.reads
-    if isinstance(check, checks.Expression):
-        reads = columns_of(violation(check, spec.kinds))
-    names = dict.fromkeys((*reads, *keys, *spec.kinds))
-    return [name for name in names if name in schema][: max(_SHOWN, len(reads))]
+    return Question(sql=text, reads=reads, checks=(check.name,), counts={check.name: "violations"})
 
 
 def _whole(value: object) -> int:
@@ -251,9 +225,5 @@ def _whole(value: object) -> int:
     return value
 
 
-def _pairs(value: object) -> list[tuple[int, int]]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise TypeError(value)
-    return [(_whole(pair["mask"]), _whole(pair["rows"])) for pair in value]
+def _mappings(value: object) -> list[Mapping[str, object]]:
+    return list(value) if isinstance(value, list) else []

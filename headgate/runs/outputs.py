@@ -55,7 +55,10 @@ Mode: TypeAlias = Literal["replace", "append", "upsert"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The table that is written, how, by whom, and what it promises."""
+    """The table that is written, how, by whom, and what it promises.
+
+    What is written ``by_hand`` may replace a pipeline's table, and never becomes its owner.
+    """
 
     table: str
     mode: Mode
@@ -67,7 +70,7 @@ class Target:
     partition_by: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
     spec: ContractSpec | None = None
-    takes_over: bool = False
+    by_hand: bool = False
 
     @property
     def prefix(self) -> str:
@@ -310,21 +313,18 @@ def _measures(
 ) -> Mapping[str, Measure]:
     """Give what is measured of the accepted rows.
 
-    Where rows were set aside, a key counted as doubled may be single now: that is asked again.
+    Where rows were set aside, what is violated is asked again: a key counted as doubled may be single
+    now, and the examples are of rows that came in, not of those that stayed.
     """
     found = mask.measures(accepted, written.examples)
     if written.rows == written.rows_read:
         return found
-    return {
-        name: Measure(violations=measure.violations)
-        for name, measure in found.items()
-        if not measure.violations or not mask.is_key(name)
-    }
+    return {name: measure for name, measure in found.items() if not measure.violations}
 
 
 def _refuse_foreign(before: Entry | None, target: Target) -> None:
     owner = before.table.owner if before and before.table else None
-    if target.mode == "replace" and owner not in {None, target.pipeline} and not target.takes_over:
+    if target.mode == "replace" and owner not in {None, target.pipeline} and not target.by_hand:
         raise Refused(
             "table-owned",
             f"{target.table} belongs to the pipeline {owner}; {target.pipeline} may not replace it.",
@@ -337,7 +337,7 @@ def _refuse_foreign(before: Entry | None, target: Target) -> None:
 
 def _owner(before: Entry | None, target: Target) -> str | None:
     known = before.table.owner if before and before.table else None
-    return target.pipeline if known is None or target.takes_over else known
+    return known if known is not None or target.by_hand else target.pipeline
 
 
 def _write(

@@ -13,11 +13,9 @@ from headgate.contracts import (
     EVALUATOR,
     ContractSpec,
     Measure,
-    example_questions,
     judge,
     questions,
 )
-from headgate.engines import Session, Sql
 from headgate.errors import CheckFailed, Internal
 from headgate.events import ContractJudged
 from headgate.lake import Commit, Entry, Tree, contract_key, table_key
@@ -187,7 +185,6 @@ def judge_case(
         session.bind({n: tables.scan(e) for n, e in entries.items() if e is not None})
         for question in asked:
             measures.update(question.read(session.scalars(question.sql)))
-        measures.update(_with_examples(session, spec, table, measures, schema))
     return judge(
         spec,
         table,
@@ -198,23 +195,6 @@ def judge_case(
         tables=schemas,
         rows=entry.table.rows,
     )
-
-
-def _with_examples(
-    session: Session,
-    spec: ContractSpec,
-    table: str,
-    measures: Mapping[str, Measure],
-    schema: Mapping[str, str],
-) -> Mapping[str, Measure]:
-    found: dict[str, Measure] = {}
-    for question in example_questions(spec, table, measures, schema=schema):
-        rows = session.reader(Sql(text=question.sql)).read_all().to_pylist()
-        known = measures[question.check]
-        found[question.check] = Measure(
-            violations=known.violations, measured=known.measured, examples=tuple(rows)
-        )
-    return found
 
 
 def violation_lines(verdict: Verdict) -> list[str]:

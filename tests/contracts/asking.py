@@ -5,7 +5,6 @@ import pyarrow as pa
 
 from headgate.contracts import (
     arrow_schema,
-    example_questions,
     ingest_mask,
     judge,
     questions,
@@ -54,10 +53,7 @@ def ask(connection, spec, table, rows, *, parents=None, **options):
     for question in questions(spec, table, schema=schema, tables=tables, **options):
         (answer,) = connection.sql(question.sql).to_arrow_table().to_pylist()
         measures |= question.read(answer)
-    examples = {
-        question.check: connection.sql(question.sql).to_arrow_table().to_pylist()
-        for question in example_questions(spec, table, measures, schema=schema)
-    }
+    examples = {name: list(measure.examples) for name, measure in measures.items()}
     return measures, examples
 
 
