@@ -2,8 +2,8 @@
 
 Followed are globals, attributes of the project's modules, closures, defaults, methods, base classes
 and values, from the function as it stands in memory; comments, formatting and docstrings change
-nothing. Code outside the project counts by its name and its package's version. A project module
-imported *inside* a function counts whole, by its file.
+nothing. Code outside the project counts by its name. A project module imported *inside* a function
+counts whole, by its file.
 
 Not seen: what is looked up by text at run time (``getattr``, ``importlib``), and the state of what
 cannot be pickled, like locks and open connections: that counts by its type.
@@ -17,23 +17,21 @@ from threading import RLock
 
 from headgate.digests import digest, digest_json
 from headgate.errors import Internal
-from headgate.pipelines.environment import installed
 from headgate.pipelines.forms import PACKAGES
 from headgate.pipelines.own_code import OwnCode
 from headgate.pipelines.parameters import canonical
 from headgate.pipelines.reached_code import ReachedCode
 from headgate.pipelines.steps import Step
 
-_PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
-_FORMAT = f"1 {_PYTHON}"
+_FORMAT = f"1 python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDigest:
-    """The digest, and the foreign packages reached: each with its version, like ``polars 2.1.0``.
+    """The digest, and the foreign packages reached: their import names, sorted.
 
-    ``python 3.11`` is always among a function's. Packages of the forms it takes and gives count as
-    reached.
+    Packages of the forms a function takes and gives count as reached. Their versions (``installed``)
+    belong into the fingerprint; Python's is in the digest.
     """
 
     digest: str
@@ -49,7 +47,6 @@ class CodeDigests:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._reached = ReachedCode(OwnCode(roots))
-        self._versions: dict[str, str] = {}
         self._lock = RLock()
 
     def of(self, step: Step) -> CodeDigest:
@@ -81,12 +78,6 @@ class CodeDigests:
         packages = {PACKAGES[form] for form in forms if form in PACKAGES}
         with self._lock:
             pieces = list(self._reached.pieces((step.function, *groups), packages))
-            return CodeDigest(
-                digest=digest("code", _FORMAT, shape, *pieces), packages=self._named(packages)
-            )
-
-    def _named(self, packages: set[str]) -> tuple[str, ...]:
-        unknown = packages - self._versions.keys()
-        if unknown:
-            self._versions.update(installed(unknown))
-        return (_PYTHON, *(f"{name} {self._versions[name]}" for name in sorted(packages)))
+        return CodeDigest(
+            digest=digest("code", _FORMAT, shape, *pieces), packages=tuple(sorted(packages))
+        )
