@@ -30,8 +30,8 @@ _FORMAT = f"1 python {sys.version_info.major}.{sys.version_info.minor}"
 class CodeDigest:
     """The digest, and the foreign packages reached: their import names, sorted.
 
-    Packages of the forms a function takes and gives count as reached. Their versions (``installed``)
-    belong into the fingerprint; Python's is in the digest.
+    Packages of the forms a function takes and gives count as reached. Their versions
+    (``installed``) belong into the fingerprint; Python's is in the digest.
     """
 
     digest: str
