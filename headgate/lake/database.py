@@ -85,6 +85,14 @@ class Database(Protocol):
         """
         ...
 
+    def check(self) -> Sequence[str]:
+        """Give what the database finds wrong with itself, if anything. Reads all of it."""
+        ...
+
+    def describe(self) -> str:
+        """Give the database's product and version, for people."""
+        ...
+
     def close(self) -> None:
         """Give everything back. Closing twice is no error."""
         ...

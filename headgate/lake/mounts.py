@@ -40,17 +40,22 @@ def is_remote(kind: str) -> bool:
     return kind in _REMOTE or kind.startswith("fuse")
 
 
+def file_system_of(path: Path, mounts: Path = _MOUNTS) -> str | None:
+    """Give the type of the file system that holds a path, None where that is unknown."""
+    try:
+        text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    return file_system(text, os.path.realpath(path))
+
+
 def refuse_remote(directory: Path, mounts: Path = _MOUNTS) -> None:
     """Refuse a directory on a network or FUSE file system. Says nothing where that is unknown.
 
     Raises:
         Refused: ``network-file-system``.
     """
-    try:
-        text = mounts.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return
-    kind = file_system(text, os.path.realpath(directory))
+    kind = file_system_of(directory, mounts)
     if kind is not None and is_remote(kind):
         raise Refused(
             "network-file-system",

@@ -68,6 +68,18 @@ class SqlMetastore:
         """Give the name of the branch the lake was created with."""
         return self._facts[_MAIN]
 
+    def check(self) -> Sequence[str]:
+        """Give what the database finds wrong with itself, if anything. Reads all of it."""
+        return self._database.check()
+
+    def describe(self) -> Mapping[str, str]:
+        """Give the lake's id, its format and its database's product and version, for people."""
+        return {
+            "id": self.lake_id(),
+            "format": self._facts[migrations.FORMAT_FACT],
+            "database": self._database.describe(),
+        }
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()

@@ -42,7 +42,7 @@ from headgate.errors import (
 )
 from headgate.lake import migrations
 from headgate.lake.database import Dialect, Parameter, Row
-from headgate.lake.mounts import refuse_remote
+from headgate.lake.mounts import file_system_of, refuse_remote
 from headgate.lake.records import Commit
 from headgate.lake.sql_metastore import SqlMetastore, found_lake
 
@@ -251,6 +251,11 @@ class SqliteDatabase:
                 return [text for (text,) in found if text != "ok"]
         except Corrupt as error:
             return [error.message]
+
+    def describe(self) -> str:
+        """Give SQLite's version, and the file system the file is on where that is known."""
+        kind = file_system_of(self._path)
+        return f"SQLite {sqlite3.sqlite_version}" + (f" on {kind}" if kind else "")
 
     def copy(self, to: Path) -> None:
         """Write a copy of the database as it is now to a new file. Writers wait meanwhile."""

@@ -107,7 +107,19 @@ def _declarations(
 
 
 def _metastore(lake: Lake) -> Iterator[Finding]:
-    yield Finding(what="lake", level="ok", found=f"{lake.location}, id {lake.id}")
+    facts = lake.metastore.describe()
+    yield Finding(
+        what="lake",
+        level="ok",
+        found=f"{lake.location}, format {facts['format']}, id {facts['id']}",
+    )
+    problems = lake.metastore.check()
+    yield Finding(
+        what="metastore",
+        level="bad" if problems else "ok",
+        found="; ".join(problems[:_SHOWN]) or f"{facts['database']}, whole",
+        hint="Restore the metastore's file from a backup." if problems else None,
+    )
 
 
 def _target(lake: Lake, name: str) -> Finding:

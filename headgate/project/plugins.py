@@ -7,10 +7,13 @@ every installed package costs more than all else that a run with nothing to do d
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from headgate.errors import Invalid, NotFound, Unavailable
 from headgate.names import suggestion
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "headgate.engines": {"duckdb": "headgate.engines.duckdb:DuckDB"},
@@ -45,11 +48,17 @@ def plugin(group: str, name: str) -> object:
 def plugin_names(group: str) -> tuple[str, ...]:
     """Give the names there are, ours first. Reads the metadata of every installed package."""
     ours = tuple(BUILT_IN.get(group, {}))
-    return (*ours, *sorted({found.name for found in entry_points(group=group)} - set(ours)))
+    return (*ours, *sorted({found.name for found in _entry_points(group)} - set(ours)))
 
 
-def _installed(group: str, name: str) -> EntryPoint:
-    found = {each.value: each for each in entry_points(group=group, name=name)}
+def _entry_points(group: str) -> "EntryPoints":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - for strangers' plug-ins only
+
+    return entry_points(group=group)
+
+
+def _installed(group: str, name: str) -> "EntryPoint":
+    found = {each.value: each for each in _entry_points(group) if each.name == name}
     if not found:
         known = plugin_names(group)
         meant = suggestion(name, known)

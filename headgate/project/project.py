@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -370,6 +369,8 @@ class Project:
             try:
                 lake = self.lake
             except NotFound:  # nothing was ever run: plan for the lake that the first run makes
+                from tempfile import TemporaryDirectory  # noqa: PLC0415 - for this case only
+
                 directory = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-plan-")))
                 lake = stack.enter_context(
                     Lake.create(directory, clock=self.clock, ids=self.ids, main=target)

@@ -12,6 +12,7 @@ from headgate.cli.commands import COMMANDS, answer
 from headgate.cli.commands import headgate as group
 
 ROOT = Path(__file__).parents[2]
+HEAVY = ("duckdb", "numpy", "pandas", "polars", "pyarrow", "pyiceberg", "sqlglot")
 
 
 def loaded_by(code):
@@ -34,7 +35,21 @@ def test_the_version_is_told_without_understanding_a_command(headgate):
 
 def test_help_needs_no_engine_no_drawing_and_no_database():
     loaded = loaded_by("from headgate.cli.main import main; main(['--help'])")
-    assert not loaded & {"duckdb", "polars", "pyarrow", "pyiceberg", "sqlglot", "rich", "sqlite3"}
+    assert not loaded & {*HEAVY, "rich", "sqlite3"}
+
+
+def test_a_run_with_nothing_to_do_needs_no_engine_no_arrow_and_no_parser(tmp_path):
+    (tmp_path / "headgate.toml").write_text('[project]\nname = "p"\n')
+    (tmp_path / "data.csv").write_text("n\n1\n")
+    (tmp_path / "p.py").write_text(
+        "import headgate as hg\n"
+        "class Row(hg.Contract):\n    n: int\n"
+        'rows = hg.files("data.csv", contract=Row)\n'
+        'twice = hg.sql_step("select n * 2 as n from rows")\n'
+    )
+    run = f"from headgate.cli.main import main; assert main(['run', '-C', {str(tmp_path)!r}]) == 0"
+    assert "duckdb" in loaded_by(run)
+    assert not loaded_by(run) & {*HEAVY, "rich"}
 
 
 def test_every_command_of_the_table_is_there_and_has_help():
