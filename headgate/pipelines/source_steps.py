@@ -1,9 +1,9 @@
 """Steps without inputs: rows that come from outside. Declaring one does no input or output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from headgate.errors import Invalid
 from headgate.pipelines import places
@@ -11,6 +11,27 @@ from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclarat
 
 if TYPE_CHECKING:
     from headgate.contracts import Contract
+
+
+class FileOptions(TypedDict, total=False):
+    """How files are written; what is left out is told from them, or usual."""
+
+    member: str
+    largest_bytes: int
+    columns: Sequence[str]
+    comment: str
+    compression: str
+    date_format: str
+    decimal_separator: str
+    delimiter: str
+    encoding: str
+    escape: str
+    header: bool
+    null: str | Sequence[str]
+    quote: str
+    skip: int
+    timestamp_format: str
+    types: Mapping[str, str]
 
 
 def files(
@@ -26,7 +47,7 @@ def files(
     sort_by: str | Sequence[str] = (),
     retries: int = 0,
     timeout: timedelta | None = None,
-    **options: object,
+    **options: Unpack[FileOptions],
 ) -> Declaration:
     """Declare files as a step without inputs: ``flights = hg.files("data/flights*.csv")``.
 
@@ -44,7 +65,11 @@ def files(
         sort_by: columns the written files are sorted by.
         retries: how often to try again after a failure.
         timeout: refused until steps can be killed.
-        options: of the format's reader, like ``delimiter=";"``; checked by the source.
+        options: of archives: ``member`` (a name or pattern), ``largest_bytes`` (unpacked). Of CSV:
+            ``delimiter``, ``quote``, ``escape``, ``comment``, ``encoding``, ``header``, ``skip``
+            (lines before it), ``columns`` (names, where there is no header), ``types`` (SQL types
+            by name), ``null`` (what stands for NULL beside the empty text), ``date_format``,
+            ``timestamp_format``, ``decimal_separator``, ``compression``.
 
     Raises:
         Invalid: ``files-without-path``; and what ``hg.step`` raises.

@@ -256,3 +256,12 @@ def test_sql_may_write_tables_in_another_case(declare: Callable[..., Declared]) 
     )
     assert [one.table for one in steps["x"].inputs] == ["raw.flights", "Old"]
     assert Graph(steps.values()).upstream("x") == ("flights",)
+
+
+def test_file_options_are_those_the_source_knows() -> None:
+    from headgate.pipelines.source_steps import FileOptions
+    from headgate.sources.files import _OWN_OPTIONS
+    from headgate.sources.formats import csv, parquet
+
+    known = csv.OPTIONS | parquet.OPTIONS | _OWN_OPTIONS
+    assert set(FileOptions.__annotations__) == known - {"paths", "format"}

@@ -64,6 +64,8 @@ nightly = hg.pipeline(flights, delays, worst, isolation="snapshot-isolation")
 
 decorated: Callable[[pl.LazyFrame, pl.LazyFrame], pl.LazyFrame] = delays
 
+hg.files("a.csv", delimitre=";")  # type: ignore[call-arg]
+hg.files("a.csv", header=1)  # type: ignore[arg-type]
 delays("text", pl.LazyFrame())  # type: ignore[arg-type]
 hg.step(mode="overwrite")  # type: ignore[call-overload]
 hg.step(contract=int)  # type: ignore[arg-type]
