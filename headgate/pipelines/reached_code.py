@@ -7,7 +7,6 @@ itself and the nodes it holds; the walk goes depth first, in the order of the co
 
 import copyreg
 import functools
-import importlib.machinery
 import inspect
 import marshal
 import sys
@@ -15,7 +14,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias, cast
 
 from headgate.digests import digest
@@ -192,14 +191,16 @@ def _module(reached: ReachedCode, module: types.ModuleType) -> Expanded:
 
 
 def _module_file(reached: ReachedCode, file: ModuleFile) -> Expanded:
-    """Take a module by its file, whose code Python caches: a function imports it when it runs."""
+    """Take a module by its file: a function imports it when it runs.
+
+    Compiled anew: Python's cache takes an edit of equal length within a second for none.
+    """
     try:
-        loaded = importlib.machinery.SourceFileLoader(file.name, file.path).get_code(file.name)
-    except (OSError, SyntaxError, ImportError, ValueError) as error:
+        code = bytecode.read(
+            compile(Path(file.path).read_bytes(), file.path, "exec", dont_inherit=True)
+        )
+    except (OSError, SyntaxError, ValueError) as error:
         return ("unreadable module", type(error).__name__), ()
-    if loaded is None:
-        return ("unreadable module",), ()
-    code = bytecode.read(loaded)
     imports = [one for one in code.refers if isinstance(one, Import)]
     return ("module file", *code.pieces), tuple(
         value for one in imports for _, value in _imported(reached, one, file.package)
