@@ -21,7 +21,8 @@ PROGRAMS = Path(sys.executable).parent
 CHECKS_FAILED = 4
 
 RIGHT = 'delay.median().alias("median_delay")'
-WRONG = 'delay.sum().alias("median_delay")'
+WRONG = '(delay.median() * 60).alias("median_delay")'
+MENDED = 'delay.median().round(0).alias("median_delay")'
 
 
 def main() -> int:
@@ -36,13 +37,18 @@ def main() -> int:
     show('headgate sql "select * from worst limit 5"')
 
     say("2. The data has defects. Rows that break a contract are set aside, each with its reason.")
-    show("headgate quarantine show flights --limit 3")
+    show("headgate quarantine list")
+    show(
+        "headgate sql \"select position, payload->>'carrier' as carrier,"
+        " payload->>'flight' as flight, payload->>'tailnum' as tailnum, checks"
+        ' from _quarantine.flights limit 3"'
+    )
 
     say("3. Nothing has changed, so there is nothing to do.")
     published = head()
     expect(0, "headgate run")
 
-    say("4. An unlucky edit: the median of the delays becomes their sum. It does not reach main.")
+    say("4. An unlucky edit: minutes become seconds. It does not reach main.")
     edit("flights.py", RIGHT, WRONG)
     expect(CHECKS_FAILED, "headgate run")
     if head() != published:
@@ -56,8 +62,8 @@ def main() -> int:
         ' order by median_delay desc limit 3"'
     )
 
-    say("6. Mended, the run goes on where it stopped; readers of main saw nothing of all that.")
-    edit("flights.py", WRONG, RIGHT)
+    say("6. Mended (whole minutes will do), the run goes on where it stopped, and is published.")
+    edit("flights.py", WRONG, MENDED)
     expect(0, f"headgate resume {branch.removeprefix('run/')}")
     show("headgate log --limit 3")
     say(f"Look around:  cd {DEMO.name}; {os.path.relpath(PROGRAMS, DEMO)}/headgate --help")
@@ -84,13 +90,15 @@ def say(words: str) -> None:
 def show(command: str) -> int:
     """Run a command in the demo, visibly, and give its exit code."""
     print(f"\n$ {command}", flush=True)
-    return subprocess.run(_program(command), cwd=DEMO, check=False).returncode
+    together = None if sys.stderr.isatty() else subprocess.STDOUT
+    return subprocess.run(_program(command), cwd=DEMO, check=False, stderr=together).returncode
 
 
 def expect(code: int, command: str) -> None:
     """Run a command that must end with this exit code."""
     found = show(command)
-    print(f"[exit code {found}]" if found else "", flush=True)
+    if found:
+        print(f"[exit code {found}]", flush=True)
     if found != code:
         sys.exit(fail(f"{command} ended with {found}, not {code}"))
 
@@ -104,24 +112,25 @@ def edit(name: str, old: str, new: str) -> None:
 
 def head() -> str:
     """Give the commit that readers of main see."""
-    return str(_ask("headgate log --limit 1 --json")[0]["id"])
+    return str(next(each["head"] for each in status()["branches"] if each["name"] == "main"))
 
 
 def failed_branch() -> str:
-    """Give the branch of the last run."""
-    return str(_ask("headgate status --json")[0]["branch"])
+    """Give the branch of the last run, as short as people write it."""
+    return str(status()["runs"][0]["branch"])[: len("run/") + 4]
+
+
+def status() -> dict[str, list[dict[str, object]]]:
+    """Ask how branches and runs stand."""
+    command = _program("headgate status --json")
+    done = subprocess.run(command, cwd=DEMO, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 def fail(reason: str) -> int:
     """Say that the demo itself went wrong."""
     print(f"\nThe demo did not go as it should: {reason}.", file=sys.stderr)
     return 1
-
-
-def _ask(command: str) -> list[dict[str, object]]:
-    done = subprocess.run(_program(command), cwd=DEMO, check=True, capture_output=True, text=True)
-    answer = json.loads(done.stdout)
-    return answer if isinstance(answer, list) else [answer]
 
 
 def _program(command: str) -> list[str]:
