@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from headgate.digests import file_checksum
-from headgate.errors import Corrupt, HeadgateError, Invalid
+from headgate.errors import Invalid
 from headgate.files import DataFile
 from headgate.lake.bounds import TEXT_LIMIT, cut_above, cut_below, scalar_bounds
 from headgate.lake.column_types import fields, path_text
 from headgate.lake.operations import Column
 from headgate.lake.partitions import PartitionField, partition_value
 from headgate.lake.schemas import columns_of
-from headgate.lake.storage import missing
+from headgate.lake.storage import data_file_damaged, data_file_missing
 
 Value: TypeAlias = bool | int | float | str | Decimal | date | datetime | time
 """A bound as Python value, of the column's own type."""
@@ -59,7 +59,7 @@ def read_footer(path: str, *, always_bounded: Iterable[str] = (), strict: bool =
 
     Raises:
         Invalid: ``file-schema-differs``.
-        Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
+        Corrupt: ``data-file-missing``, ``data-file-damaged``.
     """
     metadata, size = _metadata(path)
     schema = metadata.schema.to_arrow_schema()
@@ -257,19 +257,9 @@ def _metadata(path: str) -> tuple[pq.FileMetaData, int]:
         size = Path(path).stat().st_size
         return pq.read_metadata(path), size
     except FileNotFoundError as error:
-        raise missing(path) from error
+        raise data_file_missing(path) from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: str, error: Exception) -> HeadgateError:
-    """Give the error for a file that is no Parquet file any more."""
-    return Corrupt(
-        "lake-file-unreadable",
-        f"The lake's file {path} cannot be read: {error}",
-        hint="Restore it from a backup; headgate doctor names every commit that needs it.",
-        path=path,
-    )
+        raise data_file_damaged(path, str(error)) from error
 
 
 def _bounds(

@@ -65,7 +65,7 @@ from pyiceberg.types import (
     UUIDType,
 )
 
-from headgate.errors import Corrupt, Refused
+from headgate.errors import Refused
 from headgate.files import DataFile
 from headgate.lake import listings
 from headgate.lake.bounds import scalar_bounds
@@ -84,7 +84,7 @@ from headgate.lake.datafiles import Footer
 from headgate.lake.listings import Listing, Manifest
 from headgate.lake.operations import Column
 from headgate.lake.partitions import PartitionField, partition_fields
-from headgate.lake.storage import Storage
+from headgate.lake.storage import Storage, metadata_damaged
 
 CHECKSUMS = "headgate.checksums"
 _CODEC: Literal["deflate"] = "deflate"
@@ -395,7 +395,7 @@ def read_manifest(
 
     Raises:
         Refused: ``delete-files-unsupported``.
-        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
+        Corrupt: ``metadata-missing``, ``metadata-damaged``.
     """
     path = storage.relative(described.manifest_path)
     if described.content != ManifestContent.DATA:
@@ -411,7 +411,7 @@ def read_manifest(
             meta = reader.header.meta
             entries = [_numbered(entry, described) for entry in reader]
     except (ValueError, EOFError, KeyError) as error:
-        raise _unreadable(storage.absolute(path), error) from error
+        raise metadata_damaged(storage.absolute(path), error) from error
     schema = Schema.model_validate_json(meta["schema"])
     columns = columns_of(schema)
     checksums: dict[str, str] = msgspec.json.decode(meta.get(CHECKSUMS, "{}"))
@@ -473,7 +473,7 @@ def read_listing(storage: Storage, path: str, partition: Sequence[str], *, table
 
     Raises:
         Refused: ``delete-files-unsupported``.
-        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
+        Corrupt: ``metadata-missing``, ``metadata-damaged``.
     """
     metadata = read_metadata(storage, path)
     current = metadata.schema()
@@ -511,13 +511,13 @@ def read_manifests(storage: Storage, path: str) -> list[ManifestFile]:
     """Read a manifest list.
 
     Raises:
-        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
+        Corrupt: ``metadata-missing``, ``metadata-damaged``.
     """
     content = storage.read(path)
     try:
         return list(read_manifest_list(_MemoryInput(path, content)))
     except (ValueError, EOFError, KeyError) as error:
-        raise _unreadable(storage.absolute(path), error) from error
+        raise metadata_damaged(storage.absolute(path), error) from error
 
 
 def _numbered(entry: ManifestEntry, manifest: ManifestFile) -> ManifestEntry:
@@ -599,15 +599,6 @@ def delete_files(table: str, path: str) -> Refused:
     )
 
 
-def _unreadable(path: str, error: Exception) -> Corrupt:
-    return Corrupt(
-        "metadata-unreadable",
-        f"The Iceberg file {path} cannot be read: {error}",
-        hint="Restore it from a backup; headgate doctor names every commit that needs it.",
-        path=path,
-    )
-
-
 # -- table metadata
 
 
@@ -638,13 +629,13 @@ def read_metadata(storage: Storage, path: str) -> TableMetadata:
     """Read a ``metadata.json``.
 
     Raises:
-        Corrupt: ``lake-file-missing``, ``metadata-unreadable``.
+        Corrupt: ``metadata-missing``, ``metadata-damaged``.
     """
     content = storage.read(path)
     try:
         return TableMetadataUtil.parse_raw(content.decode())
     except (ValueError, ValidationError) as error:
-        raise _unreadable(storage.absolute(path), error) from error
+        raise metadata_damaged(storage.absolute(path), error) from error
 
 
 def new_metadata(

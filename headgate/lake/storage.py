@@ -12,11 +12,14 @@ Our own records hold paths relative to the location, so that a moved lake finds 
 files hold absolute ones.
 """
 
+import errno
 import re
 from pathlib import Path
 
-from headgate.errors import Corrupt, Invalid
+from headgate.errors import Corrupt, Invalid, Unavailable
 
+_MEND = "Run headgate doctor; restore the file from a backup."
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/.+)\Z")
 
 
@@ -66,20 +69,41 @@ class Storage:
 
         Raises:
             FileExistsError: the name is taken, which no two writers' names are.
+            Unavailable: ``disk-full``; nothing is left of the file.
         """
-        with Path(self.absolute(path)).open("xb") as file:
-            file.write(content)
+        place = Path(self.absolute(path))
+        try:
+            with place.open("xb") as file:
+                file.write(content)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            place.unlink(missing_ok=True)
+            raise Unavailable(
+                "disk-full",
+                f"No space left on the disk for {place}.",
+                hint="Free space, then resume.",
+                path=str(place),
+            ) from error
 
     def read(self, path: str) -> bytes:
-        """Give a file's bytes.
+        """Give the bytes of a file of metadata.
 
         Raises:
-            Corrupt: ``lake-file-missing``.
+            Corrupt: ``metadata-missing``, ``metadata-damaged``.
         """
+        place = self.absolute(path)
         try:
-            return Path(self.absolute(path)).read_bytes()
+            return Path(place).read_bytes()
         except FileNotFoundError as error:
-            raise missing(self.absolute(path)) from error
+            raise Corrupt(
+                "metadata-missing",
+                f"The Iceberg file {place} is missing.",
+                hint=_MEND,
+                path=place,
+            ) from error
+        except OSError as error:
+            raise metadata_damaged(place, error) from error
 
     def _directory(self, kind: str, uuid: str) -> str:
         directory = f"{kind}/{uuid}"
@@ -87,11 +111,27 @@ class Storage:
         return directory
 
 
-def missing(path: str) -> Corrupt:
-    """Give the error for a file that a commit refers to and that is not there."""
+def metadata_damaged(path: str, error: Exception) -> Corrupt:
+    """Give the error for a file of Iceberg metadata that cannot be read."""
     return Corrupt(
-        "lake-file-missing",
-        f"The lake's file {path} is missing.",
-        hint="Restore it from a backup; headgate doctor names every commit that needs it.",
+        "metadata-damaged",
+        f"The Iceberg file {path} cannot be read: {error}",
+        hint=_MEND,
         path=path,
+    )
+
+
+def data_file_missing(path: str) -> Corrupt:
+    """Give the error for a data file that a commit refers to and that is not there."""
+    return Corrupt("data-file-missing", f"A data file is missing: {path}.", hint=_MEND, path=path)
+
+
+def data_file_damaged(path: str, reason: str) -> Corrupt:
+    """Give the error for a data file whose bytes are not those that were written."""
+    return Corrupt(
+        "data-file-damaged",
+        f"A data file is not what was written: {path}.",
+        hint=_MEND,
+        path=path,
+        reason=reason,
     )

@@ -41,7 +41,7 @@ from headgate.lake.schema_changes import (
     widens,
     written_columns,
 )
-from headgate.lake.storage import Storage, missing
+from headgate.lake.storage import Storage, data_file_damaged, data_file_missing
 from headgate.lake.table_states import FileExchange, TableState, state_after, state_of
 from headgate.names import Ids
 
@@ -84,12 +84,13 @@ class WritePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A file of a table that is not what was written. ``what`` is an error code."""
+    """A file of a table that is not what was written; ``what`` is the code of the error.
+
+    ``data-file-missing``, ``data-file-damaged``, ``metadata-missing`` or ``metadata-damaged``.
+    """
 
     path: str
-    what: Literal[
-        "lake-file-missing", "lake-file-length", "lake-file-checksum", "metadata-unreadable"
-    ]
+    what: str
     message: str
 
 
@@ -241,7 +242,7 @@ class Tables:
 
         Raises:
             Invalid: ``file-without-ids``, ``file-schema-differs``, ``outside-the-lake``.
-            Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
+            Corrupt: ``data-file-missing``, ``data-file-damaged``.
         """
         from headgate.lake.datafiles import check_columns, read_files
 
@@ -273,7 +274,7 @@ class Tables:
         Raises:
             Conflict: ``column-differs``. AlreadyExists: ``table-exists``.
             Invalid: ``file-schema-differs``, ``partition-mixed``, ``partition-column-fixed``.
-            Corrupt: ``lake-file-missing``, ``lake-file-unreadable``.
+            Corrupt: ``data-file-missing``, ``data-file-damaged``.
         """
         table = table or (before.table.uuid if before is not None and before.table else "")
         state = state_after(state_of(before), operations, exchanges or {}, table=table)
@@ -397,11 +398,8 @@ class Tables:
                 self._storage, _body(entry).metadata, _body(entry).partition, table=""
             )
         except Corrupt as error:
-            what: Literal["lake-file-missing", "metadata-unreadable"] = (
-                "lake-file-missing" if error.code == "lake-file-missing" else "metadata-unreadable"
-            )
             path = str(error.facts.get("path", _body(entry).metadata))
-            return [Problem(path=path, what=what, message=error.message)]
+            return [Problem(path=path, what=error.code, message=error.message)]
         for manifest in listing.manifests:
             for file in listing.files[manifest.name]:
                 problem = self._problem(file, checksums=checksums)
@@ -717,23 +715,24 @@ class Tables:
 
     def _problem(self, file: DataFile, *, checksums: bool) -> Problem | None:
         path = self.absolute(file.path)
+        reason = None
         try:
             size = Path(path).stat().st_size
+            if size != file.size_bytes:
+                reason = f"it has {size} bytes, {file.size_bytes} were written"
+            elif checksums and file.checksum and file_checksum(path) != file.checksum:
+                reason = "its bytes are others than were written"
         except FileNotFoundError:
-            return Problem(path=path, what="lake-file-missing", message=missing(path).message)
-        if size != file.size_bytes:
-            return Problem(
-                path=path,
-                what="lake-file-length",
-                message=f"{path} has {size} bytes where {file.size_bytes} were written.",
-            )
-        if checksums and file.checksum and file_checksum(path) != file.checksum:
-            return Problem(
-                path=path,
-                what="lake-file-checksum",
-                message=f"{path} has other bytes than were written.",
-            )
-        return None
+            error = data_file_missing(path)
+            return Problem(path=path, what=error.code, message=error.message)
+        except OSError as error:
+            reason = str(error)
+        if reason is None:
+            return None
+        damaged = data_file_damaged(path, reason)
+        return Problem(
+            path=path, what=damaged.code, message=f"{damaged.message.rstrip('.')}: {reason}."
+        )
 
     def _iceberg(self) -> ModuleType:
         from headgate.lake import iceberg

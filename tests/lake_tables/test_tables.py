@@ -245,7 +245,7 @@ def test_a_missing_file_is_named(bench):
     entry = bench.write(None, pa.table({"a": [1]}))
     path = replaced_file(bench, entry, None)
     (problem,) = bench.tables.verify(entry)
-    assert (problem.what, problem.path) == ("lake-file-missing", path)
+    assert (problem.what, problem.path) == ("data-file-missing", path)
 
 
 def test_a_file_of_another_length_and_a_file_of_other_bytes_are_named(bench):
@@ -254,9 +254,9 @@ def test_a_file_of_another_length_and_a_file_of_other_bytes_are_named(bench):
     whole = Path(bench.tables.absolute(file.path)).read_bytes()
     assert bench.tables.verify(entry) == []
     path = replaced_file(bench, entry, whole[:-1])
-    assert [(p.what, p.path) for p in bench.tables.verify(entry)] == [("lake-file-length", path)]
+    assert [(p.what, p.path) for p in bench.tables.verify(entry)] == [("data-file-damaged", path)]
     replaced_file(bench, entry, whole[:9] + bytes([whole[9] ^ 1]) + whole[10:])
-    assert [(p.what, p.path) for p in bench.tables.verify(entry)] == [("lake-file-checksum", path)]
+    assert [(p.what, p.path) for p in bench.tables.verify(entry)] == [("data-file-damaged", path)]
     assert bench.tables.verify(entry, checksums=False) == []
 
 
@@ -273,7 +273,7 @@ def test_missing_and_torn_metadata_is_named(bench, kind, torn):
     bench.tables.forget()
     (problem,) = bench.tables.verify(entry)
     assert problem.path.endswith(path.name)
-    assert problem.what == ("metadata-unreadable" if torn else "lake-file-missing")
+    assert problem.what == ("metadata-damaged" if torn else "metadata-missing")
 
 
 def test_collecting_refuses_files_that_are_not_what_was_asked_for(bench, tmp_path):
@@ -305,7 +305,7 @@ def test_collecting_a_missing_or_broken_file_is_corruption(bench):
     schema = pa.schema([("a", pa.int64())])
     plan = bench.tables.plan_write(None, schema, table="t", mode="append", prefix="p")
     path = Path(plan.target.directory) / "p-1.parquet"
-    for content, code in ((None, "lake-file-missing"), (b"PAR1PAR1", "lake-file-unreadable")):
+    for content, code in ((None, "data-file-missing"), (b"PAR1PAR1", "data-file-damaged")):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(Corrupt) as error:
