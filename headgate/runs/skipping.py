@@ -90,9 +90,9 @@ class SkippedWrite:
     """What a skipped step still does to a key.
 
     ``pointer``: the entry it was given in the publication is written again. Else ``operations`` are
-    applied again, in order, to the entry as it is. ``settled``: the entry already is what would
-    come of it, so it stays; the operations are in the record and meet what others publish
-    meanwhile.
+    applied again, in order, to the entry as it is, and recorded with the footprints they have
+    there. ``settled``: the entry already is what would come of it, so it stays; the operations are
+    in the record and meet what others publish meanwhile.
     """
 
     key: str

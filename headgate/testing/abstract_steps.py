@@ -295,6 +295,7 @@ class _Job:
             for operation in operations_in_effect(record, write)
         ]
         changes: dict[str, Cell | None] = {}
+        became: Became = {}
         for write in decision.writes if rules.skipped_writes_stand else ():
             there = worker.tree.get(write.key)
             if write.settled:
@@ -302,7 +303,18 @@ class _Job:
             elif write.pointer:
                 changes[write.key] = before.changes[write.key]
             else:
-                changes[write.key] = self.shop.apply(there, write.operations, write.key)[0]
+                changes[write.key], now = self.shop.apply(there, write.operations, write.key)
+                became |= now
+        record = msgspec.structs.replace(
+            record,
+            writes=tuple(
+                msgspec.structs.replace(
+                    write,
+                    operations=tuple(became.get(id(each), (each,))[0] for each in write.operations),
+                )
+                for write in record.writes
+            ),
+        )
         if not rules.skipped_writes_stand:
             record = msgspec.structs.replace(record, writes=())
         if not rules.skips_keep_record:

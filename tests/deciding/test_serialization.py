@@ -1,12 +1,13 @@
 """The serialization graph finds exactly the runs for which no serial order exists."""
 
 from collections.abc import Sequence
+from itertools import product
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import (
+from short_records import (
     append,
     commit,
     delete,
@@ -316,7 +317,7 @@ footprints = st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(0, 1)
 def transactions(draw: st.DrawFn) -> StepRecord:
     reads, writes = [], []
     for key in draw(st.lists(st.sampled_from(KEYS), max_size=2)):
-        reads.append(read(key, _span(draw(footprints))))
+        reads += [read(key, _span(draw(footprints)))]
     for key in draw(st.lists(st.sampled_from(KEYS), max_size=2)):
         made = draw(st.sampled_from((append, append, upsert, replace)))
         narrow = _span(draw(footprints))
@@ -358,27 +359,18 @@ def test_the_window_and_low_decide_as_the_whole_graph_does(
 def _edges(commits: Sequence[Commit]) -> set[tuple[int, int, str]]:
     """Every edge of the definition, pair by pair."""
     found = set()
-    for x in commits:
-        for y in commits:
-            if x.number >= y.number:
-                continue
-            for mine in x.record.writes:
-                for theirs in y.record.writes:
-                    appends = all(
-                        isinstance(o, Append) for o in (*mine.operations, *theirs.operations)
-                    )
-                    if mine.key == theirs.key and not appends:
-                        found.add((x.number, y.number, mine.key))
-            for one in x.record.writes:
-                for other in _reads(y):
-                    if one.key == other.key and _share(one, other):
-                        seen = x.number <= y.record.base_number
-                        edge = (x.number, y.number) if seen else (y.number, x.number)
-                        found.add((*edge, one.key))
-            for other in _reads(x):
-                for one in y.record.writes:
-                    if one.key == other.key and _share(one, other):
-                        found.add((x.number, y.number, one.key))
+    for x, y in ((x, y) for x in commits for y in commits if x.number < y.number):
+        for one, other in product(x.record.writes, y.record.writes):
+            operations = (*one.operations, *other.operations)
+            if one.key == other.key and not all(isinstance(o, Append) for o in operations):
+                found.add((x.number, y.number, one.key))
+        for one, seen in product(x.record.writes, _reads(y)):
+            if one.key == seen.key and _share(one, seen):
+                before = x.number <= y.record.base_number
+                found.add((*((x.number, y.number) if before else (y.number, x.number)), one.key))
+        for seen, one in product(_reads(x), y.record.writes):
+            if one.key == seen.key and _share(one, seen):
+                found.add((x.number, y.number, one.key))
     return found
 
 
