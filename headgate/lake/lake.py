@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from headgate.clock import Clock
-from headgate.errors import AlreadyExists, Conflict, NotFound, Refused
+from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused
 from headgate.lake import commits, refs
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
@@ -15,6 +15,7 @@ from headgate.lake.nodes import NodeReader
 from headgate.lake.records import Commit, Record
 from headgate.lake.sqlite import create_sqlite, open_sqlite
 from headgate.lake.trees import Tree
+from headgate.lake.verifying import verify_history
 from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
 
 if TYPE_CHECKING:
@@ -310,6 +311,15 @@ class Lake:
     def is_ancestor(self, ancestor: str, of: Commit) -> bool:
         """Say whether a commit's id is that of ``of`` or of one of its first parents."""
         return commits.is_ancestor(ancestor, of.id, self.metastore.link)
+
+    def verify(self, *, every_tree: bool = False) -> Iterator[Corrupt]:
+        """Give what of the history is not stored as it was written, as it is found.
+
+        Reads every commit that a ref reaches and the trees of the refs' heads; with ``every_tree``
+        those of all commits. For the database's own file there is ``metastore.check``, for the
+        files of a table ``tables.verify``.
+        """
+        return verify_history(self.metastore, every_tree=every_tree)
 
     # -- committing
 

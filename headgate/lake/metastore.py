@@ -150,10 +150,12 @@ class Metastore(Protocol):
         """
         ...
 
-    def chain(self, id: str, *, since: int = -1, limit: int | None = None) -> Sequence[Commit]:
+    def chain(
+        self, id: str, *, since: int = -1, limit: int | None = None, cached: bool = True
+    ) -> Sequence[Commit]:
         """Give a commit and its first parents with numbers above ``since``, newest first.
 
-        One round trip, however many.
+        One round trip, however many. Unless ``cached``, all are read from the database.
         """
         ...
 

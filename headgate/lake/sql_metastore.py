@@ -120,11 +120,13 @@ class SqlMetastore:
                 link = self._link(session, id)
         return link
 
-    def chain(self, id: str, *, since: int = -1, limit: int | None = None) -> Sequence[Commit]:
+    def chain(
+        self, id: str, *, since: int = -1, limit: int | None = None, cached: bool = True
+    ) -> Sequence[Commit]:
         """Give a commit and its first parents with numbers above ``since``, newest first."""
         chain: list[Commit] = []
         at: str | None = id
-        while at is not None and (commit := self._commits.get(at)) is not None:
+        while cached and at is not None and (commit := self._commits.get(at)) is not None:
             if commit.number <= since or len(chain) == limit:
                 return chain
             chain.append(commit)
@@ -137,7 +139,8 @@ class SqlMetastore:
         if number > since:
             with self._database.reading() as session:
                 rows = session.rows(statements.CHAIN, (at, since, since))
-            chain.extend(self._decoded(id, body) for id, body in rows)
+            decode = self._decoded if cached else decode_commit
+            chain.extend(decode(id, body) for id, body in rows)
         return chain
 
     def find_commits(self, prefix: str, limit: int) -> Sequence[str]:

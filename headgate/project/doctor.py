@@ -49,6 +49,10 @@ def examine(
         yield _trouble("lake", error)
         return
     yield from _metastore(lake)
+    damaged = [_trouble("history", error) for error in lake.verify(every_tree=files)]
+    yield from damaged
+    if damaged:  # what hangs from damaged commits and trees cannot be read
+        return
     yield _target(lake, settings.target)
     yield _disk(lake)
     yield from _runs(lake, clock)
@@ -134,7 +138,7 @@ def _target(lake: Lake, name: str) -> Finding:
         + ("protected" if target.protected else "not protected"),
         hint=None
         if target.protected
-        else f"headgate branch {target.name} --protect  lets only publications move it.",
+        else f"headgate branch protect {target.name}  lets only publications move it.",
     )
 
 

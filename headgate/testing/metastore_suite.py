@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from headgate.clock import Clock, ManualClock
@@ -198,6 +199,12 @@ class MetastoreSuite:
             assert (link.id, link.parent, link.number) == (last.id, last.parent, 20)
             assert s.store.link(s.genesis.id).jump == s.genesis.id
             _raises(NotFound, "unknown-commit", lambda: s.store.link("0" * 40))
+
+    def test_a_whole_metastore_has_nothing_wrong(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            s.fork("dev")
+            s.grow("dev", 3)
+            assert list(s.store.check()) == []
 
     # -- branches and tags
 
@@ -683,6 +690,15 @@ class MetastoreSuite:
             s.clock.move(SECOND)
             assert list(s.store.reservations(MAIN)) == [long]
 
+    def test_a_reservation_can_be_given_up(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            for run in ("aa", "bb"):
+                s.store.reserve(MAIN, _reservation(run, BEGAN + SECOND))
+            s.store.drop_reservation("dev", run="aa")
+            s.store.drop_reservation(MAIN, run="aa")
+            s.store.drop_reservation(MAIN, run="nobody")
+            assert [held.run for held in s.store.reservations(MAIN)] == ["bb"]
+
     # -- ids
 
     def test_equal_names_have_equal_numbers_for_ever(self, tmp_path: Path) -> None:
@@ -714,7 +730,7 @@ class MetastoreSuite:
                             done.append(commit.id)
                             break
 
-            _side_by_side([lambda name=name: contend(name) for name in "abcd"])
+            _side_by_side([partial(contend, name) for name in "abcd"])
             chain = s.store.chain(s.heads()["dev"])
             assert sorted(commit.id for commit in chain[:-1]) == sorted(done)
             assert len(chain) == 21
@@ -731,7 +747,7 @@ class MetastoreSuite:
                 if self._ticket(s, name, "k"):
                     taken.append(name)
 
-            _side_by_side([lambda name=name: contend(name) for name in "abcdef"])
+            _side_by_side([partial(contend, name) for name in "abcdef"])
             assert len(taken) == 1
 
     def test_numbers_allocated_at_the_same_time_are_all_different(self, tmp_path: Path) -> None:
@@ -741,7 +757,7 @@ class MetastoreSuite:
                 for n in range(10):
                     s.store.allocate("t", [f"{name}{n}", f"shared{n}"])
 
-            _side_by_side([lambda name=name: contend(name) for name in "abcd"])
+            _side_by_side([partial(contend, name) for name in "abcd"])
             names = [f"{name}{n}" for name in ("a", "b", "c", "d", "shared") for n in range(10)]
             numbers = s.store.allocate("t", names)
             assert sorted(numbers.values()) == list(range(1, 51))

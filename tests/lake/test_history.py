@@ -1,11 +1,14 @@
 """The lake's history: branches, tags, commits, log, window; and what is refused."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headgate.clock import ManualClock
@@ -13,7 +16,9 @@ from headgate.errors import AlreadyExists, Conflict, HeadgateError, NotFound, Re
 from headgate.lake.entries import Entry
 from headgate.lake.lake import METASTORE_FILE, Lake
 from headgate.lake.metastore import RunRow, RunState
+from headgate.lake.nodes import NodeReader, make_slot
 from headgate.lake.records import Commit, Record
+from headgate.lake.trees import Tree
 from headgate.names import CountingIds
 
 
@@ -279,6 +284,54 @@ def test_time_passes_between_moves(lake: Lake) -> None:
         lake.clock.move(timedelta(hours=1))
         made.append(commit(lake, "dev", a=n))
     assert lake.resolve("dev@{2026-01-01T02:30Z}") == made[1]
+
+
+def damage(lake: Lake, statement: str, *parameters: object) -> None:
+    """Change the metastore behind the lake's back."""
+    lake.close()
+    with closing(sqlite3.connect(lake.location / METASTORE_FILE)) as connection, connection:
+        assert connection.execute(statement, parameters).rowcount == 1
+
+
+def long_history(lake: Lake) -> Commit:
+    lake.create_branch("dev", "main")
+    commit(lake, "dev", **{f"t{n}": n for n in range(300)})
+    commit(lake, "dev", t7="x" * 2_000)
+    head = commit(lake, "dev", t7=7)
+    lake.create_tag("v1", "dev~1")
+    return head
+
+
+def test_a_whole_history_verifies(lake: Lake) -> None:
+    long_history(lake)
+    assert list(lake.verify()) == list(lake.verify(every_tree=True)) == []
+
+
+def test_a_damaged_commit_is_found(lake: Lake) -> None:
+    head = long_history(lake)
+    damage(lake, "update commits set body = x'00' where id = ?", head.parent)
+    assert {error.facts["commit"] for error in lake.verify()} == {head.parent}
+
+
+def test_every_damaged_or_missing_node_is_found(lake: Lake) -> None:
+    head = long_history(lake)
+    nodes = Tree.empty(NodeReader(lake.metastore)).with_changes(dict(lake.tree(head).items()))
+    leaves = sorted(set(nodes.new_nodes) - {bytes.fromhex(head.tree)})[:2]
+    damage(lake, "update nodes set body = x'0041' where hash = ?", leaves[0])
+    damage(lake, "delete from nodes where hash = ?", leaves[1])
+    found = {(error.code, error.facts["node"]) for error in lake.verify()}
+    assert found == {("corrupt-node", leaves[0].hex()), ("missing-node", leaves[1].hex())}
+
+
+def test_a_lost_value_of_an_old_tree_is_found_when_every_tree_is_read(lake: Lake) -> None:
+    long_history(lake)
+    lake.delete_tag("v1")
+    values: dict[bytes, bytes] = {}
+    make_slot(msgspec.msgpack.encode(entry("x" * 2_000)), values)
+    (value,) = values
+    damage(lake, "delete from nodes where hash = ?", value)
+    assert list(lake.verify()) == []
+    assert [error.code for error in lake.verify(every_tree=True)] == ["missing-node"]
 
 
 def test_the_history_loads_no_heavy_library() -> None:
