@@ -24,8 +24,9 @@ from headgate.cli.history import (
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import counted, instant, short, size
 from headgate.cli.tables import aligned
-from headgate.errors import Invalid, NotFound
+from headgate.errors import NotFound
 from headgate.lake import Commit, RunRow
+from headgate.names import suggestion
 
 if TYPE_CHECKING:
     from headgate.project import Project
@@ -145,85 +146,142 @@ def _two(project: "Project", before: str | None, after: str | None) -> tuple[str
     return commit.parent or commit.id, commit.id
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.argument("at", required=False)
-@click.option("-d", "--delete", is_flag=True, help="Delete the branch.")
-@click.option("--protect/--unprotect", default=None, help="Let only publications move it, or not.")
-@click.option("-a", "--all", "everything", is_flag=True, help="List the branches of runs, too.")
+class _Named(click.Group):
+    """A group of things with names: ``branch dev`` is ``branch create dev``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is none, and is like none, is the thing to create."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            meant = suggestion(args[0], self.commands)
+            if meant:
+                ctx.fail(f"There is no command {args[0]!r}. Did you mean {meant}?")
+            args = ["create", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Named, invoke_without_command=True)
 @command()
-def branch(
-    call: Call,
-    name: str | None,
-    at: str | None,
-    *,
-    delete: bool,
-    protect: bool | None,
-    everything: bool,
-) -> None:
+def branch(call: Call) -> None:
     """List branches, or create or delete one.
 
-    NAME is created at the ref AT; the target branch, if left out. A branch costs nothing: no data
-    is copied.
+    A branch costs nothing: no data is copied. Those of runs are listed by  branch list --all.
     """
-    lake, terminal = call.project.lake, call.terminal
-    if name is None:
-        if delete or protect is not None:
-            raise Invalid("branch-unnamed", "Which branch?", hint="headgate branch NAME ...")
-        branches = [b for b in lake.branches() if everything or not b.name.startswith(_RUNS)]
-        if call.json:
-            terminal.document({"branches": branches})
-            return
-        rows = [
-            (b.name, short(b.head), "protected" if b.protected else "", instant(b.created))
-            for b in branches
-        ]
-        for line in aligned(("branch", "commit", "", "created"), rows):
-            terminal.data(line)
-        return
-    if delete:
-        lake.delete_branch(name)
-        said = f"Deleted branch {name}."
-    elif protect is not None:
-        lake.protect(name, protected=protect)
-        said = f"{name} is {'protected' if protect else 'no longer protected'}."
-    else:
-        made = lake.create_branch(name, at or call.project.settings.target)
-        said = f"Created branch {name} at {short(made.head)}."
-    if call.json:
-        terminal.document({"branch": name, "deleted": delete, "protected": protect})
-    terminal.words(said)
+    if click.get_current_context().invoked_subcommand is None:
+        _list_branches(call, everything=False)
 
 
-@click.command()
-@click.argument("name", required=False)
-@click.argument("at", required=False)
-@click.option("-d", "--delete", is_flag=True, help="Delete the tag.")
+@branch.command("list")
+@click.option("-a", "--all", "everything", is_flag=True, help="The branches of runs, too.")
 @command()
-def tag(call: Call, name: str | None, at: str | None, *, delete: bool) -> None:
+def list_branches(call: Call, *, everything: bool) -> None:
+    """List branches, their commits, and which are protected."""
+    _list_branches(call, everything=everything)
+
+
+def _list_branches(call: Call, *, everything: bool) -> None:
+    listed = call.project.lake.branches()
+    branches = [each for each in listed if everything or not each.name.startswith(_RUNS)]
+    if call.json:
+        call.terminal.document({"branches": branches})
+        return
+    rows = [
+        (b.name, short(b.head), "protected" if b.protected else "", instant(b.created))
+        for b in branches
+    ]
+    for line in aligned(("branch", "commit", "", "created"), rows):
+        call.terminal.data(line)
+
+
+@branch.command("create")
+@click.argument("name")
+@click.argument("at", metavar="[REF]", required=False)
+@command()
+def create_branch(call: Call, name: str, at: str | None) -> None:
+    """Create a branch at a ref; at the target branch, if left out."""
+    made = call.project.lake.create_branch(name, at or call.project.settings.target)
+    _done(call, f"Created branch {name} at {short(made.head)}.", branch=name, commit=made.head)
+
+
+@branch.command("delete")
+@click.argument("name")
+@command()
+def delete_branch(call: Call, name: str) -> None:
+    """Delete a branch. Published commits stay."""
+    call.project.lake.delete_branch(name)
+    _done(call, f"Deleted branch {name}.", branch=name)
+
+
+@branch.command("protect")
+@click.argument("name")
+@command()
+def protect_branch(call: Call, name: str) -> None:
+    """Let only publications move a branch."""
+    call.project.lake.protect(name)
+    _done(call, f"{name} is protected.", branch=name, protected=True)
+
+
+@branch.command("unprotect")
+@click.argument("name")
+@command()
+def unprotect_branch(call: Call, name: str) -> None:
+    """End a branch's protection."""
+    call.project.lake.protect(name, protected=False)
+    _done(call, f"{name} is no longer protected.", branch=name, protected=False)
+
+
+@click.group(cls=_Named, invoke_without_command=True)
+@command()
+def tag(call: Call) -> None:
     """List tags, or create or delete one.
 
-    NAME is created at the ref AT; the target branch, if left out. A tag never moves.
+    A tag never moves.
     """
-    lake, terminal = call.project.lake, call.terminal
-    if name is None:
-        tags = lake.tags()
-        if call.json:
-            terminal.document({"tags": tags})
-            return
-        rows = [(each.name, short(each.commit), instant(each.created)) for each in tags]
-        for line in aligned(("tag", "commit", "created"), rows):
-            terminal.data(line)
-        return
-    if delete:
-        lake.delete_tag(name)
-        commit, said = None, f"Deleted tag {name}."
-    else:
-        made = lake.create_tag(name, at or call.project.settings.target)
-        commit, said = made.commit, f"Created tag {name} at {short(made.commit)}."
+    if click.get_current_context().invoked_subcommand is None:
+        _list_tags(call)
+
+
+@tag.command("list")
+@command()
+def list_tags(call: Call) -> None:
+    """List tags and their commits."""
+    _list_tags(call)
+
+
+def _list_tags(call: Call) -> None:
+    tags = call.project.lake.tags()
     if call.json:
-        terminal.document({"tag": name, "deleted": delete, "commit": commit})
-    terminal.words(said)
+        call.terminal.document({"tags": tags})
+        return
+    rows = [(each.name, short(each.commit), instant(each.created)) for each in tags]
+    for line in aligned(("tag", "commit", "created"), rows):
+        call.terminal.data(line)
+
+
+@tag.command("create")
+@click.argument("name")
+@click.argument("at", metavar="[REF]", required=False)
+@command()
+def create_tag(call: Call, name: str, at: str | None) -> None:
+    """Create a tag at a ref; at the target branch, if left out."""
+    made = call.project.lake.create_tag(name, at or call.project.settings.target)
+    _done(call, f"Created tag {name} at {short(made.commit)}.", tag=name, commit=made.commit)
+
+
+@tag.command("delete")
+@click.argument("name")
+@command()
+def delete_tag(call: Call, name: str) -> None:
+    """Delete a tag. The commit stays."""
+    call.project.lake.delete_tag(name)
+    _done(call, f"Deleted tag {name}.", tag=name)
+
+
+def _done(call: Call, said: str, **facts: object) -> None:
+    if call.json:
+        call.terminal.document(facts)
+    call.terminal.words(said)
 
 
 @click.command()

@@ -131,7 +131,7 @@ def open_sqlite(path: Path, *, clock: Clock, patience: timedelta = _PATIENCE) ->
         raise NotFound(
             "no-lake",
             f"There is no lake in {path.parent}.",
-            hint="headgate init makes one.",
+            hint="The first  headgate run  makes one.",
             path=str(path.parent),
         )
     refuse_remote(path.parent)

@@ -157,11 +157,7 @@ class Project:
         """
         with self._lock:
             if self._lake is None:
-                try:
-                    self._lake = Lake.open(self.settings.lake, clock=self.clock, ids=self.ids)
-                except NotFound as error:
-                    error.hint = "headgate run  makes it."
-                    raise
+                self._lake = Lake.open(self.settings.lake, clock=self.clock, ids=self.ids)
             return self._lake
 
     @property

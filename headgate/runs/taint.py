@@ -74,7 +74,7 @@ def refuse(tainted: Mapping[str, tuple[str, ...]], target: str) -> Refused:
         f"{names} hold rows of runs that have not published them: {', '.join(runs)}.",
         readers=f"Readers of {target} see what they saw before.",
         hint=f"Finish the run (headgate resume {runs[0]}) or take it over with all its contracts "
-        f"judged again (headgate merge --adopt {runs[0]}).",
+        f"judged again (headgate adopt {runs[0]}).",
         runs=runs,
         keys=sorted(tainted),
     )

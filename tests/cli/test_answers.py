@@ -249,14 +249,15 @@ def test_branches_and_tags(fresh, ask, document):
     assert document(fresh, "branch", "dev")["branch"] == "dev"
     assert [b["name"] for b in document(fresh, "branch")["branches"]] == ["dev", "main"]
     assert document(fresh, "branch", "dev", exits=7)["error"]["code"] == "ref-exists"
-    assert "no longer protected" in ask(fresh, "branch", "main", "--unprotect")[1]
-    assert "main is protected" in ask(fresh, "branch", "main", "--protect")[1]
-    assert "Deleted" in ask(fresh, "branch", "dev", "--delete")[1]
-    assert document(fresh, "branch", "main", "--delete", exits=7)["error"]["code"] == "main-branch"
+    assert "Did you mean delete?" in ask(fresh, "branch", "delet", "dev", exits=2)[1]
+    assert "no longer protected" in ask(fresh, "branch", "unprotect", "main")[1]
+    assert "main is protected" in ask(fresh, "branch", "protect", "main")[1]
+    assert "Deleted" in ask(fresh, "branch", "delete", "dev")[1]
+    assert document(fresh, "branch", "delete", "main", exits=7)["error"]["code"] == "main-branch"
     assert document(fresh, "tag", "v1", "main~1")["tag"] == "v1"
     assert [tag["name"] for tag in document(fresh, "tag")["tags"]] == ["v1"]
-    assert "Deleted" in ask(fresh, "tag", "v1", "-d")[1]
-    assert len(lines(ask(fresh, "branch", "--all"))) == 3
+    assert "Deleted" in ask(fresh, "tag", "delete", "v1")[1]
+    assert len(lines(ask(fresh, "branch", "list", "--all"))) == 3
 
 
 def test_merge_and_revert(fresh, ask, document):
@@ -301,4 +302,4 @@ def test_doctor_without_a_lake_or_with_broken_code_goes_on(fresh, document):
     (fresh / "squares.py").write_text("import headgate\n1 / 0\n")
     findings = {f["what"]: f for f in document(fresh, "doctor")["findings"]}
     assert "ZeroDivisionError" in findings["pipelines"]["found"]
-    assert findings["lake"]["hint"] == "headgate run  makes it."
+    assert findings["lake"]["hint"] == "The first  headgate run  makes one."

@@ -150,7 +150,7 @@ Log:     PROJECT/.headgate/logs/<4>.log
 
 def test_the_history_is_told(says):
     assert says("status", exits=6) == (
-        "Error: There is no lake in PROJECT/lake.\nheadgate run  makes it.\n"
+        "Error: There is no lake in PROJECT/lake.\nThe first  headgate run  makes one.\n"
     )
     says("run")
     says("run", "--param", "count=9")

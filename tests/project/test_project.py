@@ -22,7 +22,7 @@ def test_opening_makes_nothing(project):
     assert not project.settings.lake.exists()
     with pytest.raises(NotFound, match="no lake") as caught:
         _ = project.lake
-    assert caught.value.hint == "headgate run  makes it."
+    assert caught.value.hint == "The first  headgate run  makes one."
     assert "no lake yet" in repr(project)
 
 
