@@ -328,8 +328,8 @@ def _refuse_foreign(before: Entry | None, target: Target) -> None:
         raise Refused(
             "table-owned",
             f"{target.table} belongs to the pipeline {owner}; {target.pipeline} may not replace it.",
-            hint="Write to another table, or take it over in Python: with project.transaction("
-            f"name={target.pipeline!r}) as tx: tx.write({target.table!r}, rows, mode='replace')",
+            hint="Write to another table, or take its name over by dropping it first, in Python:  "
+            f"with project.transaction() as tx: tx.drop({target.table!r})",
             table=target.table,
             owner=owner,
         )
