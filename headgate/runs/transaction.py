@@ -119,7 +119,7 @@ class Transaction:
             step=f"write_{self._count}",
             attempt=1,
             spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
-            takes_over=True,
+            by_hand=True,
         )
         for name in looked_up(target.spec, table, mode):
             self._note_read(name, tree.get(table_key(name)))
