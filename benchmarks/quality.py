@@ -284,6 +284,7 @@ ROW_SQL = (
     ("customer", "customer_id in (from unknown)"),
 )
 NAMES = tuple(name for name, _ in ROW_SQL)
+AS_WE_WRITE = "format parquet, compression zstd, compression_level 1, write_bloom_filter false"
 
 
 def _limit_open(home: Path, memory: str) -> "tuple[duckdb.DuckDBPyConnection, str, str]":
@@ -335,7 +336,7 @@ def _limit_split(home: Path, memory: str) -> dict[str, int]:
     found = _limit_bad(connection, source, mask)
     connection.execute(
         f"copy (select * exclude m from (select *, {mask} as m from {source}) where m = 0) "
-        f"to '{out}/good.parquet'"
+        f"to '{out}/good.parquet' ({AS_WE_WRITE})"
     )
     connection.execute(f"copy bad to '{out}/bad.parquet'")
     totals = f"select count(*), max(updated_at) from read_parquet('{out}/good.parquet')"
