@@ -48,7 +48,7 @@ class SqlMetastore:
     Args:
         database: where; closed together with this.
         clock: when branches moved, and which leases are over.
-        facts: what the lake says of itself (``migrations.facts_of``).
+        facts: what the lake says of itself (``migrations.open_facts``).
     """
 
     def __init__(self, database: Database, *, clock: Clock, facts: Mapping[str, str]) -> None:

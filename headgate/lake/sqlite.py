@@ -40,8 +40,8 @@ from headgate.errors import (
     Refused,
     Unavailable,
 )
-from headgate.lake import migrations
 from headgate.lake.database import Dialect, Parameter, Row
+from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
 from headgate.lake.records import Commit
 from headgate.lake.sql_metastore import SqlMetastore, found_lake
@@ -113,13 +113,20 @@ def create_sqlite(
     _sync_directory(path.parent)
 
 
-def open_sqlite(path: Path, *, clock: Clock, patience: timedelta = _PATIENCE) -> SqlMetastore:
-    """Open a metastore file.
+def open_sqlite(
+    path: Path,
+    *,
+    clock: Clock,
+    patience: timedelta = _PATIENCE,
+    migrations: Migrations = MIGRATIONS,
+) -> SqlMetastore:
+    """Open a metastore file; one of an older format is copied, then brought up to date.
 
     Args:
         path: the file.
         clock: for leases, and for when branches moved.
         patience: how long to wait for a lock.
+        migrations: the steps from each format to the next.
 
     Raises:
         NotFound: ``no-lake``.
@@ -137,11 +144,20 @@ def open_sqlite(path: Path, *, clock: Clock, patience: timedelta = _PATIENCE) ->
     refuse_remote(path.parent)
     database = SqliteDatabase(path, patience=patience)
     try:
-        facts = migrations.facts_of(database, str(path))
+        facts = open_facts(
+            database,
+            str(path),
+            copy=lambda format_: database.copy(_backup(path, format_)),
+            migrations=migrations,
+        )
     except HeadgateError:
         database.close()
         raise
     return SqlMetastore(database, clock=clock, facts=facts)
+
+
+def _backup(path: Path, format_: int) -> Path:
+    return path.with_name(f"{path.name}.format-{format_}.{os.getpid()}")
 
 
 class SqliteDatabase:
@@ -428,9 +444,8 @@ class _Handles:
         return connection
 
     def close(self) -> None:
-        with self.lock, self.durable_lock:
+        with self.gate.closing(), self.lock, self.durable_lock:
             self._close_connections()
-        self.gate.close()
 
     def pause(self) -> None:
         self.lock.acquire()
@@ -439,7 +454,7 @@ class _Handles:
 
     def resume(self, *, child: bool) -> None:
         if child:  # its locks are gone with the threads that held them; the file is the parent's
-            self.gate.close()
+            self.gate.abandon()
         else:
             self.durable_lock.release()
             self.lock.release()
@@ -476,7 +491,7 @@ class _Gate:
                 self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
         except BaseException:
-            self._thread.release()
+            self.leave()
             raise
         return True
 
@@ -485,7 +500,15 @@ class _Gate:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         self._thread.release()
 
-    def close(self) -> None:
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Wait for the threads that are in or before the gate, and close its file in the end."""
+        with self._thread:
+            yield
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file, whoever holds the lock."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

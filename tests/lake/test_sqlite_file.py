@@ -360,10 +360,10 @@ def test_a_damaged_page_is_found(path: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing(path: Path) -> None:
-    database = SqliteDatabase(path)
-    facts = migrations.facts_of(database, str(path))
-    with closing(SqlMetastore(database, clock=ManualClock(), facts=facts)) as store:
+    with opened(path) as store:
         put(store, 1)
+        database = store._database
+        assert isinstance(database, SqliteDatabase)
         connection = database._here().connection(durable=False)
         connection.execute("pragma max_page_count = 1")  # as large as it is, and no larger
         with pytest.raises(Unavailable) as caught:
@@ -410,34 +410,50 @@ def test_a_lake_of_a_newer_format_is_refused(path: Path) -> None:
     }
 
 
-def test_an_upgrade_copies_first_and_happens_once(path: Path) -> None:
-    steps = {1: ["create table extra (n integer)"], 2: ["insert into extra values (7)"]}
-    copied: list[int] = []
-    backup = path.with_name("before")
+STEPS = (["create table extra (n integer)"], ["insert into extra values (7)"])
 
-    def copy(format_: int) -> None:
-        copied.append(format_)
-        database.copy(backup)
 
-    with closing(SqliteDatabase(path)) as database:
-        for expected in (1, 3):
-            was = migrations.upgrade(database, str(path), copy=copy, migrations=steps, newest=3)
-            assert was == expected
-        with database.reading() as session:
-            assert session.rows("select n from extra") == [(7,)]
-    assert copied == [1]
+def test_an_older_lake_is_copied_and_brought_up_to_date_once(path: Path) -> None:
+    for _ in range(2):
+        with closing(open_sqlite(path, clock=ManualClock(), migrations=STEPS)) as store:
+            assert store.describe()["format"] == "3"
+            with store._database.reading() as session:
+                assert session.rows("select n from extra") == [(7,)]
+    (backup,) = path.parent.glob(f"{path.name}.format-1.*")
     with opened(backup) as store:
+        assert store.describe()["format"] == "1"
         assert store.branch("main") is not None
 
 
-def test_an_upgrade_that_fails_leaves_the_format_it_had(path: Path) -> None:
-    steps = {1: ["create table extra (n integer)", "insert into nowhere values (1)"]}
-    with closing(SqliteDatabase(path)) as database:
-        with pytest.raises(HeadgateError):
-            migrations.upgrade(database, str(path), copy=lambda _: None, migrations=steps, newest=2)
+def test_of_several_that_upgrade_one_makes_each_step(path: Path) -> None:
+    def open_and_close() -> None:
+        with closing(open_sqlite(path, clock=ManualClock(), migrations=STEPS)) as store:
+            formats.append(store.describe()["format"])
+
+    formats: list[str] = []
+    database = SqliteDatabase(path)
+    copied: list[int] = []
+
+    def copy(format_: int) -> None:
+        copied.append(format_)
+        open_and_close()  # somebody else is faster
+
+    with closing(database):
+        facts = migrations.open_facts(database, str(path), copy=copy, migrations=STEPS)
+        assert (facts[migrations.FORMAT_FACT], formats, copied) == ("3", ["3"], [1])
         with database.reading() as session:
-            assert session.row("select name from sqlite_master where name = 'extra'") is None
-        assert migrations.facts_of(database, str(path))[migrations.FORMAT_FACT] == "1"
+            assert session.rows("select n from extra") == [(7,)]
+
+
+def test_an_upgrade_that_fails_leaves_the_format_it_had(path: Path) -> None:
+    steps = [["create table extra (n integer)", "insert into nowhere values (1)"]]
+    with pytest.raises(HeadgateError):
+        open_sqlite(path, clock=ManualClock(), migrations=steps)
+    with opened(path) as store:
+        assert store.describe()["format"] == "1"
+    with closing(sqlite3.connect(path)) as connection:
+        tables = "select name from sqlite_master where name = 'extra'"
+        assert connection.execute(tables).fetchall() == []
 
 
 def test_a_copy_is_taken_while_others_write(path: Path) -> None:
