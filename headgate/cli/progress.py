@@ -112,6 +112,10 @@ class Progress:
                     "Nothing to do: code, parameters and inputs are those of "
                     f"{short(event.commit)}."
                 )
+            case events.RunDone():
+                self._say_header()
+                self._stop_moving()
+                self._terminal.words("Done. No step has a table, so there is nothing to publish.")
             case events.RunFailed():
                 self._say_header()
                 self._say_failures()

@@ -277,8 +277,10 @@ class TableHandle:
         return cast("list[dict[str, object]]", self.to_arrow().to_pylist())
 
     def iceberg(self) -> "IcebergTable":
-        """Give the table as PyIceberg sees it, read only."""
-        return self._lake.tables.iceberg(self.name, self.entry)
+        """Give the table as PyIceberg sees it, at this commit; for any other reader of Iceberg."""
+        # PyIceberg is loaded for those who ask for it.
+        catalog = import_module("headgate.lake").IcebergCatalog(self._lake, self.view.commit.id)
+        return cast("IcebergTable", catalog.load_table(self.name))
 
     def _all(self, *, limit: int | None = None) -> Query:
         cut = "" if limit is None else f" limit {limit:d}"

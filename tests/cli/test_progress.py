@@ -157,6 +157,17 @@ def test_a_failed_step_is_shown_with_its_own_frames():
     ]
 
 
+def test_a_run_without_tables_says_so():
+    told = Told()
+    told.start("mail")
+    told.finish("mail", None)
+    told.tell(events.RunDone, target="main", commit=BASE, wall_s=0.1)
+    assert told.words.splitlines()[1:] == [
+        "  ✓ mail",
+        "Done. No step has a table, so there is nothing to publish.",
+    ]
+
+
 def test_a_conflict_says_what_runs_again():
     told = Told()
     told.start("delays")

@@ -140,6 +140,7 @@ def test_a_table_comes_in_every_form(project):
     assert table.scan().collect().to_dicts() == rows
     assert table.to_arrow().to_pylist() == rows
     assert table.to_pandas().to_dict("records") == rows
+    assert table.iceberg().scan().to_arrow().to_pylist() == rows
 
 
 def test_a_query_comes_in_every_form_and_takes_parameters(project):
