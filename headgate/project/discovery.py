@@ -1,7 +1,7 @@
 """Discovery: which of the user's files declare pipelines, and what they declare."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -10,8 +10,8 @@ from headgate.clock import Clock
 from headgate.errors import Invalid, NotFound
 from headgate.lake import Isolation
 from headgate.names import suggestion
-from headgate.pipelines import Declared, Pipeline, PipelineDeclaration, collect
-from headgate.project.imports import Code
+from headgate.pipelines import Declaration, Declared, Pipeline, PipelineDeclaration, collect
+from headgate.project.imports import Code, stamp
 from headgate.project.settings import FILE_NAME, Settings
 
 _IMPORTS_HEADGATE = re.compile(rb"^\s*(import|from)\s+headgate\b", re.MULTILINE)
@@ -22,19 +22,20 @@ _NO_PIPELINES = re.compile(r"test_.*|.*_test|conftest|setup|noxfile|_.*")
 class Discovery:
     """What a project's files declared when they were imported.
 
-    ``stamps`` are the files' times and sizes at that moment: as long as they are the same,
-    importing them again would give the same.
+    ``queries`` are the ``.sql`` files they name. ``stamps`` are the files' times and sizes at that
+    moment: as long as they are the same, importing them again would give the same.
     """
 
     code: Code
     declared: Declared
     implied: bool = False
     files: tuple[Path, ...] = ()
+    queries: tuple[Path, ...] = ()
     stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
 
     def is_current(self, settings: Settings) -> bool:
         """Whether no file came, went or changed since."""
-        return self.files == files_of(settings) and self.stamps == self.code.stamps()
+        return self.files == files_of(settings) and self.stamps == _stamps(self.code, self.queries)
 
     def is_implied(self, pipeline: Pipeline) -> bool:
         """Whether a pipeline holds all steps because the project declares none itself."""
@@ -93,13 +94,23 @@ def discover(settings: Settings, *, clock: Clock) -> Discovery:
             cache=settings.cache / "sql",
         )
     written = [value for module in modules for value in vars(module).values()]
+    queries = tuple(
+        settings.root / value.sql_file
+        for value in written
+        if isinstance(value, Declaration) and value.sql_file is not None
+    )
     return Discovery(
         code=code,
         declared=declared,
         implied=not any(isinstance(value, PipelineDeclaration) for value in written),
         files=files,
-        stamps=code.stamps(),
+        queries=queries,
+        stamps=_stamps(code, queries),
     )
+
+
+def _stamps(code: Code, queries: Iterable[Path]) -> Mapping[Path, tuple[int, int]]:
+    return {**code.stamps(), **{file: stamp(file) for file in queries}}
 
 
 def files_of(settings: Settings) -> tuple[Path, ...]:

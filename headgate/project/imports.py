@@ -74,7 +74,7 @@ class Code:
     def stamps(self) -> Mapping[Path, tuple[int, int]]:
         """Give every file that was imported, with time and size as they are now."""
         found = [getattr(module, "__file__", None) for module in self._modules.values()]
-        return {Path(file): _stamp(Path(file)) for file in found if file}
+        return {Path(file): stamp(Path(file)) for file in found if file}
 
     def _imported(self, name: str, file: Path) -> ModuleType:
         if all(part.isidentifier() for part in name.split(".")):
@@ -160,7 +160,8 @@ def _taken_out(tops: set[str]) -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in names}
 
 
-def _stamp(file: Path) -> tuple[int, int]:
+def stamp(file: Path) -> tuple[int, int]:
+    """Give a file's time and size; of a file that is gone, what no file has."""
     try:
         status = file.stat()
     except OSError:
