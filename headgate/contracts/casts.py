@@ -307,20 +307,30 @@ def _if_full(source: str, pattern: str, then: str) -> str:
     return f"CASE WHEN regexp_full_match({source}, {literal(pattern)}) THEN {then} END"
 
 
+def _if_canonical(source: str, wanted: str, otherwise: str, *, length: int | None = None) -> str:
+    """Read a value that is written as it would be printed at once: nearly all are.
+
+    ``length`` keeps out what prints as it is written and is no value here: ``infinity``, years BC.
+    """
+    value = f"TRY_CAST({source} AS {wanted})"
+    guard = f"length({source}) = {length} AND " if length else ""
+    return f"CASE WHEN {guard}CAST({value} AS VARCHAR) = {source} THEN {value} ELSE {otherwise} END"
+
+
 def _whole_text(source: str, target: IntType) -> str:
     wanted = sql_type(target)
-    # Digits alone are nearly all there is: they pass without a regular expression.
-    return (
-        f"CASE WHEN translate({source}, '0123456789', '') IN ('', '-') THEN TRY_CAST({source} AS {wanted}) "
-        rf"WHEN regexp_full_match({source}, '\s*[+-]?[0-9]+(\.0*)?\s*') "
-        f"THEN TRY_CAST(split_part({source}, '.', 1) AS {wanted}) END"
+    otherwise = _if_full(
+        source,
+        r"\s*[+-]?[0-9]+(\.0*)?\s*",
+        f"TRY_CAST(split_part({source}, '.', 1) AS {wanted})",
     )
+    return _if_canonical(source, wanted, otherwise)
 
 
 def _float_text(source: str, target: FloatType) -> str:
     number = f"TRY_CAST({source} AS {sql_type(target)})"
     return (
-        f"CASE WHEN contains({source}, '_') THEN NULL "
+        f"CASE WHEN contains({source}, '_') THEN NULL WHEN isfinite({number}) THEN {number} "
         rf"WHEN isinf({number}) AND NOT regexp_full_match({source}, '(?i)\s*[+-]?inf(inity)?\s*') THEN NULL "
         f"ELSE {number} END"
     )
@@ -330,18 +340,22 @@ def _plain_text(source: str, target: ColumnType) -> str | None:
     trimmed = f"trim({source})"
     if target == BOOL:
         return (
-            f"CASE WHEN lower({trimmed}) IN ('true', 't', 'yes', 'y', '1') THEN TRUE "
+            f"CASE WHEN {source} IN ('true', 'false') THEN {source} = 'true' "
+            f"WHEN lower({trimmed}) IN ('true', 't', 'yes', 'y', '1') THEN TRUE "
             f"WHEN lower({trimmed}) IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
         )
     if target == DATE:
-        return _if_full(source, rf"\s*{_DAY}\s*", f"TRY_CAST({trimmed} AS DATE)")
+        otherwise = _if_full(source, rf"\s*{_DAY}\s*", f"TRY_CAST({trimmed} AS DATE)")
+        return _if_canonical(source, "DATE", otherwise, length=len("2026-11-20"))
     if target == TIME:
         return _if_full(source, rf"\s*{_CLOCK}\s*", f"TRY_CAST({trimmed} AS TIME)")
     local = f"TRY_CAST({trimmed} AS TIMESTAMP)"
     with_zone = rf"\s*{_DAY}[Tt ]{_CLOCK}{_ZONE}\s*"
     without_zone = rf"\s*{_DAY}([Tt ]{_CLOCK})?\s*"
     if target == LOCAL_TIMESTAMP:
-        return _if_full(source, without_zone, local)
+        otherwise = _if_full(source, without_zone, local)
+        length = len("2026-11-20 09:48:00")
+        return _if_canonical(source, "TIMESTAMP", otherwise, length=length)
     if target == UTC_TIMESTAMP:
         return (
             f"CASE WHEN regexp_full_match({source}, {literal(with_zone)}) "
