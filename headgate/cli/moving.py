@@ -41,6 +41,7 @@ class MovingLines:
     def above(self, line: str) -> None:
         """Write a line that stays, above."""
         self._live.console.print(Text.from_ansi(line))
+        self._live.refresh()
 
     def close(self) -> None:
         """Take the moving lines away."""

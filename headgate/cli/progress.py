@@ -48,6 +48,8 @@ class Progress:
         self._header: list[str] = []
         self._width = 0
         self._running: dict[str, tuple[float, int]] = {}
+        self._waited_for: set[str] = set()
+        self._latest_s = clock.monotonic_s()
         self._verdicts: dict[str, Verdict] = {}
         self._quarantined: list[str] = []
         self._moving: Moving | None = None
@@ -84,12 +86,12 @@ class Progress:
                 began, _ = self._running.get(event.step, (self._clock.monotonic_s(), 0))
                 self._running[event.step] = (began, event.rows)
             case events.StepFinished():
-                self._running.pop(event.step, None)
+                self._ended(event.step)
                 if event.rows_quarantined and event.step not in self._quarantined:
                     self._quarantined.append(event.step)
                 self._say(self._finished(event))
             case events.StepSkipped():
-                self._running.pop(event.step, None)
+                self._ended(event.step)
                 line = f"{self._name(event.step)}   as in {short(event.commit)}"
                 self._later(f"  {self._mark('skipped')} {self._terminal.style(line, 'quiet')}")
             case events.StepFailed():
@@ -124,11 +126,17 @@ class Progress:
     def _start(self, event: events.RunStarted) -> None:
         self.target = event.target
         self._width = max((len(step) for step in event.steps), default=0)
+        self._waited_for = set(event.steps)
         again = f"   attempt {event.attempt}" if event.attempt > 1 else ""
         title = self._terminal.style(event.pipeline, "strong")
         self._header = [
             f"{title}  run {short_run(event.run)}  on {event.target}@{short(event.base)}{again}"
         ]
+
+    def _ended(self, step: str) -> None:
+        self._running.pop(step, None)
+        self._waited_for.discard(step)
+        self._latest_s = self._clock.monotonic_s()
 
     def _say_header(self) -> None:
         for line in self._header:
@@ -234,7 +242,8 @@ class Progress:
 
     def _move(self) -> None:
         with self._lock:
-            if self._moving is None and self._running:
+            over = self._waiting is None
+            if self._moving is None and not over:
                 # rich takes longer to load than a run with nothing to do.
                 moving = import_module("headgate.cli.moving")
                 self._say_header()
@@ -243,7 +252,10 @@ class Progress:
     def _running_lines(self) -> list[str]:
         """Give a line per step under way. Called by the drawing thread: takes no lock."""
         now = self._clock.monotonic_s()
-        return [self._running_line(step, now) for step in tuple(self._running)]
+        lines = [self._running_line(step, now) for step in tuple(self._running)]
+        if not lines and not self._waited_for:
+            lines = [f"  {self._terminal.marks.more} checking   {duration(now - self._latest_s)}"]
+        return lines
 
     def _running_line(self, step: str, now: float) -> str:
         began, rows = self._running.get(step, (now, 0))

@@ -216,6 +216,24 @@ def test_what_takes_a_moment_is_not_drawn_moving():
     assert told.words == "Nothing to do: code, parameters and inputs are those of 9be2f1.\n"
 
 
+def test_a_drawing_that_comes_too_late_is_not_begun():
+    told = Told(live=True, TERM="xterm")
+    told.start("a")
+    told.tell(events.StepStarted, step="a", attempt=1)
+    told.tell(events.RunFoundNothing, target="main", commit=NEXT)
+    told.progress._move()
+    assert told.words.count("\n") == 1
+    assert "\x1b[?25l" not in told.words
+
+
+def test_when_all_steps_are_done_the_checks_are_under_way():
+    told = Told(live=True, TERM="xterm")
+    told.start("a")
+    told.finish("a", 1)
+    told.clock.move(timedelta(seconds=3))
+    assert told.progress._running_lines() == ["  … checking   3.0 s"]
+
+
 def test_what_takes_longer_is_drawn_below_what_stays():
     told = Told(live=True, TERM="xterm")
     told.start("a", "b")
