@@ -1,4 +1,4 @@
-"""Applying recorded operations to another base: how a kept append, upsert or delete is carried over."""
+"""Applying recorded operations to another base: how kept appends and upserts are carried over."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -34,9 +34,9 @@ def apply_operations(
 ) -> Entry | None:
     """Give the entry that results from applying operations, in order, to ``before``.
 
-    Appends and replaces cost metadata only; an upsert or a delete rewrites the files it hits. ``at``
-    answers what the key was at a commit (for ``Restore``). With ``check_keys`` an upsert's input is
-    looked at first: each key once, and never NULL.
+    Appends and replaces cost metadata only; an upsert or a delete rewrites the files it hits.
+    ``at`` answers what the key was at a commit (for ``Restore``). With ``check_keys`` an upsert's
+    input is looked at first: each key once, and never NULL.
 
     Raises:
         Invalid: ``null-key``, ``duplicate-key``.

@@ -109,7 +109,7 @@ class Attempt:
         parents: Mapping[str, str],
         measures: "Mapping[str, Measure]",
     ) -> None:
-        """Remember what was counted while a table's rows were written, for exactly these contents."""
+        """Remember what was counted while a table's rows were written, for these contents."""
         contents = {**parents, f"table/{table}": content}
         self._measured[table, tuple(sorted(contents.items()))] = measures
 
@@ -260,7 +260,7 @@ class Attempt:
         self.row = replace(self.row, state=state, reason=reason)
 
     def published(self, commit: Commit) -> None:
-        """Note that the run is published; the metastore has it in the publication's own transaction."""
+        """Note that the run is published; the metastore knows it since the publication."""
         self.row = replace(self.row, state=RunState.PUBLISHED, commit=commit.id)
 
     def taken_over(self) -> Conflict:
@@ -268,7 +268,8 @@ class Attempt:
         now = self.wiring.lake.metastore.run(self.id)
         return Conflict(
             "run-taken-over",
-            f"Run {self.id} was taken over by {now.owner if now else 'somebody'}; this process stopped.",
+            f"Run {self.id} was taken over by {now.owner if now else 'somebody'}; "
+            "this process stopped.",
             readers=f"Readers of {self.row.target} see what the new owner publishes.",
             hint=f"Look: headgate show run/{self.id}",
             run=self.id,

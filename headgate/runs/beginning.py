@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -136,7 +137,7 @@ def take_over(wiring: Wiring, id: str) -> RunRow:
 
 
 def attempt_of(wiring: Wiring, row: RunRow) -> Attempt:
-    """Give an unfinished run as an attempt that begins again on its base; what it had done is ``prior``."""
+    """Give an unfinished run as an attempt on its old base; what it had done is ``prior``."""
     lake = wiring.lake
     base, head = lake.commit(row.base), wiring.head(row.branch)
     settings = msgspec.convert(row.settings, Begun)
@@ -211,7 +212,7 @@ def _fail(attempt: Attempt, error: HeadgateError) -> None:
 
 
 def owner_name() -> str:
-    """Name this process to others: host, process id, and when the process started (ids are used again)."""
+    """Name this process to others: host, process id and start (ids are used again)."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 
@@ -225,9 +226,9 @@ def is_alive(owner: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Give a process's start time in clock ticks since boot, empty where there is no such process."""
+    """Give a process's start in clock ticks since boot; empty where there is none."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[19]
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""

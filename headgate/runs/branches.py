@@ -54,7 +54,7 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
 
 
 def adopt(wiring: Wiring, run: str) -> RunResult:
-    """Publish what an unfinished run has made so far, though it is not whole: a person answers for it.
+    """Publish what an unfinished run has made so far; a person answers for it.
 
     Every contract is judged again. The run ends as published.
 
@@ -92,7 +92,7 @@ def _refuse(head: Commit, loss: Loss) -> None:
 
 
 def _published_as(commit: Commit, window: Sequence[Commit]) -> str | None:
-    """Give the publication that has a branch's commit in effect: its own run's, of the same contents."""
+    """Give the publication that has a branch's commit in effect: its run's, of equal contents."""
     made = {(write.key, write.content) for write in commit.record.writes}
     for other in window:
         if other.record.run == commit.record.run is not None and made <= {
@@ -105,7 +105,7 @@ def _published_as(commit: Commit, window: Sequence[Commit]) -> str | None:
 def _merged_before(
     wiring: Wiring, window: Sequence[Commit], fork: Commit, source: str, tip: Commit
 ) -> tuple[int, frozenset[str]]:
-    """Give the number of the branch's last commit that is in effect on the target, and the merges."""
+    """Give the branch's last commit that is in effect on the target, and the merges."""
     lake = wiring.lake
     reverted = {run for commit in window for run in commit.record.reverts}
     last = fork.number

@@ -14,14 +14,14 @@ from headgate.lake import Entry, Tree, cursor_key, table_key
 from headgate.names import quote
 from headgate.pipelines import Step
 from headgate.runs.attempt import Attempt
-from headgate.runs.ingest import ingest
 from headgate.runs.incremental import AppendedRows, ChangedRows, Position
+from headgate.runs.ingest import ingest
 from headgate.runs.inputs import Inputs
 from headgate.runs.outputs import Output, Target, write_output
 
 
 class Computation:
-    """One computation of a step on one tree. Opens an engine session when rows are wanted. Close it."""
+    """One computation of a step on one tree. Opens an engine session when needed; close it."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Runs the steps of one attempt in the order the graph allows, several at once, in threads.
 
-The coordinator (the calling thread) owns the run's branch: workers compute, the coordinator commits.
+The coordinator (the calling thread) owns the run's branch: workers compute, it commits.
 A step is released only after the transaction that says its upstreams are done. Completions that
 arrive while a transaction is in flight share the next one. Nothing polls.
 
@@ -53,7 +53,7 @@ class _Workers(Generic[Outcome]):
         while (step := self._todo.get()) is not None:
             try:
                 outcome = self._work(step)
-            except BaseException as error:  # noqa: BLE001 - handed to the coordinator, whatever it is
+            except BaseException as error:  # noqa: BLE001 - the coordinator decides
                 self.done.put(Finished(step, None, error))
             else:
                 self.done.put(Finished(step, outcome, None))
@@ -71,7 +71,7 @@ def execute(
 
     ``work`` computes one step in a worker thread. ``commit`` is called in this thread, one call per
     transaction, with the steps that just ended and those about to start; it stores both durably and
-    answers whether to go on. After a False, or a failed step, nothing new starts; what runs is waited
+    answers whether to go on. After a False, or a failure, nothing new starts; what runs is waited
     for and committed, so that a later resume finds it.
 
     Raises:

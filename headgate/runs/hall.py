@@ -44,7 +44,8 @@ class Hall:
         With ``force`` no step is skipped because its output is published already.
 
         Raises:
-            StepFailed, CheckFailed, Conflict, Refused, ...: the run's branch is kept; the error says what
+            StepFailed, CheckFailed, Conflict, Refused, ...: the run's branch is kept; the error
+            says what
                 readers see and what to do next.
         """
         return self._pipeline_run(pipeline, parameters, force=force).start(target)
@@ -52,7 +53,7 @@ class Hall:
     def resume(
         self, run: str, pipeline: Pipeline, *, parameters: Parameters | None = None
     ) -> RunResult:
-        """Take an unfinished run up where it ended; what changed since runs again, the rest is kept.
+        """Take an unfinished run up where it ended; what changed since runs again.
 
         Raises:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``; and as ``run``.
@@ -114,7 +115,7 @@ class Hall:
         return revert(self.wiring, which, target)
 
     def check(self, commit: Commit) -> tuple[Verdict, ...]:
-        """Judge every contract of a commit's tree again, in full. Publishes nothing, refuses nothing."""
+        """Judge every contract of a commit's tree again, in full; publishes nothing."""
         from headgate.runs.verify import cases_of, judge_case  # noqa: PLC0415
 
         tree = self.wiring.lake.tree(commit)

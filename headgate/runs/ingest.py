@@ -1,4 +1,4 @@
-"""Ingestion: a source's rows into its table, bad ones to quarantine, the cursor in the same commit."""
+"""Ingestion: a source's rows into its table, its cursor into the same commit."""
 
 from collections.abc import Iterator
 from contextlib import closing

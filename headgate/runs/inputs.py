@@ -1,4 +1,4 @@
-"""What a step reads: tables of the run's tree, how far it has read them before, or a source's state."""
+"""What a step reads: tables of the run's tree and what of them is new, or a source."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from headgate.runs.source_states import source_state
 
 
 class Inputs:
-    """A step's inputs on one tree: which state of which table, and what of it is new. Reads no rows."""
+    """A step's inputs on one tree: which tables, in what state. Reads no rows."""
 
     def __init__(self, attempt: Attempt, step: Step, tree: Tree) -> None:
         self._attempt = attempt
@@ -93,7 +93,7 @@ class Inputs:
             close = suggestion(one.table, known)
             raise NotFound(
                 "input-unknown",
-                f"Step {self._step.name} needs the table {one.table}, which the lake does not hold.",
+                f"Step {self._step.name} needs the table {one.table}, which is not there.",
                 hint=f"Did you mean {close}?"
                 if close
                 else "Declare a step or a source of that name.",
@@ -122,10 +122,10 @@ class Inputs:
         if isinstance(decision, RefuseInput):
             raise Refused(
                 "rows-changed",
-                f"Step {self._step.name} only appends, and rows of {one.table} it has read were changed "
-                f"since ({decision.reason}).",
-                hint="Declare changes=True to take change rows, or mode='upsert' or 'replace' to let the "
-                "output be computed anew.",
+                f"Step {self._step.name} only appends, and rows of {one.table} that it has read "
+                f"were changed since ({decision.reason}).",
+                hint="Declare changes=True to take change rows, or mode='upsert' or 'replace' "
+                "to let the output be computed anew.",
                 step=self._step.name,
                 table=one.table,
                 commit=decision.commit,

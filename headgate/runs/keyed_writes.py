@@ -1,8 +1,8 @@
-"""Upserts and deletes as exchanges of files: find the files hit, rewrite only those (copy-on-write).
+"""Upserts and deletes as exchanges of files: find the files hit, rewrite only those.
 
-The lake knows files, the engine computes rows; here they meet. A keyed operation keeps its input rows
-as staged files, so that the same operation can be applied again to another base. The input's own
-file becomes a data file of the table as it is: only rows that must go are written again.
+The lake knows files, the engine computes rows; here they meet. A keyed operation keeps its input
+rows as staged files, so that the same operation can be applied again to another base. The input's
+own file becomes a data file of the table as it is: only rows that must go are written again.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def upsert_exchange(
 def delete_exchange(
     tables: Tables, session: Session, entry: Entry, delete: Delete, *, table: str, prefix: str
 ) -> FileExchange:
-    """Compute which files of a table a delete removes and adds. Rows where the predicate is NULL stay."""
+    """Compute which files a delete removes and adds. Where the predicate is NULL, rows stay."""
     if delete.key_columns:
         session.bind({_INPUT: tables.scan_files(entry, delete.files)})
         hit = _files_hit(tables, session, entry, delete.key_columns, delete.files)

@@ -5,7 +5,7 @@ from headgate.pipelines import Mode
 
 
 def looked_up(spec: ContractSpec | None, table: str | None, mode: Mode) -> tuple[str, ...]:
-    """Give the tables that decide which rows are accepted: they are read, not only judged against."""
+    """Give the tables that decide which rows are accepted: they count as read."""
     if spec is None or table is None:
         return ()
     own = (table,) if mode == "append" and spec.splits_by_keys else ()

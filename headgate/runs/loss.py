@@ -9,7 +9,8 @@ from headgate.lake import Commit
 class Loss:
     """Another publication came first, and the run has to execute again: on which keys, and why.
 
-    ``forced`` says that the steps that wrote the keys run again even where nothing they read changed.
+    ``forced`` says that the steps that wrote the keys run again even where nothing they read
+    changed.
     """
 
     head: Commit

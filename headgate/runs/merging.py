@@ -58,7 +58,7 @@ def transaction_of(attempt: Attempt) -> Transaction:
 
 
 def find_conflict(attempt: Attempt, window: Sequence[Commit]) -> GraphConflict | None:
-    """Say why no serial order exists in which the attempt reads what it has read; None where one does."""
+    """Say why in no serial order the attempt reads what it has read; None where one exists."""
     lake = attempt.wiring.lake
     return conflict(
         transaction_of(attempt),
@@ -70,8 +70,8 @@ def find_conflict(attempt: Attempt, window: Sequence[Commit]) -> GraphConflict |
 def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
     """Merge an attempt's changes onto a head of its target: head's operations, then the run's.
 
-    Keys nobody else touched are taken as they are. Appends cost metadata; upserts and deletes rewrite
-    the files they hit on the head. Nothing is visible yet.
+    Keys nobody else touched are taken as they are. Appends cost metadata; upserts and deletes
+    rewrite the files they hit on the head. Nothing is visible yet.
     """
     steps = tuple(step.record for step in attempt.done.values())
     mine: dict[str, Entry | None] = {

@@ -82,8 +82,8 @@ class Target:
 class Output:
     """What writing did: entries set, operations recorded, rows counted.
 
-    ``violations`` counts among the accepted rows, ``reasons`` among the quarantined. ``measures`` is what
-    a verdict on exactly these rows can take over, where they are the whole table.
+    ``violations`` counts among the accepted rows, ``reasons`` among the quarantined. ``measures``
+    is what a verdict on exactly these rows can take over, where they are the whole table.
     """
 
     changes: Mapping[str, Entry | None]
@@ -147,7 +147,7 @@ LOSSLESS = frozenset(
 
 
 def conformed(spec: ContractSpec, schema: pa.Schema) -> pa.Schema:
-    """Give the schema a table has under a contract: its columns, and undeclared ones if it keeps them."""
+    """Give the schema a table has under a contract, with undeclared columns if it keeps them."""
     declared = arrow_schema(spec)
     if spec.undeclared != "keep":
         return declared
@@ -313,8 +313,8 @@ def _measures(
 ) -> Mapping[str, Measure]:
     """Give what is measured of the accepted rows.
 
-    Where rows were set aside, what is violated is asked again: a key counted as doubled may be single
-    now, and the examples are of rows that came in, not of those that stayed.
+    Where rows were set aside, what is violated is asked again: a key counted as doubled may be
+    single now, and the examples are of rows that came in, not of those that stayed.
     """
     found = mask.measures(accepted, written.examples)
     if written.rows == written.rows_read:
@@ -327,7 +327,8 @@ def _refuse_foreign(before: Entry | None, target: Target) -> None:
     if target.mode == "replace" and owner not in {None, target.pipeline} and not target.by_hand:
         raise Refused(
             "table-owned",
-            f"{target.table} belongs to the pipeline {owner}; {target.pipeline} may not replace it.",
+            f"{target.table} belongs to the pipeline {owner}; "
+            f"{target.pipeline} may not replace it.",
             hint="Write to another table, or take its name over by dropping it first, in Python:  "
             f"with project.transaction() as tx: tx.drop({target.table!r})",
             table=target.table,
@@ -369,7 +370,7 @@ def _quarantine(
     written: Written,
     mask: IngestMask | None,
 ) -> tuple[Entry | None, Write] | None:
-    """Put rejected rows into the table's quarantine; a replaced table's quarantine is replaced, too."""
+    """Put rejected rows into the table's quarantine, which is replaced with the table."""
     table = quarantine_table(target.table)
     key = table_key(table)
     before = tree.get(key)
@@ -431,7 +432,8 @@ def _rows(entry: Entry) -> int:
 def _payloads(session: Session, rejected: pa.Table) -> pa.Table:
     """Give rejected rows as JSON text of the row as it came in, beside their mask and position.
 
-    A column that was cast has its raw text beside it, under ``_raw.<name>``: the payload holds that.
+    A column that was cast has its raw text beside it, under ``_raw.<name>``: the payload holds
+    that.
     """
     hidden = {"_mask", "_position"}
     raw = {
@@ -478,7 +480,7 @@ def _text(name: str) -> str:
 def _note_contract(
     tree: Tree, target: Target, changes: dict[str, Entry | None], writes: list[Write]
 ) -> None:
-    """Set, change or remove the table's contract in the same commit, and the index of its references."""
+    """Set, change or remove the table's contract, and the index of its references."""
     key = contract_key(target.table)
     before = tree.get(key)
     spec = target.spec
@@ -503,5 +505,5 @@ def _note_contract(
 
 
 def reference_key(parent: str, child: str) -> str:
-    """Give the key that says a table's contract looks up in another: found from the parent's side."""
+    """Give the key that says a table's contract looks up in another, by the parent first."""
     return f"reference/{parent}/{child}"

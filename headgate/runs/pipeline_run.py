@@ -156,7 +156,7 @@ class PipelineRun:
 
 
 class _Coordinator:
-    """Commits what workers finished: states, events and outputs, in one transaction after another."""
+    """Commits what workers finished: states, events and outputs together."""
 
     def __init__(self, attempt: Attempt, work: StepWork, graph: Graph) -> None:
         self.attempt = attempt

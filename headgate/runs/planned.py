@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """What would happen to a step: ``run``, ``skip``, or ``maybe``, where that depends on steps before."""
+    """What would happen to a step; ``maybe`` where that depends on steps before."""
 
     step: str
     action: Literal["run", "skip", "maybe"]

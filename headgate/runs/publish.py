@@ -1,4 +1,4 @@
-"""Publication: the merge of a run into its target, whole or not at all. The loop of docs/decisions/003.
+"""Publication: the merge of a run into its target, whole or not at all (docs/decisions/003).
 
 No lock, ticket or database transaction is held while a check or a step runs, or while files are
 written or synced. The last act is one SQL transaction, which alone decides.
@@ -39,7 +39,7 @@ SHORTEST_RESERVATION = timedelta(seconds=10)
 MOST_LOSSES = 20
 
 Redo = Callable[[Commit, Loss], None]
-"""Puts the attempt on a newer head, executing again what changed; raises where that is impossible."""
+"""Puts the attempt on a newer head, executing again what changed; or raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ def _published(
 
 
 def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
-    """Put every newly reachable file and its directories on disk, before anything points to them."""
+    """Put every newly reachable file on disk, and its directories."""
     lake = attempt.wiring.lake
     reachable = [
         path
@@ -241,8 +241,8 @@ def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
 def _in_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
     """Ask for the turn to judge these keys; True when nobody who asked earlier has it.
 
-    Judging side by side would be thrown away: each publication changes what the next has to judge. A
-    turn is a reservation, and ends with the publication or one and a half times the last attempt.
+    Judging side by side would be thrown away: each publication changes what the next has to judge.
+    A turn is a reservation, and ends with the publication or one and a half times the last attempt.
     """
     wiring, row = attempt.wiring, attempt.row
     lasted = timedelta(seconds=wiring.clock.monotonic_s() - attempt.began_attempt_s)

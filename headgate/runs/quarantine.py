@@ -1,7 +1,7 @@
 """Quarantine: rejected rows as a table beside the accepted ones, in the same commit.
 
-``_quarantine.<table>`` has one schema for every table, so that a contract may change while its rejects
-stay readable. The payload is the row as it came in, as JSON.
+``_quarantine.<table>`` has one schema for every table, so that a contract may change while its
+rejects stay readable. The payload is the row as it came in, as JSON.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ SCHEMA = pa.schema(
         pa.field("quarantined_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""payload: the rejected row as JSON text. position: where its source had it (``file:line``), NULL where
-unknown. checks: the names of the violated checks, all of them. contract: digest of the contract."""
+"""payload: the rejected row as JSON text. position: where its source had it (``file:line``), NULL
+where unknown. checks: the names of the violated checks, all of them. contract: its digest."""
 
 
 def quarantine_table(table: str) -> str:

@@ -11,8 +11,8 @@ from headgate.verdicts import Verdict
 class RunResult:
     """A run that ended well. ``commit`` is its publication, or the head where nothing was to do.
 
-    ``tables`` are those that changed for readers. ``losses`` counts how often others published first
-    and it was executed again.
+    ``tables`` are those that changed for readers. ``losses`` counts how often others published
+    first and it was executed again.
     """
 
     id: str

@@ -39,10 +39,10 @@ from headgate.runs.wiring import Wiring
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevertPlan:
-    """What a revert would do: keys restored, keys whose later changes are applied again, keys made stale.
+    """What a revert would do: to which keys, to which runs.
 
-    ``followers`` are the runs whose operations are applied again, ``downstream`` those that computed
-    from what goes away.
+    ``followers`` are the runs whose operations are applied again, ``downstream`` those that
+    computed from what goes away.
     """
 
     run: str
@@ -71,9 +71,10 @@ def plan_revert(wiring: Wiring, which: str, target: str) -> RevertPlan:
 
 
 def revert(wiring: Wiring, which: str, target: str) -> RunResult:
-    """Publish a commit in which a run's operations are not in effect; its downstream is marked stale.
+    """Publish a commit in which a run is not in effect; its downstream is marked stale.
 
-    ``which`` is a run's id or any ref to its publication. Cursors go back with the rows they stand for.
+    ``which`` is a run's id or any ref to its publication. Cursors go back with the rows they stand
+    for.
 
     Raises:
         NotFound: ``unknown-ref``. Invalid: ``not-published-here``. Refused: ``revert-followed``.
@@ -203,8 +204,8 @@ def _operations_kept(
         case RefuseRevert(reason=reason):
             raise Refused(
                 "revert-followed",
-                f"{key.partition('/')[2]} was changed after run {run} in a way that needs what it did "
-                f"({reason}).",
+                f"{key.partition('/')[2]} was changed after run {run} in a way that needs what "
+                f"it did ({reason}).",
                 readers="Nothing was changed.",
                 hint="Revert the later runs first, newest first: headgate log "
                 f"{key.partition('/')[2]}",
@@ -226,7 +227,7 @@ def _standing(later: Sequence[Commit]) -> list[Commit]:
 
 
 def _downstream(later: Sequence[Commit], gone: set[str]) -> tuple[set[str], tuple[str, ...]]:
-    """Give the tables computed from what goes away, and the runs that did so; following what they fed."""
+    """Give the tables computed from what goes away, however indirectly, and the runs."""
     affected, stale = set(gone), set[str]()
     runs: dict[str, None] = {}
     for commit in later:

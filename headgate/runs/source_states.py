@@ -14,8 +14,8 @@ from headgate.sources import Cursor, Setting, Source
 class SourceState:
     """A source of a step. ``cursor`` is None where it is read from the beginning.
 
-    ``fingerprint`` is the digest of all it holds; where a source cannot tell, the run's own id, so that
-    it counts as changed.
+    ``fingerprint`` is the digest of all it holds; where a source cannot tell, the run's own id, so
+    that it counts as changed.
     """
 
     source: Source
@@ -28,7 +28,7 @@ class SourceState:
 
 
 def source_state(attempt: Attempt, step: Step) -> SourceState:
-    """Look at a step's source. A replaced table is read from the beginning, others from the cursor on."""
+    """Look at a step's source: from the cursor on, a replaced table from the beginning."""
     wiring, declared = attempt.wiring, step.source
     if declared is None:
         raise Internal("step-without-source", f"Step {step.name} has no source.")

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 
 class Transaction:
-    """Reads and writes tables on a branch of its own; publishes them all when the ``with`` block ends.
+    """Reads and writes tables on its own branch; publishes all when the ``with`` block ends.
 
-    A block that raises publishes nothing; its branch is kept and named in the run's record. ``result``
-    is the publication, None until then.
+    A block that raises publishes nothing; its branch is kept and named in the run's record.
+    ``result`` is the publication, None until then.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -142,7 +142,7 @@ class Transaction:
         """
         from headgate.pipelines import condition  # noqa: PLC0415 - loads the SQL parser
 
-        attempt, tree = self._attempt, self._attempt.tree
+        attempt = self._attempt
         key = table_key(table)
         before = self._entry(table)
         columns = [column.name for column in before.table.schema] if before.table else []
@@ -167,7 +167,7 @@ class Transaction:
         return (before.table.rows if before.table else 0) - left
 
     def drop(self, table: str) -> None:
-        """Take a table out of the lake, with its contract and its quarantine. History keeps them."""
+        """Take a table out, with its contract and its quarantine. History keeps them."""
         tree = self._attempt.tree
         before = self._entry(table)
         self._count += 1

@@ -1,8 +1,8 @@
 """Verification: the contracts of the tree that would be published, judged on exactly that tree.
 
 What is judged: every contract of a table that changed, or that looks up in a table that changed, or
-that changed itself. What was counted while the rows were written is not counted again, and a contract
-whose contents are those of an earlier verdict is not judged again.
+that changed itself. What was counted while the rows were written is not counted again, and a
+contract whose contents are those of an earlier verdict is not judged again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class Verifier:
         self.footprint: tuple[str, ...] = ()
 
     def wants(self, tree: Tree, changes: Mapping[str, Entry | None]) -> bool:
-        """Whether a contract has to be judged for this tree; sets ``footprint``, the keys judged."""
+        """Whether a contract must be judged for this tree; sets ``footprint``, its keys."""
         cases = cases_of(tree, changes)
         self.footprint = tuple(sorted({key for case in cases for key in case.contents}))
         return any(self._remembered(case) is None for case in cases)
@@ -209,6 +209,6 @@ def violation_lines(verdict: Verdict) -> list[str]:
             lines.append(f"{verdict.table}: {result.check}: {result.violations:,} rows{example}")
         else:
             lines.append(
-                f"{verdict.table}: {result.check}: {result.measured} where {result.threshold} is asked"
+                f"{verdict.table}: {result.check}: {result.measured}, not {result.threshold}"
             )
     return lines

@@ -25,9 +25,9 @@ SourceMaker: TypeAlias = Callable[[str, Mapping[str, object], Setting], Source]
 class Wiring:
     """The lake, the engine and the rest that every part of a run needs.
 
-    ``engine`` is called once, when the first rows move: a run with nothing to do opens none. ``root`` is
-    the project's directory (sources' paths are relative to it), ``cache`` may be dropped at any time.
-    ``owner`` names this process to others: ``host:pid:start``.
+    ``engine`` is called once, when the first rows move: a run with nothing to do opens none.
+    ``root`` is the project's directory (sources' paths are relative to it), ``cache`` may be
+    dropped at any time. ``owner`` names this process to others: ``host:pid:start``.
     """
 
     lake: Lake

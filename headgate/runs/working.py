@@ -1,7 +1,7 @@
 """Doing one step of an attempt, in a worker thread: keep it, skip it, or compute it.
 
-A step's place in the run decides nothing here: it reads the attempt's tree as it is when its turn comes,
-and gives back what it did. The coordinator commits it.
+A step's place in the run decides nothing here: it reads the attempt's tree as it is when its turn
+comes, and gives back what it did. The coordinator commits it.
 """
 
 import time
@@ -229,7 +229,7 @@ class StepWork:
     # -- computed
 
     def _tried(self, step: Step, tree: Tree, inputs: Inputs, digest: str | None) -> StepDone:
-        """Compute a step, again after a failure as often as it allows; every attempt is recorded."""
+        """Compute a step, again after a failure as often as it allows, each time recorded."""
         attempt = self.attempt
         while True:
             number = self.attempts.setdefault(step.name, 1)
