@@ -54,7 +54,7 @@ from headgate.lake.operations import (
 from headgate.lake.records import Commit, Read, Record, StepRecord, Write
 from headgate.lake.schema_changes import allocated
 from headgate.lake.storage import Storage
-from headgate.names import table_name
+from headgate.names import RESERVED_REF_PREFIXES, table_name
 
 _KEPT_TRANSFORMS = ("identity", "year", "month", "day", "hour")
 _OUR_PROPERTIES = (
@@ -197,7 +197,8 @@ class IcebergCatalog(MetastoreCatalog):
 
         Raises:
             TableAlreadyExistsError: the name is taken.
-            Refused: ``protected-branch``, ``ref-fixed``, ``catalog-change-unsupported``.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
+                ``catalog-change-unsupported``.
         """
         self._refuse_writing()
         name = table_name(_name(identifier))
@@ -252,7 +253,8 @@ class IcebergCatalog(MetastoreCatalog):
         Raises:
             CommitFailedException: the table changed since it was loaded; load it again.
             NoSuchTableError: it is gone.
-            Refused: ``protected-branch``, ``ref-fixed``, ``catalog-change-unsupported``,
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
+                ``catalog-change-unsupported``,
                 ``delete-files-unsupported``.
         """
         self._refuse_writing()
@@ -283,7 +285,7 @@ class IcebergCatalog(MetastoreCatalog):
 
         Raises:
             NoSuchTableError: there is none.
-            Refused: ``protected-branch``, ``ref-fixed``.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``.
         """
         self._refuse_writing()
         name = _name(identifier)
@@ -305,7 +307,7 @@ class IcebergCatalog(MetastoreCatalog):
 
         Raises:
             NoSuchTableError, TableAlreadyExistsError: as they say.
-            Refused: ``protected-branch``, ``ref-fixed``.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``.
         """
         self._refuse_writing()
         old, new = _name(from_identifier), table_name(_name(to_identifier))
@@ -336,7 +338,8 @@ class IcebergCatalog(MetastoreCatalog):
 
         Raises:
             NamespaceAlreadyExistsError: a table is in it already.
-            Refused: ``protected-branch``, ``ref-fixed``, ``catalog-change-unsupported``.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
+                ``catalog-change-unsupported``.
         """
         self._refuse_writing()
         if properties:
@@ -440,6 +443,13 @@ class IcebergCatalog(MetastoreCatalog):
                 f"{self._ref} is not a branch: nothing can be written there.",
                 hint=f"Create a branch from it: headgate branch create NAME {self._ref}",
                 ref=self._ref,
+            )
+        if self._ref.startswith(RESERVED_REF_PREFIXES):
+            raise Refused(
+                "run-branch",
+                f"Branch {self._ref} belongs to its run: an Iceberg client cannot write to it.",
+                hint="Write to a branch of your own: headgate branch create NAME",
+                branch=self._ref,
             )
         if self._lake.branch(self._ref).protected:
             raise Refused(

@@ -17,7 +17,7 @@ from pyiceberg.transforms import BucketTransform, DayTransform, IdentityTransfor
 from pyiceberg.types import LongType, NestedField, StringType, TimestampType
 
 from headgate.errors import Refused
-from headgate.lake import IcebergCatalog, table_key
+from headgate.lake import IcebergCatalog, RunRow, RunState, table_key
 
 ROWS = pa.table({"id": [1, 2, 3], "name": ["a", "b", None]})
 MORE = pa.table({"id": [4], "name": ["d"]})
@@ -145,6 +145,33 @@ def test_a_tag_and_a_commit_never_change(bench, dev, write):
             WRITES[write](fixed)
         assert error.value.code == "ref-fixed"
         assert len(contents(fixed)) == 3
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_the_branch_of_a_run_is_read_and_never_written(bench, dev, write):
+    dev.create_table("raw.t", ROWS.schema).append(ROWS)
+    head = bench.lake.resolve("dev")
+    now = bench.lake.clock.now()
+    bench.lake.metastore.begin_run(
+        RunRow(
+            id="0123456789ab",
+            pipeline="p",
+            target="main",
+            branch="run/0123456789ab",
+            state=RunState.RUNNING,
+            fence=1,
+            base=head.id,
+            began=now,
+            owner="test",
+            lease_until=now,
+        ),
+        fork_from=head.id,
+    )
+    runs = IcebergCatalog(bench.lake, "run/0123456789ab")
+    with pytest.raises(Refused) as error:
+        WRITES[write](runs)
+    assert error.value.code == "run-branch"
+    assert len(contents(runs)) == 3
 
 
 def test_foreign_writes_become_our_own_operations(bench, dev):
