@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, get_origin, get_type_hints
 
 import msgspec
@@ -33,6 +33,8 @@ class Contract:
     """
 
     __contract__: ClassVar[ContractSpec]
+    _of_fields: ClassVar[Mapping[str, tuple[ColumnSpec, tuple[Check, ...]]]] = {}
+    _of_table: ClassVar[tuple[Check, ...]] = ()
 
     def __init_subclass__(
         cls,
@@ -43,31 +45,29 @@ class Contract:
         **kwargs: object,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        parents = [base for base in cls.__mro__[1:] if "__contract__" in base.__dict__]
-        inherited = [base.__dict__["__contract__"] for base in parents]
+        parents = [
+            base
+            for base in cls.__mro__[:0:-1]
+            if issubclass(base, Contract) and base is not Contract
+        ]
         if undeclared is None:
-            undeclared = inherited[0].undeclared if inherited else "keep"
+            undeclared = parents[-1].__contract__.undeclared if parents else "keep"
         default = _severity(cls, severity)
-        columns: dict[str, ColumnSpec] = {}
-        found: dict[tuple[str, str], Check] = {}
-        for spec in reversed(inherited):
-            columns.update((column.name, column) for column in spec.columns)
-            found.update((("", check.name), check) for check in spec.checks)
-        for field, annotation in _annotations(cls):
-            found = {
-                at: check
-                for at, check in found.items()
-                if field not in columns or not _of(check, field)
-            }
-            column, of_column = _field(cls, field, annotation, default)
-            columns[field] = column
-            found.update(((field, f"{n}{check.name}"), check) for n, check in enumerate(of_column))
-        of_table = _table_checks(cls, rules, default)
-        found.update((("rules", f"{n}{check.name}"), check) for n, check in enumerate(of_table))
+        fields: dict[str, tuple[ColumnSpec, tuple[Check, ...]]] = {}
+        of_table: tuple[Check, ...] = ()
+        for parent in parents:
+            fields |= parent._of_fields  # noqa: SLF001 - its own class
+            of_table += tuple(check for check in parent._of_table if check not in of_table)  # noqa: SLF001
+        fields |= {
+            field: _field(cls, field, annotation, default)
+            for field, annotation in _annotations(cls)
+        }
+        of_table += _table_checks(cls, rules, default)
+        cls._of_fields, cls._of_table = fields, of_table
         cls.__contract__ = ContractSpec(
             name=cls.__name__,
-            columns=tuple(columns.values()),
-            checks=tuple(found.values()),
+            columns=tuple(column for column, _ in fields.values()),
+            checks=(*(check for _, own in fields.values() for check in own), *of_table),
             undeclared=undeclared,
             description=_description(cls),
         )
@@ -125,7 +125,7 @@ def _annotations(cls: type) -> Iterator[tuple[str, object]]:
 
 def _field(
     cls: type, field: str, annotation: object, default: Severity
-) -> tuple[ColumnSpec, list[Check]]:
+) -> tuple[ColumnSpec, tuple[Check, ...]]:
     """Read one field: its column and its checks."""
     with _naming(cls, field):
         read = read_annotation(annotation)
@@ -133,7 +133,7 @@ def _field(
         if len(raw) > 1:
             raise Invalid("contract-rule", "it has two column() names.")
         column = ColumnSpec(name=field, type=str(read.type), raw=raw[0] if raw else None)
-        return column, list(_column_checks(field, read, default))
+        return column, tuple(_column_checks(field, read, default))
 
 
 def _column_checks(field: str, read: Annotation, default: Severity) -> Iterator[Check]:
@@ -167,7 +167,7 @@ def _bound(rule: Rule, field: str, default: Severity) -> Check:
             raise Invalid("contract-rule", f"{check.says!r} belongs in the class's rules=.")
 
 
-def _table_checks(cls: type, rules: Iterable[Rule] | Rule, default: Severity) -> list[Check]:
+def _table_checks(cls: type, rules: Iterable[Rule] | Rule, default: Severity) -> tuple[Check, ...]:
     found: list[Check] = []
     with _naming(cls, "rules"):
         for rule in as_rules(rules):
@@ -182,7 +182,7 @@ def _table_checks(cls: type, rules: Iterable[Rule] | Rule, default: Severity) ->
             if isinstance(check, checks.TableCheck) and rule.severity is None:
                 severity = Severity.FAIL if default is Severity.QUARANTINE else default
             found.append(msgspec.structs.replace(check, severity=severity))
-    return found
+    return tuple(found)
 
 
 class _naming:  # noqa: N801 - used like a function
@@ -210,11 +210,6 @@ def _severity(cls: type, severity: str | None) -> Severity:
             "contract-rule", f"{cls.__name__}: severity={severity!r}: "
             "it is 'fail', 'quarantine' or 'warn'.", contract=cls.__name__,
         ) from None  # fmt: skip
-
-
-def _of(check: Check, field: str) -> bool:
-    """Whether a field's own declaration made the check, so that declaring it again unmakes it."""
-    return getattr(check, "column", None) == field or getattr(check, "columns", None) == (field,)
 
 
 def _description(cls: type) -> str | None:

@@ -52,11 +52,8 @@ def between(
     """
     if low is None and high is None:
         raise _wrong("between() needs a low or a high end.")
-    try:
-        crossed = low is not None and high is not None and low > high  # type: ignore[operator]
-    except TypeError:
-        raise _wrong(f"between({low!r}, {high!r}): the ends are of different kinds.") from None
-    if crossed:
+    numbers = (int, float, decimal.Decimal)
+    if isinstance(low, numbers) and isinstance(high, numbers) and low > high:
         raise _wrong(f"between({low!r}, {high!r}): the low end is above the high end.")
     check = checks.Between(low=_optional(low), high=_optional(high), given_name=name)
     return _rule(check, severity)

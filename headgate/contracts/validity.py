@@ -1,15 +1,17 @@
 """Whether a check makes sense for the columns it names. Pure; imports nothing heavy."""
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from headgate.contracts import checks, regexes
+from headgate.contracts.instants import read_instant
 from headgate.contracts.types import (
     BOOL,
     DATE,
     INSTANTS,
     STRING,
+    UTC_TIMESTAMP,
     ColumnType,
     DecimalType,
     FloatType,
@@ -31,10 +33,9 @@ def problem(check: checks.Check, kinds: Mapping[str, ColumnType]) -> str | None:
         case checks.Between(low=None, high=None):
             return "it has neither a low nor a high end."
         case checks.Between(column=column, low=low, high=high):
-            ends = [end for end in (low, high) if end is not None]
-            return _incomparable(kinds[column], ends, ordered=True)
+            return _bad_range(kinds[column], low, high)
         case checks.OneOf(column=column, values=values):
-            return _incomparable(kinds[column], list(values), ordered=False)
+            return _incomparable(kinds[column], values)
         case checks.Pattern(column=column, pattern=pattern):
             return _bad_pattern(kinds[column], pattern)
         case checks.Length(column=column):
@@ -63,14 +64,27 @@ def _bad_pattern(kind: ColumnType, pattern: str) -> str | None:
     return None
 
 
-def _incomparable(kind: ColumnType, values: list[checks.Scalar], *, ordered: bool) -> str | None:
+def _bad_range(
+    kind: ColumnType, low: checks.Scalar | None, high: checks.Scalar | None
+) -> str | None:
+    if kind == BOOL:
+        return "booleans have no order."
+    if found := _incomparable(kind, [end for end in (low, high) if end is not None]):
+        return found
+    if low is not None and high is not None:
+        first, last = comparable(kind, low), comparable(kind, high)
+        # Both are of the column's kind, so they have an order.
+        if first > last:  # type: ignore[operator]
+            return "the low end is above the high end."
+    return None
+
+
+def _incomparable(kind: ColumnType, values: Iterable[checks.Scalar]) -> str | None:
     for value in values:
         try:
             comparable(kind, value)
         except ValueError:
             return f"{value!r} cannot be compared with a {kind}."
-    if ordered and (kind == BOOL or not values):
-        return "booleans have no order."
     return None
 
 
@@ -98,7 +112,7 @@ def comparable(kind: ColumnType, value: checks.Scalar) -> bool | int | float | s
     elif kind == DATE:
         result = date.fromisoformat(value)
     elif kind in INSTANTS:
-        result = datetime.fromisoformat(value)
+        result = read_instant(value, utc=kind == UTC_TIMESTAMP)
     else:
         raise ValueError(value)
     return result

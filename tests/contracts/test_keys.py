@@ -75,7 +75,9 @@ def test_keep_leaves_exactly_one_row_of_every_key(connection, data, columns, kee
     assert not naive.duplicates(left, columns)
 
     def keys_of(rows):
-        found = [tuple(naive.total(r[c]) if r[c] is not None else None for c in columns) for r in rows]
+        found = [
+            tuple(naive.total(r[c]) if r[c] is not None else None for c in columns) for r in rows
+        ]
         return Counter(key for key in found if None not in key)
 
     assert set(keys_of(left)) == set(keys_of(data))
@@ -158,7 +160,13 @@ def test_the_question_counts_what_the_mask_finds(connection, data, columns):
 
 def test_parents_that_are_not_there_leave_the_check_to_the_table(connection):
     spec = spec_of(
-        {"check": "references", "columns": ["a"], "table": "p", "parent_columns": ["id"], "name": "r"}
+        {
+            "check": "references",
+            "columns": ["a"],
+            "table": "p",
+            "parent_columns": ["id"],
+            "name": "r",
+        }
     )
     made = ingest_mask(spec, ["a", "b", "f", "n"], parents={})
     assert made.left == ("r",)

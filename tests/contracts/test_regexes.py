@@ -153,7 +153,10 @@ def test_properties_agree_on_every_code_point(engines, name):
 
 @pytest.mark.parametrize("name", regexes.PROPERTIES)
 def test_properties_agree_on_characters_newer_than_either_table(engines, name):
-    newer = [chr(c) for c in (*range(0x1C80, 0x1C90), *range(0xA7C0, 0xA7E0), *range(0x10D40, 0x10D90, 3))]
+    newer = [
+        chr(c)
+        for c in (*range(0x1C80, 0x1C90), *range(0xA7C0, 0xA7E0), *range(0x10D40, 0x10D90, 3))
+    ]
     newer += [chr(c) for c in (*range(0x2427, 0x242C), *range(0x31350, 0x31360), 0x10EC3, 0x1E5D0)]
     re2, rust = engines(rf"\p{{{name}}}", newer + TEXTS)
     assert re2 == rust
