@@ -11,6 +11,7 @@ class Row:
     work: str
     script: str
     must: str
+    arguments: tuple[str, ...] = ()
 
 
 ROWS: Mapping[str, Row] = {
@@ -38,11 +39,13 @@ ROWS: Mapping[str, Row] = {
         work="1.2 GB CSV to a lake table with 5 row checks",
         script="csv_load",
         must="<= 1.25x the limit, under 800 MB",
+        arguments=("--peers",),
     ),
     "F9": Row(
         work="10M rows, 12 checks with keys and references, bad rows split off",
         script="quality",
         must="<= 1.3x the limit, ahead of every peer",
+        arguments=("--peers",),
     ),
     "F10": Row(
         work="a lake of 1k, 100k, 1M keys: branch, commit, diff, merge, look-up",

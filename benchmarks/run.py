@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import page
-from benchmarks.goals import ROWS
+from benchmarks.goals import ROWS, Row
 from benchmarks.machine import facts
 from benchmarks.measuring import WORK
 from benchmarks.table import COLUMNS, Line, cells
@@ -44,7 +44,7 @@ def _run(name: str) -> bool:
         print(f"  benchmarks/{row.script}.py is not there")
         return False
     before = facts()
-    lines, status = _lines(row.script)
+    lines, status = _lines(row)
     table = [cells(line, row.must) for line in lines]
     _print(table)
     if status == 0:
@@ -54,9 +54,9 @@ def _run(name: str) -> bool:
     return status == 0
 
 
-def _lines(script: str) -> tuple[list[Line], int]:
+def _lines(row: Row) -> tuple[list[Line], int]:
     """Give the JSON lines a script prints; anything else it says goes to standard error."""
-    command = [sys.executable, "-m", f"benchmarks.{script}"]
+    command = [sys.executable, "-m", f"benchmarks.{row.script}", *row.arguments]
     lines: list[Line] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for text in process.stdout or ():

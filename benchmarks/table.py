@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-COLUMNS = ("case", "ours", "limit", "peers", "ratio", "must reach", "verdict")
+COLUMNS = ("case", "ours", "limit", "ratio", "CPU", "peers", "must reach", "verdict")
 
 Line = Mapping[str, object]
 
@@ -22,8 +22,9 @@ def cells(line: Line, must: str) -> tuple[str, ...]:
         str(line["case"]),
         _number(line.get("ours"), unit),
         _number(line.get("limit"), unit),
-        peers,
         f"{ratio:.2f}x" if isinstance(ratio, int | float) else str(ratio or ""),
+        " / ".join(_number(line[name], unit) for name in ("cpu", "limit_cpu") if name in line),
+        peers,
         str(line.get("must", must)),
         {True: "reached", False: "falls short"}.get(reached, "") if reached is not None else "",
     )
