@@ -1,6 +1,6 @@
 """A table's layout against its contract: which columns and types it has, and what cannot be asked then."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from headgate.contracts import checks
@@ -20,7 +20,7 @@ def layout_problems(spec: ContractSpec, schema: Schema) -> tuple[str, ...]:
     for column in spec.columns:
         given = schema.get(column.name)
         if given is None:
-            close = suggestion(column.name, set(schema) - set(spec.kinds))
+            close = near(column.name, [name for name in schema if name not in spec.kinds])
             problems.append(f"{column.name} is missing" + (f" (there is {close})" if close else ""))
         elif read_type(given) != column.kind:
             problems.append(f"{column.name} is {given}, not {column.type}")
@@ -64,7 +64,7 @@ def parent_problem(
         return f"there is no table {check.table}"
     for column, target in zip(check.columns, check.parent_columns, strict=True):
         if target not in parent:
-            close = suggestion(target, parent)
+            close = near(target, parent)
             return f"{check.table} has no column {target}" + (
                 f" (there is {close})" if close else ""
             )
@@ -91,3 +91,10 @@ def read_type(text: str) -> ColumnType:
 def _mentions(sql: str, column: str) -> bool:
     """Whether SQL may read a column: never no where it does."""
     return column.replace('"', '""').casefold() in sql.casefold()
+
+
+def near(unknown: str, known: Iterable[str]) -> str | None:
+    """Give the name that was meant: the same but for capitals, or nearly the same."""
+    names = list(known)
+    same = (name for name in names if name.casefold() == unknown.casefold())
+    return next(same, None) or suggestion(unknown, names)
