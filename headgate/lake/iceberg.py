@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 from pyiceberg.avro.file import AvroFile
+from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.exceptions import ValidationError
 from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
@@ -35,11 +36,12 @@ from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.partitioning import PartitionField as IcebergPartitionField
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import StaticTable
+from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.metadata import TableMetadata, TableMetadataUtil, TableMetadataV2
 from pyiceberg.table.snapshots import Operation as SnapshotOperation
 from pyiceberg.table.snapshots import Snapshot, SnapshotLogEntry, Summary
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.transforms import parse_transform
 from pyiceberg.typedef import Record
 from pyiceberg.types import (
@@ -81,6 +83,7 @@ from headgate.lake.column_types import (
     text,
 )
 from headgate.lake.datafiles import Footer
+from headgate.lake.iceberg_io import LakeIO
 from headgate.lake.listings import Listing, Manifest
 from headgate.lake.operations import Column
 from headgate.lake.partitions import PartitionField, partition_fields
@@ -602,16 +605,52 @@ def delete_files(table: str, path: str) -> Refused:
 # -- table metadata
 
 
-def static_table(name: str, metadata: str) -> StaticTable:
-    """Give a table that PyIceberg reads, from its metadata file."""
-    found = StaticTable.from_metadata(metadata)
-    return StaticTable(
+class _ReadOnly(NoopCatalog):
+    """The catalog of a table at a commit."""
+
+    def commit_table(
+        self,
+        table: Table,
+        requirements: tuple[TableRequirement, ...],  # noqa: ARG002 - PyIceberg's signature
+        updates: tuple[TableUpdate, ...],  # noqa: ARG002
+    ) -> CommitTableResponse:
+        """Refuse: a commit never changes."""
+        name = ".".join(table.name())
+        raise Refused(
+            "ref-fixed",
+            f"{name} was opened as it is at a commit: nothing can be written to it.",
+            readers="Nothing was written.",
+            hint="Open the catalog of a branch of your own, or write in a transaction.",
+            table=name,
+        )
+
+
+def static_table(storage: Storage, name: str, metadata: str, uuid: str) -> Table:
+    """Give a table as PyIceberg reads it, at a commit."""
+    return Table(
         identifier=tuple(name.split(".")),
-        metadata=found.metadata,
-        metadata_location=found.metadata_location,
-        io=found.io,
-        catalog=found.catalog,
+        metadata=metadata_here(storage, metadata, uuid),
+        metadata_location=storage.absolute(metadata),
+        io=LakeIO(storage),
+        catalog=_ReadOnly("headgate"),
     )
+
+
+def metadata_here(storage: Storage, path: str, uuid: str) -> TableMetadata:
+    """Read a table's metadata, with the paths of where the lake is now; the IO finds manifests.
+
+    Raises:
+        Corrupt: ``metadata-missing``, ``metadata-damaged``.
+    """
+    metadata = read_metadata(storage, path)
+    data = storage.absolute(f"data/{uuid}")
+    if metadata.location == data or not isinstance(metadata, TableMetadataV2):
+        return metadata
+    properties = metadata.properties | {
+        "write.data.path": data,
+        "write.metadata.path": storage.absolute(f"metadata/{uuid}"),
+    }
+    return metadata.model_copy(update={"location": data, "properties": properties})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

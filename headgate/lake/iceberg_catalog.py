@@ -22,23 +22,22 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableResponse, CreateTableTransaction, Table
-from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 from pyiceberg.view import View
 from pyiceberg.view.metadata import ViewVersion
 
-from headgate.errors import Conflict, Invalid, Refused
+from headgate.errors import Conflict, Refused
 from headgate.files import DataFile
 from headgate.lake import iceberg
 from headgate.lake.column_types import plain
 from headgate.lake.entries import Entry, table_key
+from headgate.lake.iceberg_io import LakeIO
 from headgate.lake.lake import Lake
 from headgate.lake.operations import (
     AddColumn,
@@ -67,35 +66,6 @@ _OUR_PROPERTIES = (
     "write.metadata.previous-versions-max",
 )
 _ATTEMPTS = 5
-
-
-class LakeIO(PyArrowFileIO):
-    """Finds the lake's files where the lake is now, wherever it was when they were written."""
-
-    def __init__(self, storage: Storage, properties: Properties = EMPTY_DICT) -> None:
-        super().__init__(properties)
-        self._storage = storage
-
-    def new_input(self, location: str) -> PyArrowFile:
-        """Open a file for reading."""
-        return super().new_input(self._here(location))
-
-    def new_output(self, location: str) -> PyArrowFile:
-        """Open a file for writing."""
-        return super().new_output(self._here(location))
-
-    def delete(self, location: str | InputFile | OutputFile) -> None:
-        """Leave the file: older commits may need it, and only the lake's own sweep knows."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel to another process."""
-        return LakeIO, (Storage(self._storage.location), self.properties)
-
-    def _here(self, location: str) -> str:
-        try:
-            return self._storage.absolute(self._storage.relative(location))
-        except Invalid:
-            return location
 
 
 class IcebergCatalog(MetastoreCatalog):
@@ -419,22 +389,11 @@ class IcebergCatalog(MetastoreCatalog):
             raise NoSuchTableError(f"Table does not exist: {name}")
         return Table(
             identifier=tuple(name.split(".")),
-            metadata=self._here(iceberg.read_metadata(self._storage, body.metadata), body.uuid),
+            metadata=iceberg.metadata_here(self._storage, body.metadata, body.uuid),
             metadata_location=self._storage.absolute(body.metadata),
             io=self._io,
             catalog=self,
         )
-
-    def _here(self, metadata: TableMetadata, uuid: str) -> TableMetadata:
-        """Give the metadata with the paths of where the lake is now; the IO finds manifests."""
-        data = self._storage.absolute(f"data/{uuid}")
-        if metadata.location == data or not isinstance(metadata, TableMetadataV2):
-            return metadata
-        properties = metadata.properties | {
-            "write.data.path": data,
-            "write.metadata.path": self._storage.absolute(f"metadata/{uuid}"),
-        }
-        return metadata.model_copy(update={"location": data, "properties": properties})
 
     def _refuse_writing(self) -> None:
         if not self._branch:

@@ -354,8 +354,9 @@ class Tables:
 
     def iceberg(self, name: str, entry: Entry) -> "IcebergTable":
         """Give a table as PyIceberg sees it; read only."""
+        body = _body(entry)
         found: IcebergTable = self._iceberg().static_table(
-            name, self.absolute(_body(entry).metadata)
+            self._storage, name, body.metadata, body.uuid
         )
         return found
 

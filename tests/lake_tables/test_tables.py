@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.clock import ManualClock
-from headgate.errors import AlreadyExists, Conflict, Corrupt, Internal, Invalid
+from headgate.errors import AlreadyExists, Conflict, Corrupt, Internal, Invalid, Refused
 from headgate.lake import (
     AddColumn,
     Append,
@@ -362,6 +362,15 @@ def test_a_moved_lake_finds_its_files(bench, tmp_path):
         (group,) = lake.tables.scan(entry).groups
         assert pq.read_table(group.paths[0]).to_pylist() == [{"a": 1}]
         assert lake.tables.verify(entry) == []
+        assert lake.tables.iceberg("t", entry).scan().to_arrow().to_pylist() == [{"a": 1}]
+
+
+def test_a_table_at_a_commit_is_read_only_for_pyiceberg(bench):
+    entry = bench.write(None, pa.table({"a": [1]}))
+    with pytest.raises(Refused) as error:
+        bench.tables.iceberg("raw.t", entry).append(pa.table({"a": [2]}))
+    assert error.value.code == "ref-fixed"
+    assert bench.by_pyiceberg(entry).num_rows == 1
 
 
 def test_a_scan_of_some_files_reads_those_only(bench):
