@@ -102,6 +102,11 @@ class Attempt:
         """The run's id."""
         return self.row.id
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every finished step has no table, or was skipped with nothing to do."""
+        return all(step.settled or not step.changes for step in self.done.values())
+
     def note_measures(
         self,
         table: str,

@@ -14,7 +14,7 @@ from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import attempt_of, begin, ending, find_run, take_over
 from headgate.runs.loss import Loss
 from headgate.runs.publish import publish
-from headgate.runs.results import RunResult, result_of
+from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.transaction import cannot_rebase
 from headgate.runs.wiring import Wiring
 
@@ -47,10 +47,9 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
         for commit in commits:
             attempt.checkpoint(_steps(wiring, commit, fork))
         if not any(step.changes for step in attempt.done.values()):
-            attempt.set_state(RunState.NOTHING)
-            return result_of(attempt, head)
+            return nothing_of(attempt)
         publication = publish(attempt, redo=_refuse)
-    return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
+    return result_of(attempt, publication)
 
 
 def adopt(wiring: Wiring, run: str) -> RunResult:
@@ -73,7 +72,7 @@ def adopt(wiring: Wiring, run: str) -> RunResult:
             )
         attempt.checkpoint(done)
         publication = publish(attempt, redo=_refuse)
-    return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
+    return result_of(attempt, publication)
 
 
 def abandon(wiring: Wiring, run: str) -> RunRow:

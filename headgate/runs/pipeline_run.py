@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from headgate.errors import HeadgateError
-from headgate.events import ConflictMet, Event, RunDone, RunFoundNothing, RunStarted, StepStarted
+from headgate.events import ConflictMet, Event, RunStarted, StepStarted
 from headgate.events import StepFailed as StepFailedEvent
 from headgate.lake import Commit, RunState, StepRow, StepState, Tree, table_key
 from headgate.pipelines import Graph, Pipeline, canonical
@@ -13,7 +13,7 @@ from headgate.runs.attempt import Attempt, StepDone, event_row
 from headgate.runs.beginning import attempt_of, begin, ending, take_over
 from headgate.runs.executor import Finished, execute
 from headgate.runs.loss import Loss
-from headgate.runs.results import RunResult, result_of
+from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.wiring import Wiring
 from headgate.runs.working import StepWork, failure, user_traceback
 
@@ -96,14 +96,14 @@ class PipelineRun:
         )
         with ending(attempt):
             self._execute(attempt, work)
-            if all(step.settled or not step.changes for step in attempt.done.values()):
-                return self._nothing(attempt)
+            if attempt.changes_nothing:
+                return nothing_of(attempt)
             from headgate.runs.publish import publish  # noqa: PLC0415 - heavy libraries
 
             publication = publish(
                 attempt, redo=lambda head, loss: self._redo(attempt, work, head, loss)
             )
-        return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
+        return result_of(attempt, publication)
 
     def _redo(self, attempt: Attempt, work: StepWork, head: Commit, loss: Loss) -> None:
         attempt.rebase(head)
@@ -120,21 +120,6 @@ class PipelineRun:
         )
         attempt.checkpoint([], events=[event_row(told)])
         self.wiring.tell(told)
-
-    def _nothing(self, attempt: Attempt) -> RunResult:
-        """End a run that changed no table: everything was published before, or has no table."""
-        head, now = attempt.base, self.wiring.clock.now()
-        target = attempt.row.target
-        if all(step.settled for step in attempt.done.values()):
-            state = RunState.NOTHING
-            told: Event = RunFoundNothing(run=attempt.id, at=now, target=target, commit=head.id)
-        else:
-            state = RunState.DONE
-            wall_s = self.wiring.clock.monotonic_s() - attempt.began_s
-            told = RunDone(run=attempt.id, at=now, target=target, commit=head.id, wall_s=wall_s)
-        attempt.set_state(state, events=[told])
-        self.wiring.tell(told)
-        return result_of(attempt, head)
 
     def _execute(self, attempt: Attempt, work: StepWork) -> list[str]:
         """Run every step that is not done; give the names of those that computed something.

@@ -5,7 +5,6 @@ written or synced. The last act is one SQL transaction, which alone decides.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -30,6 +29,7 @@ from headgate.runs import taint
 from headgate.runs.attempt import Attempt, event_row
 from headgate.runs.loss import Loss
 from headgate.runs.merging import Merged, find_conflict, merge_onto, transaction_of
+from headgate.runs.results import Publication
 from headgate.runs.verify import Verifier
 from headgate.verdicts import Verdict
 
@@ -42,17 +42,8 @@ Redo = Callable[[Commit, Loss], None]
 """Puts the attempt on a newer head, executing again what changed; or raises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """What became visible: the commit, the verdicts it carries, and the tables that changed."""
-
-    commit: Commit
-    verdicts: tuple[Verdict, ...]
-    tables: tuple[str, ...]
-
-
-def publish(attempt: Attempt, *, redo: Redo) -> Publication:
-    """Publish an attempt's tree to its target.
+def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
+    """Publish an attempt's tree to its target; None where another run has made it all meanwhile.
 
     Raises:
         CheckFailed: a contract failed on what would be published; nothing is visible.
@@ -69,6 +60,8 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication:
             if isinstance(merged, Loss):
                 _lose(attempt, merged)
                 redo(head, merged)
+                if attempt.changes_nothing:
+                    return None
                 attempt.set_state(RunState.PUBLISHING)
                 continue
             protected = wiring.lake.branch(row.target).protected

@@ -105,7 +105,7 @@ def revert(wiring: Wiring, which: str, target: str) -> RunResult:
     with ending(attempt):
         compute(head)
         publication = publish(attempt, redo=redo)
-    return result_of(attempt, publication.commit, publication.verdicts, publication.tables)
+    return result_of(attempt, publication)
 
 
 def _publication(wiring: Wiring, which: str, head: Commit, target: str) -> Commit:

@@ -19,7 +19,6 @@ from headgate.lake import (
     Drop,
     Entry,
     Read,
-    RunState,
     StepRecord,
     Write,
     contract_key,
@@ -35,7 +34,7 @@ from headgate.runs.loss import Loss
 from headgate.runs.outputs import Mode, Output, Target, write_output
 from headgate.runs.publish import publish
 from headgate.runs.quarantine import quarantine_table
-from headgate.runs.results import RunResult, result_of
+from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.taint import marked
 
 if TYPE_CHECKING:
@@ -205,13 +204,10 @@ class Transaction:
     def _publish(self) -> None:
         attempt = self._attempt
         if not attempt.done:
-            attempt.set_state(RunState.NOTHING)
-            self.result = result_of(attempt, attempt.base)
+            self.result = nothing_of(attempt)
             return
         publication = publish(attempt, redo=lambda head, loss: redo_operations(attempt, head, loss))
-        self.result = result_of(
-            attempt, publication.commit, publication.verdicts, publication.tables
-        )
+        self.result = result_of(attempt, publication)
 
     # -- parts
 
