@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 import click
@@ -194,6 +195,9 @@ def _terminable() -> Iterator[None]:
         del number, frame
         raise KeyboardInterrupt
 
+    if current_thread() is not main_thread():  # only the main thread hears signals
+        yield
+        return
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

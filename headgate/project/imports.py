@@ -93,21 +93,23 @@ class Code:
 
     def _come(self) -> None:
         invalidate_caches()
-        tops = {*self._finder.tops(), *(name.partition(".")[0] for name in self._modules)}
-        self._others = _taken_out(tops)
+        self._others = _taken_out(self._tops())
         sys.modules.update(self._modules)
         sys.meta_path.insert(0, self._finder)
 
     def _go(self) -> None:
         sys.meta_path.remove(self._finder)
-        tops = {*self._finder.tops(), *(name.partition(".")[0] for name in self._modules)}
-        taken = _taken_out(tops)
-        self._modules = {**self._modules, **taken}
+        self._modules = {**self._modules, **_taken_out(self._tops())}
         sys.modules.update(self._others)
         self._others = {}
 
+    def _tops(self) -> set[str]:
+        self._finder.look()
+        return {*self._finder.tops, *(name.partition(".")[0] for name in self._modules)}
+
     def _refuse_shadows(self, file: Path) -> None:
-        hidden = sorted(_RESERVED.intersection(self._finder.tops()))
+        self._finder.look()
+        hidden = sorted(_RESERVED.intersection(self._finder.tops))
         if hidden:
             raise Invalid(
                 "module-shadows",
@@ -175,9 +177,13 @@ class _Finder:
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
         self._clock = clock
+        self.tops: frozenset[str] = frozenset()
 
-    def tops(self) -> Iterator[str]:
-        """Give the names to be imported from the project: files, and directories with code."""
+    def look(self) -> None:
+        """See which names can be imported from the project: files, and directories with code."""
+        self.tops = frozenset(self._found())
+
+    def _found(self) -> Iterator[str]:
         for path in self._root.iterdir():
             if path.suffix == ".py" and path.stem.isidentifier():
                 yield path.stem
@@ -193,7 +199,7 @@ class _Finder:
         del target
         if path is not None and not any(Path(each).is_relative_to(self._root) for each in path):
             return None
-        if path is None and fullname not in set(self.tops()):
+        if path is None and fullname not in self.tops:
             return None
         spec = PathFinder.find_spec(fullname, [str(self._root)] if path is None else path)
         if spec is not None and isinstance(spec.loader, SourceFileLoader) and spec.origin:

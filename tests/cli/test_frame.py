@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,20 @@ def test_the_version_is_told_without_understanding_a_command(headgate):
     assert headgate("--version", check=0).stdout == f"headgate {hg.__version__}\n"
     loaded = loaded_by("from headgate.cli.main import main; main(['--version'])")
     assert not loaded & {"click", "msgspec", "rich", "dataclasses"}
+
+
+def test_the_version_is_the_distributions():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert pyproject["project"]["version"] == hg.__version__
+
+
+def test_the_package_gives_what_it_lists_and_nothing_else():
+    assert dir(hg) == sorted(hg.__all__)
+    for name in hg.__all__:
+        assert getattr(hg, name) is not None
+    assert callable(hg.files)
+    with pytest.raises(AttributeError, match="no attribute 'flies'"):
+        _ = hg.flies
 
 
 def test_help_needs_no_engine_no_drawing_and_no_database():
