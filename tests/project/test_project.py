@@ -139,7 +139,6 @@ def test_a_table_comes_in_every_form(project):
     assert table.to_polars().to_dicts() == rows
     assert table.scan().collect().to_dicts() == rows
     assert table.to_arrow().to_pylist() == rows
-    assert table.to_pandas().to_dict("records") == rows
     assert table.iceberg().scan().to_arrow().to_pylist() == rows
 
 
@@ -148,9 +147,17 @@ def test_a_query_comes_in_every_form_and_takes_parameters(project):
     query = project.at("main").sql("select n from numbers where n >= $least", {"least": 3})
     assert query.to_rows() == [{"n": 3}]
     assert query.to_polars().to_dicts() == [{"n": 3}]
-    assert query.to_pandas().to_dict("records") == [{"n": 3}]
     with query.reader() as reader:
         assert reader.read_all().to_pylist() == [{"n": 3}]
+
+
+def test_tables_and_queries_come_as_pandas_frames(project):
+    pytest.importorskip("pandas")
+    project.run()
+    table = project.table("numbers").to_pandas()
+    assert table.to_dict("records") == [{"n": n, "square": n * n} for n in range(4)]
+    query = project.at("main").sql("select max(n) as n from numbers")
+    assert query.to_pandas().to_dict("records") == [{"n": 3}]
 
 
 def test_an_unknown_table_is_named_with_what_was_meant(project):
