@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
     multiple,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from headgate.clock import ManualClock
@@ -284,10 +286,19 @@ class LakeMachine(RuleBasedStateMachine):
         raise AssertionError(message)
 
 
-LakeMachine.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-TestLakeMachine = LakeMachine.TestCase
+def examined(count: int) -> settings:
+    return settings(
+        max_examples=count,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def test_the_lake_answers_like_the_model() -> None:
+    run_state_machine_as_test(LakeMachine, settings=examined(25))
+
+
+@pytest.mark.soak
+def test_the_lake_answers_like_the_model_for_long() -> None:
+    run_state_machine_as_test(LakeMachine, settings=examined(2_000))
