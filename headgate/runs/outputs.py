@@ -82,7 +82,7 @@ class Target:
 class Output:
     """What writing did: entries set, operations recorded, rows counted.
 
-    ``violations`` counts among the accepted rows, ``reasons`` among the quarantined. ``measures``
+    ``violations`` counts accepted rows, ``reasons`` why rows were quarantined. ``measures``
     is what a verdict on exactly these rows can take over, where they are the whole table.
     """
 
@@ -270,8 +270,12 @@ def stage(
         writes.append(write)
     _note_contract(tree, target, changes, writes)
     names = mask.query.names if mask is not None else ()
-    reasons = count_reasons(written.rejected, names) if written.rejected is not None else {}
-    accepted = {name: count - reasons.get(name, 0) for name, count in written.violations.items()}
+    rejected = count_reasons(written.rejected, names) if written.rejected is not None else {}
+    accepted = {name: count - rejected.get(name, 0) for name, count in written.violations.items()}
+    deciding = mask.query.quarantine_bits if mask is not None else 0
+    reasons = {
+        n: rejected[n] for bit, n in enumerate(names) if deciding >> bit & 1 and n in rejected
+    }
     return Output(
         changes=changes,
         writes=tuple(writes),
