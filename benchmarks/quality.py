@@ -1,9 +1,10 @@
 """F9: 12 checks with keys and references over 10M rows of 12 columns; bad rows split off.
 
-Ours: contract, mask, one masked write by the engine, and the questions about the table as a whole. The
-limit is hand-written SQL in bare DuckDB that splits the same rows by the same rules. ``verify`` is
-the same checks of a table that is written already: nothing is written again. Peers run with
-``--peers`` in environments of their own; what each leaves out is said in its script.
+Ours: contract, mask, one masked write by the engine, and the questions about the table as a whole.
+    The limit is hand-written SQL in bare DuckDB that splits the same rows by the same rules.
+    ``verify`` is the same checks of a table that is written already: nothing is written again.
+    Peers run with ``--peers`` in environments of their own; what each leaves out is said in its
+    script.
 """
 
 import argparse
@@ -13,14 +14,22 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from benchmarks.measuring import WORK, process, report
+from benchmarks.measuring import process, report
 from benchmarks.peers import environment
 from benchmarks.quality_data import EMAIL, STATUSES, directory
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from headgate.contracts import ContractSpec
+    from headgate.engines import DuckDB, Session
+    from headgate.files import Scan
 
 PEERS = ("dataframely", "pandera", "pointblank", "pydantic")
 MUST = 1.3
@@ -119,15 +128,6 @@ def _measured(work: Callable[[Path, str], object], rows: int, memory: str) -> No
 
 def _load_libraries() -> None:
     """Import what any work needs: a process does that once, whatever it does then."""
-    import duckdb
-    import polars
-    import pyarrow.parquet
-    import sqlglot
-
-    import headgate.contracts.casts
-    import headgate.contracts.parsing
-    import headgate.contracts.table_checks
-    import headgate.engines.duckdb
 
 
 # -- ours
@@ -317,7 +317,8 @@ def _limit_open(home: Path, memory: str) -> "tuple[duckdb.DuckDBPyConnection, st
 
 def _limit_bad(connection: "duckdb.DuckDBPyConnection", source: str, mask: str) -> dict[str, int]:
     connection.execute(
-        f"create temp table found as select * from (select *, {mask} as m from {source}) where m > 0"
+        f"create temp table found as "
+        f"select * from (select *, {mask} as m from {source}) where m > 0"
     )
     reasons = ", ".join(f"case when m & {1 << b} > 0 then '{n}' end" for b, n in enumerate(NAMES))
     connection.execute(

@@ -1,8 +1,9 @@
+# ruff: noqa: N805 - dataframely calls a rule with the class
 """dataframely: 12 columns, the row rules, both keys and the reference; bad rows split off."""
 
 import dataframely as dy
 import polars as pl
-from measuring import EMAIL, CUSTOMERS, HOME, ORDERS, STATUSES, measured
+from measuring import CUSTOMERS, EMAIL, HOME, ORDERS, STATUSES, measured
 
 KNOWN = pl.scan_parquet(CUSTOMERS)
 
@@ -40,9 +41,11 @@ class Order(dy.Schema):
 
 
 def split():
-    known = KNOWN.select("customer_id", unknown=pl.lit(False))
+    known = KNOWN.select("customer_id", unknown=pl.lit(value=False))
     rows = pl.read_parquet(ORDERS).lazy().join(known, on="customer_id", how="left")
-    good, failures = Order.filter(rows.with_columns(pl.col("unknown").fill_null(True)).collect())
+    good, failures = Order.filter(
+        rows.with_columns(pl.col("unknown").fill_null(value=True)).collect()
+    )
     good.drop("unknown").write_parquet(HOME / "peer.parquet")
     return good.height, len(failures)
 

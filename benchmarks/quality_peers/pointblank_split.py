@@ -1,4 +1,4 @@
-"""pointblank on Polars: the row rules and both keys, then its sundered data; it has no references."""
+"""pointblank on Polars: the row rules and both keys, sundered; it has no references."""
 
 import pointblank as pb
 import polars as pl

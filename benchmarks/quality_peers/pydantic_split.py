@@ -1,4 +1,4 @@
-"""pydantic, row by row: types and row rules; it has neither keys nor references. One million rows."""
+"""pydantic, row by row: types and row rules; no keys, no references. One million rows."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from headgate.contracts.judging import verdict_key as verdict_key
     from headgate.contracts.layouts import layout_problems as layout_problems
     from headgate.contracts.polars_masks import polars_mask as polars_mask
-    from headgate.contracts.table_checks import Question as Question
-    from headgate.contracts.table_checks import questions as questions
     from headgate.contracts.row_masks import IngestMask as IngestMask
     from headgate.contracts.row_masks import ingest_mask as ingest_mask
     from headgate.contracts.rules import between as between
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
     from headgate.contracts.rules import unique as unique
     from headgate.contracts.specs import ColumnSpec as ColumnSpec
     from headgate.contracts.specs import ContractSpec as ContractSpec
+    from headgate.contracts.table_checks import Question as Question
+    from headgate.contracts.table_checks import questions as questions
     from headgate.contracts.types import Date as Date
     from headgate.contracts.types import Decimal as Decimal
     from headgate.contracts.types import Float32 as Float32

@@ -61,7 +61,7 @@ def type_texts(schema: pa.Schema) -> dict[str, str]:
     return {field.name: type_text(field.type) for field in schema}
 
 
-def type_text(kind: pa.DataType) -> str:
+def type_text(kind: pa.DataType) -> str:  # noqa: PLR0911 - a table of types
     """Give the text of an Arrow type."""
     types = pa.types
     if types.is_dictionary(kind):

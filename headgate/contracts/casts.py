@@ -41,17 +41,18 @@ RAW = "_raw."
 _DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE = r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
-_FLOAT_DIGITS = 15
+_INFINITY = r"(?i)\s*[+-]?inf(inity)?\s*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CastPlan:
     """How raw columns become the contract's.
 
-    ``items`` are the columns of the typed rows: name and SQL over the raw ones; beside every column whose
-    values can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the typed columns
-    without those. ``flags`` are the conditions of unreadable values. ``problems`` says what makes the raw
-    columns unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse text by
+    ``items`` are the columns of the typed rows: name and SQL over the raw ones; beside every column
+    whose values can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the
+    typed columns without those. ``flags`` are the conditions of unreadable values. ``problems``
+    says what makes the raw columns unfit as a whole; rows must not flow then. ``reader_types`` is
+    for readers that parse text by
     themselves: SQL types by raw name, in the contract's order.
     """
 
@@ -74,7 +75,7 @@ class CastPlan:
         return all(text == quote(name) for name, text in self.items) and not self.problems
 
     def select(self, relation: str) -> str:
-        """Give the query of the typed rows over a relation (SQL, already quoted) of the raw ones."""
+        """Give the query of the typed rows over a relation (quoted SQL) of the raw ones."""
         items = ", ".join(
             text if text == quote(name) else f"{text} AS {quote(name)}" for name, text in self.items
         )
@@ -186,8 +187,8 @@ def sql_type(kind: ColumnType) -> str:
             }[kind]  # fmt: skip
 
 
-def cast_sql(source: str, raw: pa.DataType, target: ColumnType) -> str | None:
-    """Give SQL that is NULL where a raw value cannot be read; None where no value of that type can be."""
+def cast_sql(source: str, raw: pa.DataType, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table of types
+    """Give SQL that is NULL where a raw value cannot be read; None where none of that type can."""
     if raw.equals(arrow_type(target)):
         return source
     if pa.types.is_null(raw):
@@ -234,7 +235,7 @@ def _raw_sql_type(raw: pa.DataType) -> str:
 
 
 def _finer_instant(source: str, raw: pa.DataType, target: ColumnType) -> str | None:
-    """Read an instant of another unit. With a zone, DuckDB has made it microseconds before we see it."""
+    """Read an instant of another unit; one with a zone comes from DuckDB in microseconds."""
     if raw.tz is not None:
         return f"CAST({source} AS TIMESTAMPTZ)" if target == UTC_TIMESTAMP else None
     local = f"TRY_CAST({source} AS TIMESTAMP)"
@@ -248,7 +249,7 @@ def _local_as_utc(local: str) -> str:
     return f"make_timestamptz(epoch_us({local}))"
 
 
-def _between_types(
+def _between_types(  # noqa: PLR0911 - a table of types
     source: str, given: ColumnType, raw: pa.DataType, target: ColumnType
 ) -> str | None:
     """Cast one typed column to another where meaning survives."""
@@ -331,12 +332,12 @@ def _float_text(source: str, target: FloatType) -> str:
     number = f"TRY_CAST({source} AS {sql_type(target)})"
     return (
         f"CASE WHEN contains({source}, '_') THEN NULL WHEN isfinite({number}) THEN {number} "
-        rf"WHEN isinf({number}) AND NOT regexp_full_match({source}, '(?i)\s*[+-]?inf(inity)?\s*') THEN NULL "
+        f"WHEN isinf({number}) AND NOT regexp_full_match({source}, {literal(_INFINITY)}) THEN NULL "
         f"ELSE {number} END"
     )
 
 
-def _plain_text(source: str, target: ColumnType) -> str | None:
+def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table of types
     trimmed = f"trim({source})"
     if target == BOOL:
         return (
@@ -360,7 +361,8 @@ def _plain_text(source: str, target: ColumnType) -> str | None:
         return (
             f"CASE WHEN regexp_full_match({source}, {literal(with_zone)}) "
             f"THEN TRY_CAST({trimmed} AS TIMESTAMPTZ) "
-            f"WHEN regexp_full_match({source}, {literal(without_zone)}) THEN {_local_as_utc(local)} END"
+            f"WHEN regexp_full_match({source}, {literal(without_zone)}) "
+            f"THEN {_local_as_utc(local)} END"
         )
     if target == STRING:
         return f"CAST({source} AS VARCHAR)"

@@ -1,7 +1,8 @@
+# ruff: noqa: D102 - says, reason and reads are explained once, where they are first declared
 """Checks as values: what a contract asks of rows and tables, as it is stored in commits.
 
-Values in checks are JSON scalars; days, instants and decimals are their text. A check's ``name`` is its
-key in verdicts and quarantine: unique in its contract, from what it says unless given.
+Values in checks are JSON scalars; days, instants and decimals are their text. A check's ``name`` is
+its key in verdicts and quarantine: unique in its contract, from what it says unless given.
 """
 
 from typing import TypeAlias
@@ -52,8 +53,8 @@ class _ColumnCheck(_Check, frozen=True, kw_only=True, omit_defaults=True):
 class Typed(_ColumnCheck, frozen=True, kw_only=True, omit_defaults=True, tag="typed"):
     """Every raw value can be read as the column's type, without loss.
 
-    Every column has it, no contract lists it: it is judged where rows come in, for a table cannot show
-    what was not read, and its rows always go to quarantine.
+    Every column has it, no contract lists it: it is judged where rows come in, for a table cannot
+    show what was not read, and its rows always go to quarantine.
     """
 
     severity: Severity = Severity.QUARANTINE
@@ -161,8 +162,8 @@ class Expression(_Check, frozen=True, kw_only=True, omit_defaults=True, tag="exp
 class Unique(_Check, frozen=True, kw_only=True, omit_defaults=True, tag="unique"):
     """No two rows have the same values here. A row with a NULL among them is nobody's duplicate.
 
-    Every row of a duplicate key is a violation, unless ``keep`` says which stays: the first or last by
-    ``order_by``, NULLs last; equal rows there are told apart by their other columns.
+    Every row of a duplicate key is a violation, unless ``keep`` says which stays: the first or last
+    by ``order_by``, NULLs last; equal rows there are told apart by their other columns.
     """
 
     columns: tuple[str, ...]
@@ -186,7 +187,7 @@ class Unique(_Check, frozen=True, kw_only=True, omit_defaults=True, tag="unique"
 
 
 class References(_Check, frozen=True, kw_only=True, omit_defaults=True, tag="references"):
-    """The values occur together in the parent table. A row with a NULL among them refers to nothing."""
+    """The values occur together in the parent table. A row with a NULL refers to nothing."""
 
     columns: tuple[str, ...]
     table: str

@@ -19,10 +19,11 @@ from headgate.verdicts import Severity
 class Contract:
     """What a table promises: subclass it and annotate the columns.
 
-    ``int`` forbids NULL, ``int | None`` allows it; rules stand in ``Annotated``; rules over several columns
-    and over the table in ``rules=``. ``undeclared`` says what happens to columns the class does not name:
-    ``keep``, ``refuse`` or ``drop``. ``severity`` is that of every rule without its own: ``fail``,
-    ``quarantine`` (rows) or ``warn``. A subclass of a contract has its columns and rules, too.
+    ``int`` forbids NULL, ``int | None`` allows it; rules stand in ``Annotated``; rules over several
+    columns and over the table in ``rules=``. ``undeclared`` says what happens to columns the class
+    does not name: ``keep``, ``refuse`` or ``drop``. ``severity`` is that of every rule without its
+    own: ``fail``, ``quarantine`` (rows) or ``warn``. A subclass of a contract has its columns and
+    rules, too.
 
     >>> class Delay(Contract, rules=(unique("flight"),)):
     ...     flight: int
@@ -72,7 +73,7 @@ class Contract:
             description=_description(cls),
         )
 
-    def __new__(cls) -> "Contract":
+    def __new__(cls) -> "Contract":  # noqa: PYI034 - it never gives one
         """Refuse: a contract describes rows and is none.
 
         Raises:
@@ -114,7 +115,7 @@ def _annotations(cls: type) -> Iterator[tuple[str, object]]:
         except NameError as error:
             raise Invalid(
                 "contract-annotation",
-                f"{cls.__name__}: the annotations use {error.name!r}, which the module does not know.",
+                f"{cls.__name__}: annotations use {error.name!r}, which the module does not know.",
                 hint="Import it at the top of the module, not under TYPE_CHECKING.",
                 contract=cls.__name__,
             ) from error

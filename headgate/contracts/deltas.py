@@ -16,8 +16,8 @@ REWRITE = "rewrite"
 class Delta:
     """How a contract is judged after a change.
 
-    ``added`` checks are asked of the added rows only, and ``combined`` with the verdict before; ``full``
-    ones of the whole table.
+    ``added`` checks are asked of the added rows only, and ``combined`` with the verdict before;
+    ``full`` ones of the whole table.
     """
 
     added: tuple[str, ...]
@@ -46,8 +46,9 @@ def delta(
     """Decide which checks the added rows decide.
 
     Sound only from a verdict of the same contract on the content before, when nothing but appends
-    happened since (``operations`` are their tags; rewriting files changes no row) and the schema is the
-    same. Checks of rows and row counts add up. Keys, references, freshness and shares are judged in full.
+    happened since (``operations`` are their tags; rewriting files changes no row) and the schema is
+    the same. Checks of rows and row counts add up. Keys, references, freshness and shares are
+    judged in full.
 
     Args:
         spec: the contract.

@@ -1,4 +1,4 @@
-"""Row checks in DuckDB's SQL. Every piece is bracketed, every cast said, every identifier quoted."""
+"""Row checks in DuckDB's SQL. Every piece in brackets, every cast said, every identifier quoted."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -14,7 +14,7 @@ _BIGINT_BITS = 64
 
 
 def sql(tree: Tree, rename: Mapping[str, str] | None = None) -> str:
-    """Write a tree; ``rename`` maps a column to the SQL it is read by (default: its quoted name)."""
+    """Write a tree; ``rename`` maps a column to the SQL it is read by, else its quoted name."""
     return _Writer(rename or {}).write(tree)
 
 
@@ -66,7 +66,7 @@ class _Writer:
         return text if given == wanted else f"CAST({text} AS {wanted})"
 
 
-def _literal(value: object, kind: Kind) -> str:
+def _literal(value: object, kind: Kind) -> str:  # noqa: PLR0911 - a table of kinds
     match value:
         case None:
             return f"CAST(NULL AS {sql_type(kind)})"

@@ -1,8 +1,8 @@
 """The language of row checks: typed trees that every engine writes out in its own words.
 
-Values are NULL or of one kind. Numbers without a point are exact and never overflow: a kind knows how many
-bits or digits its values can need, and what might need more than an engine has is refused when the tree is
-built. Exact numbers that meet a floating one become floating.
+Values are NULL or of one kind. Numbers without a point are exact and never overflow: a kind knows
+how many bits or digits its values can need, and what might need more than an engine has is refused
+when the tree is built. Exact numbers that meet a floating one become floating.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,8 +36,9 @@ EXACT_FLOAT_DIGITS = 15
 class Kind:
     """What values an expression can have.
 
-    ``name``: boolean, whole, exact (a decimal), float, text, date, utc, local, duration (microseconds),
-    list, other. ``bits`` bounds whole numbers and durations, ``digits`` and ``scale`` decimals.
+    ``name``: boolean, whole, exact (a decimal), float, text, date, utc, local, duration
+    (microseconds), list, other. ``bits`` bounds whole numbers and durations, ``digits`` and
+    ``scale`` decimals.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation on other expressions; ``operation`` is a key of every engine's table of words."""
+    """An operation on other expressions, by its key in every engine's table of words."""
 
     operation: str
     arguments: "tuple[Tree, ...]"
@@ -149,7 +150,7 @@ def exact(value: Decimal) -> Literal:
     return Literal(value, Kind("exact", digits=size, scale=scale))
 
 
-def literal(value: Value) -> Literal:
+def literal(value: Value) -> Literal:  # noqa: PLR0911 - a table of kinds
     """Give a value as a tree."""
     match value:
         case None:
@@ -252,7 +253,7 @@ def length(tree: Tree) -> Tree:
 
 
 def to_float(tree: Tree) -> Tree:
-    """Give a number as a floating one; a computation of exact numbers is done floating throughout."""
+    """Give a number as a floating one; what computes exact numbers computes floats then."""
     match tree:
         case Literal(value=int() | Decimal() as value) if not isinstance(value, bool):
             return Literal(float(value), FLOATING)
@@ -483,7 +484,7 @@ def unified(trees: tuple[Tree, ...], what: str) -> tuple[Tree, ...]:
     turn: Callable[[Tree], Tree]
     if not names:
         return trees
-    if names <= {"whole"} or len(names) == 1 and "exact" not in names:
+    if names <= {"whole"} or (len(names) == 1 and "exact" not in names):
         widest = max((tree.kind for tree in trees), key=lambda kind: kind.bits)
         kind = next(t.kind for t in trees if t.kind != NULL) if widest.bits == 0 else widest
 

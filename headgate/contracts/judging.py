@@ -12,7 +12,7 @@ from headgate.errors import Internal
 from headgate.verdicts import CheckResult, Severity, State, Verdict
 
 EVALUATOR = "headgate-contracts/1"
-"""Which rules judged. It changes whenever the same contract and content could be judged differently."""
+"""Which rules judged. It changes whenever equal contract and content could be judged otherwise."""
 
 MAX_EXAMPLES = 5
 
@@ -21,8 +21,10 @@ MAX_EXAMPLES = 5
 class Measure:
     """What was counted for one check.
 
-    ``violations``: rows for checks of rows, keys and references, 0 for those of tables, which ``measured``
-    decides: the number of rows, the share that is complete, the newest instant (microseconds since 1970).
+    ``violations``: rows for checks of rows, keys and references, 0 for those of tables, which
+    ``measured``
+    decides: the number of rows, the share that is complete, the newest instant (microseconds since
+        1970).
     """
 
     violations: int = 0
@@ -169,7 +171,8 @@ def still_valid(
 ) -> bool:
     """Say whether a verdict holds for these contents now, so that nothing need be judged again.
 
-    A failed verdict of a contract with a freshness check can pass by no passing of time, so it holds, too.
+    A failed verdict of a contract with a freshness check can pass by no passing of time, so it
+    holds, too.
     """
     return (
         verdict.contract == spec.digest

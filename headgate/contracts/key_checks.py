@@ -25,7 +25,8 @@ def _known(columns: Sequence[str], prefix: str = "") -> str:
 def duplicate_keys(check: checks.Unique, rows: str, existing: str | None = None) -> str:
     """Give the keys that occur more than once in ``rows``, or once in ``existing``, too."""
     keys = _list(check.columns)
-    twice = f"SELECT {keys} FROM {rows} WHERE {_known(check.columns)} GROUP BY {keys} HAVING count(*) > 1"
+    known = _known(check.columns)
+    twice = f"SELECT {keys} FROM {rows} WHERE {known} GROUP BY {keys} HAVING count(*) > 1"
     if existing is None:
         return twice
     same = " AND ".join(f"o.{quote(c)} = n.{quote(c)}" for c in check.columns)
@@ -58,8 +59,8 @@ def found_in(columns: Sequence[str], wrong: str, prefix: str = "") -> str:
 def not_kept(check: checks.Unique, all_columns: Sequence[str]) -> str:
     """Give the condition that a row is a duplicate other than the one that stays.
 
-    Rows equal in ``order_by`` are ordered by all their columns: the outcome does not depend on the order
-    in which they came. Rows equal in everything are interchangeable.
+    Rows equal in ``order_by`` are ordered by all their columns: the outcome does not depend on the
+    order in which they came. Rows equal in everything are interchangeable.
     """
     direction = "DESC" if check.keep == "last" else "ASC"
     first = [f"{quote(column)} {direction} NULLS LAST" for column in check.order_by]

@@ -1,4 +1,4 @@
-"""A table's layout against its contract: which columns and types it has, and what cannot be asked then."""
+"""A table's columns and types against its contract's, and what cannot be asked of them."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias

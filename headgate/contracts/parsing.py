@@ -1,4 +1,4 @@
-"""SQL conditions, read into the language of row checks. Whatever the language does not say is refused."""
+"""SQL conditions, read into the language of row checks; what it does not say is refused."""
 
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -15,10 +15,11 @@ from headgate.errors import Invalid
 from headgate.names import suggestion
 
 _HINT = (
-    "There are: and, or, not, is [not] null, is [not] true, is [not] distinct from, comparisons, between, "
-    "in (...), case, coalesce, nullif, if, greatest, least, + - * / // %, abs, isnan, length, lower, upper, "
-    "trim, ||, like, starts_with, ends_with, contains, regexp_matches, cast to double, decimal or date, "
-    "extract(year ... second from ...), isodow, date, timestamp and timestamptz literals, interval literals."
+    "There are: and, or, not, is [not] null, is [not] true, is [not] distinct from, comparisons, "
+    "between, in (...), case, coalesce, nullif, if, greatest, least, + - * / // %, abs, isnan, "
+    "length, lower, upper, trim, ||, like, starts_with, ends_with, contains, regexp_matches, "
+    "cast to double, decimal or date, extract(year ... second from ...), isodow, and literals of "
+    "date, timestamp, timestamptz and interval."
 )
 _MAX_LEAST = 4
 _UNITS = {
@@ -84,7 +85,7 @@ def _parsed(sql: str) -> exp.Expression:
 
 
 class _Reader:
-    """Turns sqlglot's tree into ours; what a node carries and we do not read is refused, not lost."""
+    """Turns sqlglot's tree into ours; what a node carries and nobody reads is refused."""
 
     def __init__(self, columns: Mapping[str, ColumnType]) -> None:
         self._columns = columns
@@ -232,7 +233,7 @@ class _Reader:
         except (InvalidOperation, KeyError):
             raise ex.refused(
                 f"{node.sql(dialect='duckdb')} is no length of time here",
-                hint="Say interval '90 minutes'; units are microsecond to week, months differ in length.",
+                hint="Say interval '90 minutes'; units go from microsecond to week.",
             ) from None
         if microseconds != int(microseconds):
             raise ex.refused(f"{node.sql(dialect='duckdb')} is finer than a microsecond")

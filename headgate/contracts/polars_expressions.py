@@ -1,6 +1,7 @@
 """Row checks as Polars expressions: the same answers as the SQL, value for value.
 
-Decimals are computed as whole numbers of their last digit: Polars' own products round at other places.
+Decimals are computed as whole numbers of their last digit: Polars' own products round at other
+places.
 """
 
 from collections.abc import Callable, Mapping

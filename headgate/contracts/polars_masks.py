@@ -1,4 +1,4 @@
-"""The mask of a contract's row checks as Polars expressions, for frames that are in memory already."""
+"""The mask of a contract's row checks as one Polars expression, for frames in memory."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from headgate.masks import MASK_BITS
 def polars_mask(spec: ContractSpec, only: Sequence[str] | None = None) -> pl.Expr:
     """Give the integer whose bit i is set where row check i is violated; the same as the SQL's.
 
-    ``only`` names the checks, one per bit; default: the contract's row checks in order, 63 of them at most.
-    The frame's columns are typed as ``arrow_schema`` says.
+    ``only`` names the checks, one per bit; default: the contract's row checks in order, 63 of them
+    at most. The frame's columns are typed as ``arrow_schema`` says.
     """
     names = row_check_names(spec)[:MASK_BITS] if only is None else only
     # An expression without a column has one row; this gives the mask as many as the frame.

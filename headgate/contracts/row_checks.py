@@ -108,7 +108,7 @@ def _not_among(column: ex.Column, values: tuple[checks.Scalar, ...]) -> ex.Tree:
     return ex.negation(ex.one_of(column, tuple(literals)))
 
 
-def _literal(kind: ColumnType, value: bool | int | float | str | Decimal | date) -> ex.Literal:  # noqa: FBT001
+def _literal(kind: ColumnType, value: bool | float | str | Decimal | date) -> ex.Literal:  # noqa: FBT001
     """Give a check's value as a literal of its column's kind."""
     if isinstance(kind, IntType) and isinstance(value, Decimal):
         return ex.whole(int(value))

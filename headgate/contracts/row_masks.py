@@ -37,8 +37,9 @@ class Flag:
 class IngestMask:
     """A mask, and how what an engine answers is understood.
 
-    ``groups`` holds, bit by bit, the checks the bit stands for: one each, unless more than 63 checks send
-    rows to quarantine. ``left`` names the checks the mask does not decide: ask them of the table.
+    ``groups`` holds, bit by bit, the checks the bit stands for: one each, unless more than 63
+    checks send rows to quarantine. ``left`` names the checks the mask does not decide: ask them of
+    the table.
     """
 
     query: MaskQuery
@@ -52,8 +53,8 @@ class IngestMask:
     ) -> Mapping[str, Measure]:
         """Give what is known of the accepted rows from an engine's counts while it wrote them.
 
-        Valid for ``judge`` where those rows are the whole table. Quarantined rows are not in it: their
-        checks have no violations left.
+        Valid for ``judge`` where those rows are the whole table. Quarantined rows are not in it:
+        their checks have no violations left.
         """
         found: dict[str, Measure] = {}
         for bit, (label, names) in enumerate(zip(self.query.names, self.groups, strict=True)):
@@ -79,8 +80,8 @@ def ingest_mask(
         spec: the contract.
         available: the columns of the rows, after casting, all of them.
         casts: how raw columns became these; its failures are part of the mask.
-        parents: the tables that references can look into now, with columns and type texts; an engine knows
-            them by these names. References into others are left for the table.
+        parents: the tables that references can look into now, with columns and type texts; an
+            engine knows them by these names. References into others are left for the table.
         existing: the table the rows are appended to; its keys count as taken.
         whole: whether the rows are all rows of the table. If not, and nothing ``existing`` is
             named, keys are left for the table.
@@ -155,7 +156,7 @@ def _key_flag(
     whole: bool,  # noqa: FBT001
     number: int,
 ) -> tuple[Flag, dict[str, str]] | None:
-    """Give a key's or a reference's flag and preparation, or None where it cannot be decided now."""
+    """Give a key's or a reference's flag and preparation, None where it is not decided now."""
     if isinstance(check, checks.References):
         if parent_problem(check, spec.kinds, parents) is not None:
             return None

@@ -1,6 +1,6 @@
-"""The words a contract is written in. Each gives a check; a field's rule learns its column there."""
+"""The words a contract is written in: each gives a check; a field's learns its column there."""
 
-import datetime
+import datetime as dt
 import decimal
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from headgate.contracts import checks
 from headgate.errors import Invalid
 from headgate.verdicts import Severity
 
-Value: TypeAlias = int | float | str | bool | decimal.Decimal | datetime.date | datetime.datetime
+Value: TypeAlias = int | float | str | bool | decimal.Decimal | dt.date | dt.datetime
 SeverityName: TypeAlias = Literal["fail", "quarantine", "warn"]
 
 
@@ -70,8 +70,8 @@ def one_of(*values: Value, severity: SeverityName | None = None, name: str | Non
 def pattern(regex: str, *, severity: SeverityName | None = None, name: str | None = None) -> Rule:
     r"""Ask that the regular expression match somewhere in the text; ``^`` and ``$`` anchor it.
 
-    ``\d``, ``\w``, ``\s`` and ``\b`` mean ASCII, ``$`` is the very end. Look-around and back-references
-    are refused: no engine of columns has them.
+    ``\d``, ``\w``, ``\s`` and ``\b`` mean ASCII, ``$`` is the very end. Look-around and
+    back-references are refused: no engine of columns has them.
     """
     return _rule(checks.Pattern(pattern=regex, given_name=name), severity)
 
@@ -104,7 +104,7 @@ def references(
     tables = {table for table, _, _ in split}
     if len(tables) != 1 or not all(table and column for table, _, column in split):
         raise _wrong(
-            f"references({', '.join(map(repr, targets))}): targets are 'table.column', of one table."
+            f"references({', '.join(map(repr, targets))}): targets are 'table.column', of one."
         )
     if isinstance(columns, str):
         columns = (columns,)
@@ -126,8 +126,8 @@ def unique(
 ) -> Rule:
     """Ask that no two rows have the same values in these columns. NULL equals nothing.
 
-    All rows of a duplicate key are violations. ``keep="last", order_by="updated_at"`` keeps one of them
-    and sends the others to quarantine.
+    All rows of a duplicate key are violations. ``keep="last", order_by="updated_at"`` keeps one of
+    them and sends the others to quarantine.
     """
     order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
     if keep is not None and keep not in {"first", "last"}:
@@ -236,9 +236,9 @@ def _scalar(value: Value) -> checks.Scalar:
         return value
     if isinstance(value, decimal.Decimal) and value.is_finite():
         return f"{value:f}"
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
-    if isinstance(value, datetime.date):
+    if isinstance(value, dt.date):
         return value.isoformat()
     raise _wrong(f"{value!r} cannot be compared with a column.")
 

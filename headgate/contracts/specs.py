@@ -26,7 +26,7 @@ _HIDDEN = re.compile(r"_(mask|position|rows|raw\..*)\Z")
 class ColumnSpec(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """One column. ``type`` is Iceberg's text; ``raw`` the name it has where it comes from, if another."""
+    """One column. ``type`` is Iceberg's text; ``raw`` its name where it comes from, if another."""
 
     name: str
     type: str
@@ -54,8 +54,8 @@ class ContractSpec(
 ):
     """Columns, checks, and what happens to columns nobody declared. Valid once built.
 
-    Built from a ``Contract`` class by ``contract_spec``, from a mapping (YAML) by ``from_dict``. Two specs
-    are equal when their digests are.
+    Built from a ``Contract`` class by ``contract_spec``, from a mapping (YAML) by ``from_dict``.
+    Two specs are equal when their digests are.
 
     Raises:
         Invalid: ``contract-...``, naming the contract, the column and the check.
@@ -133,7 +133,7 @@ class ContractSpec(
 
     @cached_property
     def digest(self) -> str:
-        """The contract's identity: equal digest, equal meaning. Its name and descriptions do not count."""
+        """The contract's identity: equal digest, equal meaning, whatever name and description."""
         anonymous = msgspec.structs.replace(
             self,
             name="",

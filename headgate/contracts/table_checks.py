@@ -1,7 +1,7 @@
 """Questions to a table that is already written: what an engine must count for a verdict.
 
-At most two passes over a table: one per key or reference, which reads their columns only, and one that reads
-the rest. Examples come with the counts: no pass more, however many checks are violated.
+At most two passes over a table: one per key or reference, which reads their columns only, and one
+that reads the rest. Examples come with the counts: no pass more, however many checks are violated.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,10 +31,10 @@ SHOWN_COLUMNS = 6
 class Question:
     """A query of one row, and what its columns mean.
 
-    ``reads`` names the lake's tables it looks into, ``checks`` those it answers. The other fields say where
-    in the row each check's answer is: ``counts`` violations, ``measured`` a number, ``shares`` known
-    values among the rows, ``masks`` the checks of each mask, bit by bit, and ``shown`` the columns
-    of a check's examples.
+    ``reads`` names the lake's tables it looks into, ``checks`` those it answers. The other fields
+    say where in the row each check's answer is: ``counts`` violations, ``measured`` a number,
+    ``shares`` known values among the rows, ``masks`` the checks of each mask, bit by bit, and
+    ``shown`` the columns of a check's examples.
     """
 
     sql: str

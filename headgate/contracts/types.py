@@ -1,6 +1,6 @@
 """Column types: what an annotation means, and its one text (Iceberg's)."""
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import re
@@ -122,13 +122,13 @@ Int32 = Annotated[int, IntType(32)]
 Float32 = Annotated[float, FloatType(32)]
 """A floating point number of 32 bits; ``float`` has 64."""
 
-Date = datetime.date
+Date = dt.date
 """A day."""
 
-UtcTimestamp = Annotated[datetime.datetime, UTC_TIMESTAMP]
+UtcTimestamp = Annotated[dt.datetime, UTC_TIMESTAMP]
 """An instant, microseconds, in UTC. Text without a zone is taken as UTC."""
 
-LocalTimestamp = Annotated[datetime.datetime, LOCAL_TIMESTAMP]
+LocalTimestamp = Annotated[dt.datetime, LOCAL_TIMESTAMP]
 """A day and a time of day on somebody's wall, microseconds, without a zone."""
 
 
@@ -140,7 +140,7 @@ class Decimal:
 
     python: ClassVar[type] = decimal.Decimal
 
-    def __new__(cls, precision: int, scale: int = 0) -> "Decimal":
+    def __new__(cls, precision: int, scale: int = 0) -> "Decimal":  # noqa: PYI034 - see below
         """Give the annotation of a decimal with that many digits."""
         return Annotated[decimal.Decimal, DecimalType(precision, scale)]  # type: ignore[return-value]
 
@@ -151,8 +151,8 @@ _BY_PYTHON: Mapping[object, ColumnType] = {
     float: FLOAT,
     str: STRING,
     bytes: BINARY,
-    datetime.date: DATE,
-    datetime.time: TIME,
+    dt.date: DATE,
+    dt.time: TIME,
 }
 
 
@@ -197,7 +197,8 @@ def _split(text: str) -> list[str]:
 class Annotation:
     """What an annotation says of a column.
 
-    ``markers`` is what else stood in ``Annotated``; ``values`` are those of a ``Literal`` or an enum.
+    ``markers`` is what else stood in ``Annotated``; ``values`` are those of a ``Literal`` or an
+    enum.
     """
 
     type: ColumnType
@@ -274,7 +275,7 @@ def _type_marker(marker: object) -> ColumnType | None:
 
 def _unknown(annotation: object) -> Invalid:
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    if annotation is datetime.datetime:
+    if annotation is dt.datetime:
         hint = "Say hg.UtcTimestamp (an instant) or hg.LocalTimestamp (a time without a zone)."
     elif annotation is decimal.Decimal:
         hint = "Say how many digits: hg.Decimal(9, 2)."
@@ -283,6 +284,6 @@ def _unknown(annotation: object) -> Invalid:
     else:
         hint = (
             "Use int, float, str, bool, bytes, hg.Date, hg.UtcTimestamp, hg.LocalTimestamp, "
-            "hg.Decimal(p, s), Literal[...], list[...] or a TypedDict, with '| None' where NULL may be."
+            "hg.Decimal(p, s), Literal[...], list[...] or a TypedDict; '| None' lets NULL in."
         )
     return Invalid("contract-annotation", f"{text} is no column type.", hint=hint)

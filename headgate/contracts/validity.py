@@ -21,7 +21,9 @@ from headgate.contracts.types import (
 from headgate.verdicts import Severity
 
 
-def problem(check: checks.Check, kinds: Mapping[str, ColumnType]) -> str | None:
+def problem(  # noqa: PLR0911 - a table of checks
+    check: checks.Check, kinds: Mapping[str, ColumnType]
+) -> str | None:
     """Say what is wrong with a check of these columns, or None.
 
     Raises:
@@ -29,6 +31,8 @@ def problem(check: checks.Check, kinds: Mapping[str, ColumnType]) -> str | None:
     """
     if isinstance(check, checks.TableCheck) and check.severity is Severity.QUARANTINE:
         return "a table cannot be quarantined; its severity is 'fail' or 'warn'."
+    if isinstance(check, checks.KeyCheck):
+        return _bad_key(check)
     match check:
         case checks.Between(low=None, high=None):
             return "it has neither a low nor a high end."
@@ -39,21 +43,23 @@ def problem(check: checks.Check, kinds: Mapping[str, ColumnType]) -> str | None:
         case checks.Pattern(column=column, pattern=pattern):
             return _bad_pattern(kinds[column], pattern)
         case checks.Length(column=column):
-            kind = kinds[column]
-            if kind != STRING and not isinstance(kind, ListType):
-                return f"a {kind} has no length."
+            measurable = kinds[column] == STRING or isinstance(kinds[column], ListType)
+            return None if measurable else f"a {kinds[column]} has no length."
         case checks.Freshness(column=column):
-            if kinds[column] not in (*INSTANTS, DATE):
-                return f"{column} is a {kinds[column]}, not an instant or a day."
-        case checks.Unique(columns=()):
-            return "it names no column."
-        case checks.Unique(columns=columns) if len(set(columns)) < len(columns):
-            return "it names a column twice."
-        case checks.References(columns=columns, parent_columns=parents):
-            if len(columns) != len(parents) or not columns:
-                return f"{len(columns)} columns cannot refer to {len(parents)}."
+            dated = kinds[column] in (*INSTANTS, DATE)
+            return None if dated else f"{column} is a {kinds[column]}, not an instant or a day."
         case _:
-            pass
+            return None
+
+
+def _bad_key(check: checks.KeyCheck) -> str | None:
+    columns = check.columns
+    if not columns:
+        return "it names no column."
+    if isinstance(check, checks.Unique) and len(set(columns)) < len(columns):
+        return "it names a column twice."
+    if isinstance(check, checks.References) and len(columns) != len(check.parent_columns):
+        return f"{len(columns)} columns cannot refer to {len(check.parent_columns)}."
     return None
 
 
@@ -118,7 +124,7 @@ def comparable(kind: ColumnType, value: checks.Scalar) -> bool | int | float | s
     return result
 
 
-def _exact(value: int | float | str) -> Decimal:
+def _exact(value: float | str) -> Decimal:
     try:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except InvalidOperation:

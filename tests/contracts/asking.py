@@ -1,4 +1,4 @@
-"""A table in DuckDB, a contract's mask and questions asked of it: what a run does, in a few lines."""
+"""A contract's mask and questions asked of a table in DuckDB: what a run does, in short."""
 
 import duckdb
 import pyarrow as pa

@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0911 - cases as tables
 """A judge that takes one row at a time and knows no engine: what the masks are compared with."""
 
 import math

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001, DTZ001 - cases as tables
 """Raw values are read strictly: what would change its meaning is a violation, never a crash."""
 
 import datetime as dt

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - cases as tables
 """Judging by added rows only gives the verdict that judging the whole table gives, or is not done."""
 
 import datetime as dt
@@ -47,7 +48,9 @@ def test_checks_of_rows_and_counts_need_the_added_rows_only(connection):
     assert set(found.full) == {"id unique", "at no older than 1m", "id at least 0.5 complete"}
 
 
-@pytest.mark.parametrize("operation", ["upsert", "replace", "delete", "add-column", "create", "rename"])
+@pytest.mark.parametrize(
+    "operation", ["upsert", "replace", "delete", "add-column", "create", "rename"]
+)
 def test_anything_but_appends_is_judged_in_full(connection, operation):
     found = delta(spec_of(), ["append", operation], baseline(connection), same_schema=True)
     assert found.added == ()
@@ -69,12 +72,19 @@ def test_only_a_pass_of_the_same_contract_and_schema_is_built_upon(connection):
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(found=masks.row_checks, before=masks.rows, added=masks.rows, severity=st.sampled_from(["fail", "warn"]))
+@given(
+    found=masks.row_checks,
+    before=masks.rows,
+    added=masks.rows,
+    severity=st.sampled_from(["fail", "warn"]),
+)
 def test_the_combined_verdict_is_the_whole_tables(connection, found, before, added, severity):
     bare = masks.spec_of(found)
     document = bare.to_dict()
     listed = [{**check, "severity": severity} for check in document.get("checks", [])]
-    spec = ContractSpec.from_dict({**document, "checks": [*listed, {"check": "rows", "at_least": 3}]})
+    spec = ContractSpec.from_dict(
+        {**document, "checks": [*listed, {"check": "rows", "at_least": 3}]}
+    )
     schema = arrow_schema(spec)
     old, new = pa.Table.from_pylist(before, schema), pa.Table.from_pylist(added, schema)
     whole = pa.concat_tables([old, new])
@@ -97,5 +107,7 @@ def test_the_combined_verdict_is_the_whole_tables(connection, found, before, add
         rows=whole.num_rows,
     )
     assert by_delta.state is in_full.state
-    counted = [{r.check: (r.violations, r.measured) for r in v.results} for v in (by_delta, in_full)]
+    counted = [
+        {r.check: (r.violations, r.measured) for r in v.results} for v in (by_delta, in_full)
+    ]
     assert counted[0] == counted[1]

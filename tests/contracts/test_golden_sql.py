@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - cases as tables
 """The SQL of masks and questions, pinned: what changes here changes what engines are asked.
 
 ``python tests/contracts/test_golden_sql.py`` writes the files anew.
@@ -21,7 +22,9 @@ class Flight(
     rules=(
         hg.unique("carrier", "flight", "time_hour"),
         hg.unique("tailnum", keep="last", order_by="time_hour"),
-        hg.expression("arr_time is null or dep_delay is not null", name="no arrival without departure"),
+        hg.expression(
+            "arr_time is null or dep_delay is not null", name="no arrival without departure"
+        ),
         hg.expression("arr_time - dep_delay * 2 <= 2400.5 and carrier like 'U_%'"),
         hg.rows(at_least=300_000),
         hg.freshness("time_hour", "7d"),
@@ -51,7 +54,9 @@ def texts():
     spec = contract_spec(Flight)
     plan = cast_plan(spec, RAW)
     whole = ingest_mask(spec, plan.columns, casts=plan, parents=PARENTS).query
-    appended = ingest_mask(spec, plan.columns, parents=PARENTS, existing="flights", whole=False).query
+    appended = ingest_mask(
+        spec, plan.columns, parents=PARENTS, existing="flights", whole=False
+    ).query
     schema = {name: str(kind) for name, kind in spec.kinds.items()}
     asked = questions(spec, "raw.flights", schema=schema, tables=PARENTS)
     return {

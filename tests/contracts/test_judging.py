@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - cases as tables
 """Verdicts: what passes, what fails, for how long, and when an earlier one may be used again."""
 
 import datetime as dt
@@ -165,7 +166,13 @@ def test_a_parent_that_cannot_be_looked_up_in_fails_the_reference(tables, says):
 
 def test_numbers_of_different_types_can_refer_to_each_other(connection):
     spec = spec_of(
-        {"check": "references", "columns": ["id"], "table": "p", "parent_columns": ["n"], "name": "r"}
+        {
+            "check": "references",
+            "columns": ["id"],
+            "table": "p",
+            "parent_columns": ["n"],
+            "name": "r",
+        }
     )
     parent = pa.table({"n": pa.array([1, 2], pa.decimal128(5, 2))})
     found = verdict(connection, spec, rows_of(1, 2, 3, None), parents={"p": parent})
@@ -244,7 +251,10 @@ def test_more_checks_than_bits_still_split_exactly(connection, severity):
         {"check": "not-null", "column": column["name"], "severity": severity} for column in columns
     ]
     spec = spec_of(*checks, columns=columns)
-    rows = [dict.fromkeys(spec.kinds, 1), *({**dict.fromkeys(spec.kinds, 1), f"c{n}": None} for n in range(150))]
+    rows = [
+        dict.fromkeys(spec.kinds, 1),
+        *({**dict.fromkeys(spec.kinds, 1), f"c{n}": None} for n in range(150)),
+    ]
     good, bad, made = asking.split(connection, spec, asking.table_of(spec, rows))
     assert len(made.query.names) <= 63
     if severity == "quarantine":
@@ -275,7 +285,14 @@ def test_examples_are_json_whatever_the_columns_hold(connection):
               {"check": "between", "column": "f", "low": 0, "name": "f"},
               {"check": "length", "column": "l", "at_least": 9, "name": "l"}]  # fmt: skip
     spec = spec_of(*checks, columns=columns)
-    row = {"f": math.nan, "d": 1, "at": NOW, "day": NOW.date(), "raw": b"\x00\xff", "l": [NOW.date()]}
+    row = {
+        "f": math.nan,
+        "d": 1,
+        "at": NOW,
+        "day": NOW.date(),
+        "raw": b"\x00\xff",
+        "l": [NOW.date()],
+    }
     measures, examples = asking.ask(connection, spec, "t", asking.table_of(spec, [row, row]))
     json.dumps(examples, allow_nan=False)
     assert examples["f"][0]["f"] == "nan"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - cases as tables
 """Keys and references are exact: no duplicate key stays among good rows, no orphan slips through."""
 
 import json

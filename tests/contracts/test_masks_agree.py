@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001, DTZ001, PT017 - cases as tables
 """The mask is the same from DuckDB, from Polars and from a judge that takes row by row."""
 
 import math
@@ -266,11 +267,11 @@ def from_duckdb(session, spec, table):
     mask = ingest_mask(spec, table.schema.names)
     session.register("_rows", table)
     answer = session.sql(f"select {mask.query.expression} as m from _rows").to_arrow_table()
-    found = []
-    for value in answer.column("m").to_pylist():
-        found.append({n for bit, n in enumerate(mask.query.names) if value >> bit & 1})
     session.unregister("_rows")
-    return found
+    return [
+        {name for bit, name in enumerate(mask.query.names) if value >> bit & 1}
+        for value in answer.column("m").to_pylist()
+    ]
 
 
 def from_polars(spec, table):
