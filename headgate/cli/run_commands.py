@@ -40,6 +40,12 @@ _UNFINISHED = (RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
 )
+@click.option(
+    "--take-over",
+    multiple=True,
+    metavar="TABLE",
+    help="Replace this table of another pipeline, and own it from now on.",
+)
 @click.option("--force", is_flag=True, help="Compute every step, also what is published already.")
 @command()
 def run(
@@ -51,6 +57,7 @@ def run(
     params: tuple[str, ...],
     *,
     force: bool,
+    take_over: tuple[str, ...],
 ) -> None:
     """Run a pipeline; publish all of it, or nothing.
 
@@ -66,6 +73,7 @@ def run(
             isolation=isolation,
             parameters=params,
             force=force,
+            take_over=take_over,
             listeners=(listener,),
         ),
     )

@@ -289,6 +289,7 @@ class Project:
         parameters: Asked = (),
         steps: Sequence[str] = (),
         force: bool = False,
+        take_over: Sequence[str] = (),
         listeners: Iterable[Listener] = (),
     ) -> RunResult:
         """Run a pipeline and publish what it made: all of it, or nothing. Makes the lake if needed.
@@ -302,6 +303,7 @@ class Project:
             steps: only these and what they need; not for protected branches. Resumed, the run does
                 the others, too.
             force: compute what is published already, too.
+            take_over: tables of other pipelines to replace, and to own from now on.
             listeners: who else hears the events.
 
         Raises:
@@ -327,7 +329,7 @@ class Project:
                 target=target,
             )
         with self._hall(lake, listeners) as hall:
-            return hall.run(chosen, target=target, parameters=values, force=force)
+            return hall.run(chosen, target=target, parameters=values, force=force, take_over=take_over)
 
     def resume(
         self, run: str, *, parameters: Asked = (), listeners: Iterable[Listener] = ()

@@ -88,6 +88,7 @@ class Attempt:
         self.in_effect: frozenset[str] = frozenset()
         self.reverts: tuple[str, ...] = ()
         self.exclusive = False
+        self.take_over = msgspec.convert(row.settings.get("take_over", []), frozenset[str])
         self.asked: datetime | None = None
         self.reserved: set[str] = set()
         self._measured: dict[tuple[str, tuple[tuple[str, str], ...]], Mapping[str, Measure]] = {}

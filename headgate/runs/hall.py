@@ -4,7 +4,7 @@ What publishes or judges is imported when it is asked for: a run with nothing to
 Arrow nor a SQL parser.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from headgate.lake import Commit, RunRow, RunState
@@ -38,17 +38,21 @@ class Hall:
         target: str,
         parameters: Parameters | None = None,
         force: bool = False,
+        take_over: Collection[str] = (),
     ) -> RunResult:
         """Run a pipeline and publish it to a branch, whole or not at all.
 
-        With ``force`` no step is skipped because its output is published already.
+        With ``force`` no step is skipped because its output is published. ``take_over`` names tables
+        of other pipelines that this run replaces, and owns from then on.
 
         Raises:
             StepFailed, CheckFailed, Conflict, Refused, ...: the run's branch is kept; the error
             says what
                 readers see and what to do next.
         """
-        return self._pipeline_run(pipeline, parameters, force=force).start(target)
+        return self._pipeline_run(pipeline, parameters, force=force, take_over=take_over).start(
+            target
+        )
 
     def resume(
         self, run: str, pipeline: Pipeline, *, parameters: Parameters | None = None
@@ -136,7 +140,12 @@ class Hall:
         return tuple(self.wiring.lake.metastore.runs(states=states))
 
     def _pipeline_run(
-        self, pipeline: Pipeline, parameters: Parameters | None, *, force: bool = False
+        self,
+        pipeline: Pipeline,
+        parameters: Parameters | None,
+        *,
+        force: bool = False,
+        take_over: Collection[str] = (),
     ) -> PipelineRun:
         return PipelineRun(
             self.wiring,
@@ -144,4 +153,5 @@ class Hall:
             parameters=parameters or {},
             evaluator=self.evaluator,
             force=force,
+            take_over=take_over,
         )

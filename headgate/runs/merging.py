@@ -111,7 +111,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
             isolation=attempt.isolation,
             facts=RowFacts(attempt.wiring, current.get(key)),
             pipeline=attempt.row.pipeline,
-            takes_over=attempt.kind != "run",
+            takes_over=attempt.kind != "run" or key.removeprefix("table/") in attempt.take_over,
         )
         match decision:
             case NoOp():

@@ -57,7 +57,8 @@ Mode: TypeAlias = Literal["replace", "append", "upsert"]
 class Target:
     """The table that is written, how, by whom, and what it promises.
 
-    What is written ``by_hand`` may replace a pipeline's table, and never becomes its owner.
+    What is written ``by_hand`` may replace a pipeline's table, and never becomes its owner. A run
+    that ``takes_over`` a table replaces it and owns it from then on.
     """
 
     table: str
@@ -71,6 +72,7 @@ class Target:
     sort_by: tuple[str, ...] = ()
     spec: ContractSpec | None = None
     by_hand: bool = False
+    takes_over: bool = False
 
     @property
     def prefix(self) -> str:
@@ -328,13 +330,17 @@ def _measures(
 
 def _refuse_foreign(before: Entry | None, target: Target) -> None:
     owner = before.table.owner if before and before.table else None
-    if target.mode == "replace" and owner not in {None, target.pipeline} and not target.by_hand:
+    if (
+        target.mode == "replace"
+        and owner not in {None, target.pipeline}
+        and not (target.by_hand or target.takes_over)
+    ):
         raise Refused(
             "table-owned",
             f"{target.table} belongs to the pipeline {owner}; "
             f"{target.pipeline} may not replace it.",
-            hint="Write to another table, or take its name over by dropping it first, in Python:  "
-            f"with project.transaction() as tx: tx.drop({target.table!r})",
+            hint="Write to another table, or make it yours:  "
+            f"headgate run {target.pipeline} --take-over {target.table}",
             table=target.table,
             owner=owner,
         )
@@ -342,6 +348,8 @@ def _refuse_foreign(before: Entry | None, target: Target) -> None:
 
 def _owner(before: Entry | None, target: Target) -> str | None:
     known = before.table.owner if before and before.table else None
+    if target.takes_over and target.mode == "replace":
+        return target.pipeline
     return known if known is not None or target.by_hand else target.pipeline
 
 

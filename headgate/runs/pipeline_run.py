@@ -1,7 +1,7 @@
 """A pipeline on a target: execute its steps, publish, execute again what a conflict made stale."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from headgate.errors import HeadgateError
@@ -29,6 +29,7 @@ class PipelineRun:
         parameters: Mapping[str, Mapping[str, object]],
         evaluator: str,
         force: bool = False,
+        take_over: Collection[str] = (),
     ) -> None:
         self.wiring = wiring
         self.pipeline = pipeline
@@ -36,6 +37,7 @@ class PipelineRun:
         self.parameters = parameters
         self.evaluator = evaluator
         self.force = force
+        self.take_over = tuple(take_over)
 
     # -- ways in
 
@@ -55,6 +57,7 @@ class PipelineRun:
             isolation=self.pipeline.isolation,
             settings={
                 "now": self.wiring.clock.now().isoformat(),
+                "take_over": list(self.take_over),
                 "seed": secrets.randbits(53),
                 "parameters": canonical(self.parameters),
             },
@@ -93,6 +96,7 @@ class PipelineRun:
             seed=int(str(settings["seed"])),
             evaluator=self.evaluator,
             force=self.force,
+            take_over=attempt.take_over,
         )
         with ending(attempt):
             self._execute(attempt, work)

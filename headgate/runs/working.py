@@ -6,7 +6,7 @@ comes, and gives back what it did. The coordinator commits it.
 
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -64,6 +64,7 @@ class StepWork:
         seed: int,
         evaluator: str,
         force: bool = False,
+        take_over: Collection[str] = (),
     ) -> None:
         self.attempt = attempt
         self.graph = graph
@@ -72,6 +73,7 @@ class StepWork:
         self.seed = seed
         self.evaluator = evaluator
         self.force = force
+        self.take_over = frozenset(take_over)
         self.forced_keys: frozenset[str] = frozenset()
         self.attempts: dict[str, int] = {}
         self._digests = CodeDigests([attempt.wiring.root])
@@ -316,6 +318,7 @@ class StepWork:
                         partition_by=step.partition_by,
                         sort_by=step.sort_by,
                         spec=self.spec(step),
+                        takes_over=step.table in self.take_over,
                     )
                     output = computation.write(target)
                 cursor = computation.cursor or inputs.position()
