@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from headgate.contracts.arrow_schemas import arrow_type, type_text
+from headgate.contracts.flags import Flag
 from headgate.contracts.layouts import read_type
-from headgate.contracts.row_masks import Flag
 from headgate.contracts.specs import ColumnSpec, ContractSpec
 from headgate.contracts.types import (
     BINARY,

@@ -5,7 +5,15 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from headgate.contracts import regexes
-from headgate.contracts.expressions import Call, Column, Kind, Literal, Tree
+from headgate.contracts.expressions import (
+    CALENDAR,
+    DATE_PARTS,
+    Call,
+    Column,
+    Kind,
+    Literal,
+    Tree,
+)
 from headgate.contracts.types import FloatType, IntType
 from headgate.names import literal, quote
 
@@ -151,14 +159,22 @@ def _cased(source: str, target: str) -> Callable[[_Writer, Call], str]:
     )
 
 
-def _in_utc(writer: _Writer, tree: Tree) -> str:
-    """Write a day or instant so that its parts are those in UTC, whatever the session's zone."""
-    text = writer.write(tree)
-    return f"make_timestamp(epoch_us({text}))" if tree.kind.name == "utc" else text
+def _on_calendar(call_of: str) -> Callable[[_Writer, Call], str]:
+    """Give how a calendar's answer is written: NULL outside of the years 1 to 9999.
 
+    Engines end their calendars in different years. Instants are taken in UTC, whatever the
+    session's zone.
+    """
 
-def _part(name: str) -> Callable[[_Writer, Call], str]:
-    return lambda writer, call: f"{name}({_in_utc(writer, call.arguments[0])})"
+    def write(writer: _Writer, call: Call) -> str:
+        (tree,) = call.arguments
+        text = writer.write(tree)
+        first, last = (_literal(end, tree.kind) for end in CALENDAR[tree.kind.name])
+        plain = f"make_timestamp(epoch_us({text}))" if tree.kind.name == "utc" else text
+        answer = call_of.format(plain)
+        return f"CASE WHEN {text} BETWEEN {first} AND {last} THEN {answer} END"
+
+    return write
 
 
 _WORDS: Mapping[str, Callable[[_Writer, Call], str]] = {
@@ -192,9 +208,7 @@ _WORDS: Mapping[str, Callable[[_Writer, Call], str]] = {
     "ends-with": _function("ends_with"),
     "contains": _function("contains"),
     "micros": _function("epoch_us"),
-    "days": lambda writer, call: f"({writer.write(call.arguments[0])} - DATE '1970-01-01')",
-    "to-day": lambda writer, call: f"CAST({_in_utc(writer, call.arguments[0])} AS DATE)",
-    **{
-        part: _part(part) for part in ("year", "month", "day", "hour", "minute", "second", "isodow")
-    },
+    "days": _on_calendar("({} - DATE '1970-01-01')"),
+    "to-day": _on_calendar("CAST({} AS DATE)"),
+    **{part: _on_calendar(f"{part}({{}})") for part in DATE_PARTS},
 }

@@ -7,6 +7,7 @@ when the tree is built. Exact numbers that meet a floating one become floating.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC as UTC_ZONE
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
@@ -372,7 +373,9 @@ def divide_whole(operation: str, left: Tree, right: Tree) -> Tree:
     for tree in (left, right):
         if tree.kind.name != "whole":
             raise refused(f"{_shown(tree)} {operation}: only whole numbers are divided so")
-    bits = left.kind.bits + 1 if operation == "//" else max(left.kind.bits, right.kind.bits)
+    # The least number divided by -1 needs one bit more, even where only the rest is asked for.
+    positive = isinstance(right, Literal) and isinstance(right.value, int) and right.value > 0
+    bits = max(left.kind.bits + (0 if positive else 1), right.kind.bits)
     if bits > MAX_BITS:
         raise refused(f"{_shown(left)} {operation} may need {bits} bits")
     return Call(operation, (left, right), Kind("whole", bits=bits))
@@ -430,11 +433,18 @@ def text_test(operation: str, text: Tree, part: Tree) -> Tree:
     )
 
 
+CALENDAR: Mapping[str, tuple[date, date]] = {
+    "date": (date.min, date.max),
+    "local": (datetime.min, datetime.max),  # noqa: DTZ901 - it has no zone
+    "utc": (datetime(1, 1, 1, tzinfo=UTC_ZONE), datetime.max.replace(tzinfo=UTC_ZONE)),
+}
+"""The first and last day or instant of each kind that has a year, a month, a day."""
+
 DATE_PARTS = ("year", "month", "day", "hour", "minute", "second", "isodow")
 
 
 def date_part(part: str, tree: Tree) -> Tree:
-    """Give a part of a day or of an instant (in UTC)."""
+    """Give a part of a day or of an instant (in UTC); NULL outside of the years 1 to 9999."""
     clock = part in {"hour", "minute", "second"}
     if tree.kind.name not in ({"utc", "local"} if clock else {"utc", "local", "date"}):
         raise refused(f"{_shown(tree)} has no {part}")

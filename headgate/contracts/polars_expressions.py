@@ -13,13 +13,12 @@ from operator import and_, or_
 import polars as pl
 
 from headgate.contracts import regexes
-from headgate.contracts.expressions import Call, Column, Kind, Literal, Tree
+from headgate.contracts.expressions import CALENDAR, Call, Column, Kind, Literal, Tree
 from headgate.contracts.types import DecimalType, FloatType, IntType
 
 _BIGINT_BITS = 64
 _ASCII_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _INFINITE_US = 2**63 - 1
-_INFINITE_DAYS = 2**31 - 1
 
 
 def expression(tree: Tree) -> pl.Expr:
@@ -183,13 +182,20 @@ def _micros(call: Call) -> pl.Expr:
     return pl.when(number.abs() != _INFINITE_US).then(number)
 
 
-def _days(call: Call) -> pl.Expr:
-    number = expression(call.arguments[0]).to_physical().cast(pl.Int64)
-    return pl.when(number.abs() != _INFINITE_DAYS).then(number)
+def _on_calendar(answer: Callable[[pl.Expr], pl.Expr]) -> Callable[[Call], pl.Expr]:
+    """Give how a calendar's answer is written: NULL outside of the years 1 to 9999."""
+
+    def write(call: Call) -> pl.Expr:
+        (tree,) = call.arguments
+        made = expression(tree)
+        first, last = (_literal(end, tree.kind) for end in CALENDAR[tree.kind.name])
+        return pl.when(made.is_between(first, last)).then(answer(made))
+
+    return write
 
 
-def _part(write: Callable[[pl.Expr], pl.Expr]) -> Callable[[Call], pl.Expr]:
-    return lambda call: write(expression(call.arguments[0])).cast(pl.Int64)
+def _part(answer: Callable[[pl.Expr], pl.Expr]) -> Callable[[Call], pl.Expr]:
+    return _on_calendar(lambda made: answer(made).cast(pl.Int64))
 
 
 def _text(write: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> Callable[[Call], pl.Expr]:
@@ -236,8 +242,8 @@ _WORDS: Mapping[str, Callable[[Call], pl.Expr]] = {
     "ends-with": _text(lambda text, part: text.str.ends_with(part)),
     "contains": _text(_contains),
     "micros": _micros,
-    "days": _days,
-    "to-day": lambda call: expression(call.arguments[0]).dt.date(),
+    "days": _part(lambda day: day.to_physical()),
+    "to-day": _on_calendar(lambda instant: instant.dt.date()),
     "year": _part(lambda instant: instant.dt.year()),
     "month": _part(lambda instant: instant.dt.month()),
     "day": _part(lambda instant: instant.dt.day()),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from headgate.contracts import checks
 from headgate.contracts.duckdb_sql import sql
+from headgate.contracts.flags import Flag
 from headgate.contracts.judging import Measure
 from headgate.contracts.key_checks import (
     duplicate_keys,
@@ -23,14 +24,6 @@ from headgate.verdicts import Severity
 
 if TYPE_CHECKING:
     from headgate.contracts.casts import CastPlan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """One condition of a mask: when a row violates a check."""
-
-    check: checks.Check | checks.Typed
-    sql: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
