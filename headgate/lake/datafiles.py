@@ -6,7 +6,7 @@ NULL in every row, and nobody would notice.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +23,9 @@ from headgate.lake.bounds import TEXT_LIMIT, cut_above, cut_below, scalar_bounds
 from headgate.lake.column_types import fields, path_text
 from headgate.lake.operations import Column
 from headgate.lake.partitions import PartitionField, partition_value
+from headgate.lake.recent import Recent
 from headgate.lake.schemas import columns_of
-from headgate.lake.storage import data_file_damaged, data_file_missing
+from headgate.lake.storage import Storage, data_file_damaged, data_file_missing
 
 Value: TypeAlias = bool | int | float | str | Decimal | date | datetime | time
 """A bound as Python value, of the column's own type."""
@@ -285,3 +286,35 @@ def _bounds(
     if not isinstance(least, Value) or not isinstance(greatest, Value):
         return None, None
     return least, greatest
+
+
+class Footers:
+    """Footers of files, those read last kept in a cache. Safe between threads."""
+
+    def __init__(self, storage: Storage, recent: Recent[Footer]) -> None:
+        self._storage = storage
+        self._recent = recent
+
+    def collect(
+        self, paths: Sequence[str], columns: Sequence[Column], *, always_bounded: Iterable[str]
+    ) -> tuple[DataFile, ...]:
+        """Read files that were just written, and check them against the columns they must have."""
+        relatives = [self._storage.relative(path) for path in paths]
+        found = read_files(paths, relatives, always_bounded=always_bounded) if paths else []
+        for (file, footer), path in zip(found, paths, strict=True):
+            check_columns(path, footer.columns, columns)
+            self._recent.put(file.path, replace(footer, columns=tuple(columns)))
+        return tuple(file for file, _ in found)
+
+    def footer(self, file: DataFile, *known: tuple[Column, ...]) -> Footer:
+        """Give a file's footer; its columns as a known schema has them, if they are the same."""
+        found = self._recent.get(file.path)
+        if found is None:
+            path = self._storage.absolute(file.path)
+            found = read_footer(path, always_bounded=file.bounds)
+            for columns in known:
+                if same_columns(found.columns, columns):
+                    found = replace(found, columns=columns)
+                    break
+            self._recent.put(file.path, found)
+        return found

@@ -25,7 +25,6 @@ from pyiceberg.exceptions import (
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableResponse, CreateTableTransaction, Table
-from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
@@ -33,38 +32,26 @@ from pyiceberg.view import View
 from pyiceberg.view.metadata import ViewVersion
 
 from headgate.errors import Conflict, Refused
-from headgate.files import DataFile
-from headgate.lake import iceberg
 from headgate.lake.column_types import plain
 from headgate.lake.entries import Entry, table_key
+from headgate.lake.foreign_commits import foreign_operations, partition_texts, unsupported
 from headgate.lake.iceberg_io import LakeIO
+from headgate.lake.iceberg_schemas import columns_of
 from headgate.lake.lake import Lake
 from headgate.lake.operations import (
     AddColumn,
-    Append,
-    ChangeSchema,
     Column,
     Create,
     Drop,
     Operation,
     Rename,
-    Replace,
 )
 from headgate.lake.records import Commit, Read, Record, StepRecord, Write
 from headgate.lake.schema_changes import allocated
 from headgate.lake.storage import Storage
+from headgate.lake.table_metadata import metadata_here
 from headgate.names import RESERVED_REF_PREFIXES, table_name
 
-_KEPT_TRANSFORMS = ("identity", "year", "month", "day", "hour")
-_OUR_PROPERTIES = (
-    "commit.manifest-merge.enabled",
-    "commit.retry.num-retries",
-    "gc.enabled",
-    "write.data.path",
-    "write.metadata.delete-after-commit.enabled",
-    "write.metadata.path",
-    "write.metadata.previous-versions-max",
-)
 _ATTEMPTS = 5
 
 
@@ -173,15 +160,15 @@ class IcebergCatalog(MetastoreCatalog):
         self._refuse_writing()
         name = table_name(_name(identifier))
         if location is not None or properties or sort_order != UNSORTED_SORT_ORDER:
-            raise _unsupported(name, "a location, properties or a sort order")
+            raise unsupported(name, "a location, properties or a sort order")
         given = self._convert_schema_if_needed(schema)
-        partition = _partition_texts(partition_spec, given, name)
+        partition = partition_texts(partition_spec, given, name)
 
         def change(commit: Commit) -> tuple[Mapping[str, Entry | None], list[Write]]:
             if self._find(commit, name) is not None:
                 raise TableAlreadyExistsError(f"Table {name} already exists")
             columns = tuple(
-                Column(name=c.name, type=plain(c.type), id=0) for c in iceberg.columns_of(given)
+                Column(name=c.name, type=plain(c.type), id=0) for c in columns_of(given)
             )
             create = Create(uuid=self._lake.ids.unique(), partition=partition)
             columns = allocated(
@@ -210,7 +197,7 @@ class IcebergCatalog(MetastoreCatalog):
         properties: Properties = EMPTY_DICT,
     ) -> CreateTableTransaction:
         """Refuse: create the table, then write to it."""
-        raise _unsupported(_name(identifier), "a table created within a transaction")
+        raise unsupported(_name(identifier), "a table created within a transaction")
 
     def commit_table(
         self,
@@ -238,7 +225,7 @@ class IcebergCatalog(MetastoreCatalog):
             wanted = update_table_metadata(
                 current.metadata, updates, metadata_location=current.metadata_location
             )
-            operations = self._operations(name, entry, current.metadata, wanted)
+            operations = foreign_operations(self._lake, name, entry, current.metadata, wanted)
             if not operations:
                 return {}, []
             changed = self._lake.tables.apply(entry, operations, table=name)
@@ -299,7 +286,7 @@ class IcebergCatalog(MetastoreCatalog):
         overwrite: bool = False,  # noqa: FBT001, FBT002 - PyIceberg's signature
     ) -> Table:
         """Refuse: a table's files must be in the lake, written under its ids."""
-        raise _unsupported(_name(identifier), "the registration of a table written elsewhere")
+        raise unsupported(_name(identifier), "the registration of a table written elsewhere")
 
     def create_namespace(
         self, namespace: str | Identifier, properties: Properties = EMPTY_DICT
@@ -313,7 +300,7 @@ class IcebergCatalog(MetastoreCatalog):
         """
         self._refuse_writing()
         if properties:
-            raise _unsupported(".".join(_namespace(namespace)), "properties of a namespace")
+            raise unsupported(".".join(_namespace(namespace)), "properties of a namespace")
         if self.namespace_exists(namespace):
             raise NamespaceAlreadyExistsError(
                 f"Namespace {'.'.join(_namespace(namespace))} already exists"
@@ -338,11 +325,11 @@ class IcebergCatalog(MetastoreCatalog):
         updates: Properties = EMPTY_DICT,
     ) -> PropertiesUpdateSummary:
         """Refuse: namespaces have no properties."""
-        raise _unsupported(".".join(_namespace(namespace)), "properties of a namespace")
+        raise unsupported(".".join(_namespace(namespace)), "properties of a namespace")
 
     def register_view(self, identifier: str | Identifier, metadata_location: str) -> View:
         """Refuse: a lake has no views."""
-        raise _unsupported(_name(identifier), "a view")
+        raise unsupported(_name(identifier), "a view")
 
     def create_view(
         self,
@@ -353,15 +340,15 @@ class IcebergCatalog(MetastoreCatalog):
         properties: Properties = EMPTY_DICT,
     ) -> View:
         """Refuse: a lake has no views."""
-        raise _unsupported(_name(identifier), "a view")
+        raise unsupported(_name(identifier), "a view")
 
     def drop_view(self, identifier: str | Identifier) -> None:
         """Refuse: a lake has no views."""
-        raise _unsupported(_name(identifier), "a view")
+        raise unsupported(_name(identifier), "a view")
 
     def load_view(self, identifier: str | Identifier) -> View:
         """Refuse: a lake has no views."""
-        raise _unsupported(_name(identifier), "a view")
+        raise unsupported(_name(identifier), "a view")
 
     # -- parts
 
@@ -389,7 +376,7 @@ class IcebergCatalog(MetastoreCatalog):
             raise NoSuchTableError(f"Table does not exist: {name}")
         return Table(
             identifier=tuple(name.split(".")),
-            metadata=iceberg.metadata_here(self._storage, body.metadata, body.uuid),
+            metadata=metadata_here(self._storage, body.metadata, body.uuid),
             metadata_location=self._storage.absolute(body.metadata),
             io=self._io,
             catalog=self,
@@ -448,80 +435,6 @@ class IcebergCatalog(MetastoreCatalog):
             else:
                 return
 
-    def _operations(
-        self, name: str, entry: Entry, before: TableMetadata, wanted: TableMetadata
-    ) -> tuple[Operation, ...]:
-        """Give a foreign commit as our own operations."""
-        body = entry.table
-        if body is None or wanted == before:
-            return ()
-        if wanted.spec().fields != before.spec().fields:
-            raise _unsupported(name, "another partition")
-        if wanted.sort_order() != before.sort_order():
-            raise _unsupported(name, "a sort order")
-        if _theirs(wanted.properties) != _theirs(before.properties):
-            raise _unsupported(name, "table properties")
-        added, removed, kept = self._file_difference(name, entry, wanted)
-        columns, operations = self._schema_operations(name, entry, wanted, rows=bool(added))
-        files = self._lake.tables.collect([self._storage.absolute(path) for path in added], columns)
-        if removed:
-            return (*operations, Replace(files=(*kept, *files), schema=columns))
-        if files:
-            return (*operations, Append(files=files))
-        return tuple(operations)
-
-    def _file_difference(
-        self, name: str, entry: Entry, wanted: TableMetadata
-    ) -> tuple[list[str], list[str], tuple[DataFile, ...]]:
-        there = {file.path: file for file in self._lake.tables.files(entry)}
-        snapshot = wanted.current_snapshot()
-        now: set[str] = set()
-        if snapshot is not None:
-            listing = iceberg.read_manifests(
-                self._storage, self._storage.relative(snapshot.manifest_list)
-            )
-            for described in listing:
-                contents = iceberg.read_manifest(self._storage, described, (), table=name)
-                now |= {file.path for file in contents.files}
-        added = sorted(now - there.keys())
-        removed = sorted(there.keys() - now)
-        kept = tuple(file for path, file in there.items() if path in now)
-        return added, removed, kept
-
-    def _schema_operations(
-        self, name: str, entry: Entry, wanted: TableMetadata, *, rows: bool
-    ) -> tuple[tuple[Column, ...], list[Operation]]:
-        body = entry.table
-        if body is None:
-            return (), []
-        before, after = body.schema, iceberg.columns_of(wanted.schema())
-        if before == after:
-            return before, []
-        known = {column.id for column in before}
-        own = allocated(
-            tuple(
-                column
-                if column.id in known
-                else Column(name=column.name, type=plain(column.type), id=0)
-                for column in after
-            ),
-            before,
-            body.drop_epochs,
-            lambda names: self._lake.metastore.allocate(body.uuid, names),
-        )
-        if rows and own != after:
-            raise CommitFailedException(
-                f"The ids chosen for new columns of {name} are taken on another branch: "
-                "add the columns first, then write the rows"
-            )
-        if own[: len(before)] == before:
-            return own, [AddColumn(column=column) for column in own[len(before) :]]
-        return own, [ChangeSchema(columns=own, what="changed by an Iceberg client")]
-
-
-def _theirs(properties: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in properties.items() if key not in _OUR_PROPERTIES}
-
 
 def _name(identifier: str | Identifier) -> str:
     return ".".join(MetastoreCatalog.identifier_to_tuple(identifier))
@@ -541,15 +454,6 @@ def _no_namespace(namespace: Identifier) -> NoSuchNamespaceError:
     return NoSuchNamespaceError(f"Namespace does not exist: {'.'.join(namespace)}")
 
 
-def _unsupported(name: str, what: str) -> Refused:
-    return Refused(
-        "catalog-change-unsupported",
-        f"{name}: the lake's Iceberg catalog does not take {what}.",
-        hint="Create the table, then write rows or change columns; or use headgate's own API.",
-        name=name,
-    )
-
-
 def _write(
     name: str, operations: Sequence[Operation], before: Entry | None, after: Entry | None
 ) -> Write:
@@ -559,19 +463,3 @@ def _write(
         before=before.content if before is not None else None,
         content=after.content if after is not None else None,
     )
-
-
-def _partition_texts(spec: PartitionSpec, schema: Schema, name: str) -> tuple[str, ...]:
-    texts = []
-    for field in spec.fields:
-        column = schema.find_column_name(field.source_id) or ""
-        transform = str(field.transform)
-        if transform == "identity":
-            texts.append(column)
-        elif transform in _KEPT_TRANSFORMS:
-            texts.append(f"{transform}({column})")
-        elif transform.startswith("truncate["):
-            texts.append(f"truncate({transform[9:-1]}, {column})")
-        else:
-            raise _unsupported(name, f"a partition by {transform}")
-    return tuple(texts)

@@ -56,13 +56,13 @@ class Storage:
             )
         return found[1]
 
-    def data_directory(self, uuid: str) -> str:
+    def make_data_directory(self, uuid: str) -> str:
         """Give the directory of a table's data files, relative; make it if it is not there."""
-        return self._directory("data", uuid)
+        return self._directory(f"data/{uuid}")
 
-    def metadata_directory(self, uuid: str) -> str:
+    def make_metadata_directory(self, uuid: str) -> str:
         """Give the directory of a table's metadata, relative; make it if it is not there."""
-        return self._directory("metadata", uuid)
+        return self._directory(metadata_directory(uuid))
 
     def create(self, path: str, content: bytes) -> None:
         """Write a new file.
@@ -105,10 +105,14 @@ class Storage:
         except OSError as error:
             raise metadata_damaged(place, error) from error
 
-    def _directory(self, kind: str, uuid: str) -> str:
-        directory = f"{kind}/{uuid}"
+    def _directory(self, directory: str) -> str:
         Path(self.absolute(directory)).mkdir(parents=True, exist_ok=True)
         return directory
+
+
+def metadata_directory(uuid: str) -> str:
+    """Give the directory of a table's metadata, relative."""
+    return f"metadata/{uuid}"
 
 
 def metadata_damaged(path: str, error: Exception) -> Corrupt:
