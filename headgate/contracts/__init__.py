@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headgate.contracts.judging import verdict_key as verdict_key
     from headgate.contracts.layouts import layout_problems as layout_problems
     from headgate.contracts.polars_masks import polars_mask as polars_mask
+    from headgate.contracts.row_checks import validate_expressions as validate_expressions
     from headgate.contracts.row_masks import IngestMask as IngestMask
     from headgate.contracts.row_masks import ingest_mask as ingest_mask
     from headgate.contracts.rules import between as between
@@ -77,6 +78,7 @@ _FILES = {
         "Question",
         "questions",
     ),
+    "row_checks": ("validate_expressions",),
     "row_masks": (
         "IngestMask",
         "ingest_mask",

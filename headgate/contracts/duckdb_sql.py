@@ -8,6 +8,7 @@ from headgate.contracts import regexes
 from headgate.contracts.expressions import (
     CALENDAR,
     DATE_PARTS,
+    NULL,
     Call,
     Column,
     Kind,
@@ -77,7 +78,7 @@ class _Writer:
 def _literal(value: object, kind: Kind) -> str:  # noqa: PLR0911 - a table of kinds
     match value:
         case None:
-            return f"CAST(NULL AS {sql_type(kind)})"
+            return "NULL" if kind == NULL else f"CAST(NULL AS {sql_type(kind)})"
         case bool():
             return "TRUE" if value else "FALSE"
         case float():

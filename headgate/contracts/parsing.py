@@ -1,5 +1,6 @@
 """SQL conditions, read into the language of row checks; what it does not say is refused."""
 
+import math
 from collections.abc import Callable, Mapping
 from copy import copy
 from decimal import Decimal, InvalidOperation
@@ -127,13 +128,14 @@ class _Reader:
             return ex.literal(node.name)
         text = node.name
         try:
-            if text.isdigit():
-                return ex.whole(int(text))
-            if "e" in text.lower():
-                return ex.literal(float(text))
-            return ex.exact(Decimal(text))
-        except (InvalidOperation, ValueError):
+            number = Decimal(text)
+        except InvalidOperation:
             raise ex.refused(f"{text!r} is no number") from None
+        if "e" in text.lower():
+            if math.isinf(float(number)):
+                raise ex.refused(f"{text} is too large a number")
+            return ex.literal(float(number))
+        return ex.exact(number) if "." in text else ex.whole(int(number))
 
     def _is(self, node: exp.Expression) -> ex.Tree:
         this, what = node.args["this"], node.args["expression"]

@@ -8,6 +8,7 @@ from headgate.contracts import checks
 from headgate.contracts import expressions as ex
 from headgate.contracts.instants import read_instant
 from headgate.contracts.parsing import parse_condition
+from headgate.contracts.specs import ContractSpec
 from headgate.contracts.types import (
     INSTANTS,
     UTC_TIMESTAMP,
@@ -17,8 +18,26 @@ from headgate.contracts.types import (
     IntType,
 )
 from headgate.contracts.validity import comparable
+from headgate.errors import Invalid
 
 _EXACTLY = Context(prec=400)
+
+
+def validate_expressions(spec: ContractSpec) -> None:
+    """Read every SQL condition of a contract now, so that nothing is computed before it is refused.
+
+    Defining a contract reads none: that would load a parser where nothing is to be done.
+
+    Raises:
+        Invalid: ``contract-expression``, naming contract and check.
+    """
+    for check in spec.checks:
+        if isinstance(check, checks.Expression):
+            try:
+                violation(check, spec.kinds)
+            except Invalid as error:
+                error.message = f"{spec.name}: {error.message}"
+                raise
 
 
 def violation(check: checks.RowCheck, kinds: Mapping[str, ColumnType]) -> ex.Tree:
