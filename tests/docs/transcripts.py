@@ -4,17 +4,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"\s+# exits with (\d+)$")
 NOISE = (
-    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{6,40}\b"), "<id>"),
-    (re.compile(r"\b\d+(\.\d+)? (ms|s|min)\b"), "<time>"),
+    (re.compile(r"\b(run |run/|resume |as |in |see |of |@)[0-9a-f]{4,40}\b"), r"\1<id>"),
+    (re.compile(r"^[0-9a-f]{6}(?=  )"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?"), "<instant>"),
+    (re.compile(r"   \d+(\.\d+)? (ms|s|min \d+ s)$"), ""),  # of what took a second or more
+    (re.compile(r" {2,}"), "  "),
 )
+STEP = re.compile(r"  [✓=] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Terminal:
             script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
             script.chmod(0o755)
         (programs / "python").symlink_to(sys.executable)
-        self._environment = {
+        self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "HOME": str(directory),
@@ -75,7 +79,7 @@ class Terminal:
             command.text,
             shell=True,
             cwd=self.directory,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,18 +90,28 @@ class Terminal:
 
 
 def agrees(said: tuple[str, ...], printed: list[str]) -> bool:
-    """Say whether the output is what the page says, ids, durations and instants aside."""
+    """Say whether the output is what the page says.
+
+    Ids, durations and instants are its own; steps that run side by side end in any order.
+    """
     pattern = "".join(
-        r"(?:.*\n)*?" if line.strip() == "…" else f"{_pattern(line)}\n" for line in said
+        r"(?:.*\n)*?" if line.strip() == "…" else f"{_pattern(line)}\n" for line in _quiet(said)
     )
-    return re.fullmatch(pattern, "".join(f"{_quiet(line)}\n" for line in printed)) is not None
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in _quiet(printed))) is not None
 
 
 def _pattern(line: str) -> str:
-    return ".*".join(re.escape(part) for part in _quiet(line).split("…"))
+    return ".*".join(re.escape(part) for part in line.split("…"))
 
 
-def _quiet(line: str) -> str:
+def _quiet(lines: Iterable[str]) -> Iterator[str]:
+    for is_step, group in groupby(map(_line, lines), key=lambda line: bool(STEP.match(line))):
+        together = list(group)
+        yield from sorted(together) if is_step else together
+
+
+def _line(line: str) -> str:
+    line = line.rstrip()
     for noise, name in NOISE:
         line = noise.sub(name, line)
-    return re.sub(r" {2,}", "  ", line.rstrip())
+    return line
