@@ -19,6 +19,9 @@ Flavour: TypeAlias = Literal["re2", "rust"]
 MAX_REPEAT = 1000
 """RE2's limit on counted repetition, nested ones multiplied."""
 
+MAX_SIZE = 10_000
+"""What both engines compile, in ASCII characters; a Unicode property weighs 45 of them (measured)."""
+
 _CLASSES = {
     "d": ((48, 57),),
     "s": ((9, 13), (32, 32)),
@@ -133,6 +136,10 @@ class _Parser:
             self._refuse("a ')' closes nothing")
         if _repeats(node) > MAX_REPEAT:
             self._refuse(f"it repeats more than {MAX_REPEAT} times")
+        if _size(node) > MAX_SIZE:
+            self._refuse(
+                "it grows too large when it is compiled", "Repeat less, or smaller classes."
+            )
         return node
 
     def _refuse(self, why: str, hint: str | None = None) -> NoReturn:
@@ -466,6 +473,20 @@ def _repeats(node: Node) -> int:
         case Sequence(items=items) | Either(options=items):
             return max((_repeats(item) for item in items), default=1)
         case _:
+            return 1
+
+
+def _size(node: Node) -> int:
+    """Give how large a pattern grows when it is compiled, repetitions written out."""
+    match node:
+        case Chars(ranges=ranges, properties=properties, negated=negated):
+            wide = negated or any(high > _HIGHEST_ASCII for _, high in ranges)
+            return 45 * len(properties) + (2 if wide else 1)
+        case Repeat(item=item, low=low, high=high):
+            return max(low + 1 if high is None else high, 1) * _size(item)
+        case Sequence(items=items) | Either(options=items):
+            return sum(map(_size, items))
+        case Edge():
             return 1
 
 
