@@ -25,6 +25,7 @@ from headgate.lake import (
 )
 from headgate.names import suggestion
 from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.failures import said, system_trouble
 from headgate.runs.wiring import LEASE, Wiring
 
 FINAL = frozenset(
@@ -166,35 +167,52 @@ def ending(attempt: Attempt) -> Iterator[None]:
     attempt.start_heartbeat()
     try:
         yield
-    except KeyboardInterrupt as interrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         error: HeadgateError = Interrupted(
             "interrupted", f"Run {attempt.id} was interrupted.", run=attempt.id
         )
         _fail(attempt, error)
-        raise error from interrupt
+        if isinstance(stop, SystemExit):
+            raise
+        raise error from stop
     except HeadgateError as error:
         if error.code != "run-taken-over":
             _fail(attempt, error)
         raise
-    except Exception as error:
-        _fail(attempt, HeadgateError("unexpected", f"{type(error).__name__}: {error}"))
+    except OSError as trouble:
+        error = system_trouble(trouble)
+        _fail(attempt, error)
+        raise error from trouble
+    except Exception as bug:
+        told = HeadgateError("unexpected", f"{type(bug).__name__}: {said(bug)}")
+        _fail(attempt, told)
+        bug.add_note("\n".join(part for part in (told.readers, told.hint) if part))
         raise
     finally:
         attempt.stop_heartbeat()
 
 
 def _fail(attempt: Attempt, error: HeadgateError) -> None:
+    """Record that a run did not publish, and complete the error that says why."""
+    row = attempt.row
+    error.hint = _next_step(attempt, error)
+    error.facts = {"run": row.id, "branch": row.branch, **error.facts}
+    try:
+        _record_failure(attempt, error)
+    except Conflict:
+        return  # somebody else has the run now, and its state is theirs to set
+    except HeadgateError as trouble:  # a full disk refuses this, too; the run can be taken up
+        error.readers = error.readers or f"Not published: {row.target} is as it was."
+        error.message += f"\nThat could not be recorded: {trouble.message}"
+
+
+def _record_failure(attempt: Attempt, error: HeadgateError) -> None:
     wiring, row = attempt.wiring, attempt.row
     state = RunState.PARKED if error.code == "parked" else RunState.FAILED
     head = wiring.head(row.target)
     error.readers = (
         error.readers or f"Not published. Readers of {row.target} still see {head.id[:6]}."
     )
-    error.hint = error.hint or (
-        f"Look:    headgate diff {row.target} run/{row.id[:6]}\n"
-        f"Mend, then:  headgate resume {row.id[:6]}"
-    )
-    error.facts = {"run": row.id, "branch": row.branch, **error.facts}
     told = RunFailed(
         run=row.id,
         at=wiring.clock.now(),
@@ -202,13 +220,22 @@ def _fail(attempt: Attempt, error: HeadgateError) -> None:
         code=error.code,
         message=error.message,
     )
-    try:
-        attempt.set_state(
-            state, reason={"code": error.code, "message": error.message}, events=[told]
-        )
-    except Conflict:
-        return  # somebody else has the run now, and its state is theirs to set
+    attempt.set_state(state, reason={"code": error.code, "message": error.message}, events=[told])
     wiring.tell(told)
+
+
+def _next_step(attempt: Attempt, error: HeadgateError) -> str:
+    """Say what to do next; only what has steps to run again can be resumed."""
+    row = attempt.row
+    look = f"Look:    headgate diff {row.target} run/{row.id[:6]}"
+    if attempt.kind != "run":
+        return error.hint or look
+    resume = f"headgate resume {row.id[:6]}"
+    if isinstance(error, Interrupted):
+        return f"To go on:  {resume}"
+    if error.hint:
+        return f"{error.hint}\nThen:    {resume}"
+    return f"{look}\nMend, then:  {resume}"
 
 
 def owner_name() -> str:

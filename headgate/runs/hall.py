@@ -42,8 +42,8 @@ class Hall:
     ) -> RunResult:
         """Run a pipeline and publish it to a branch, whole or not at all.
 
-        With ``force`` no step is skipped because its output is published. ``take_over`` names tables
-        of other pipelines that this run replaces, and owns from then on.
+        With ``force`` no step is skipped because its output is published. ``take_over``
+        names tables of other pipelines that this run replaces, and owns from then on.
 
         Raises:
             StepFailed, CheckFailed, Conflict, Refused, ...: the run's branch is kept; the error

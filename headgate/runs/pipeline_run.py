@@ -12,10 +12,11 @@ from headgate.pipelines import Graph, Pipeline, canonical
 from headgate.runs.attempt import Attempt, StepDone, event_row
 from headgate.runs.beginning import attempt_of, begin, ending, take_over
 from headgate.runs.executor import Finished, execute
+from headgate.runs.failures import step_failure, user_traceback
 from headgate.runs.loss import Loss
 from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.wiring import Wiring
-from headgate.runs.working import StepWork, failure, user_traceback
+from headgate.runs.working import StepWork
 
 
 class PipelineRun:
@@ -201,9 +202,10 @@ class _Coordinator:
         return not stopping
 
     def _fail(self, end: Finished[StepDone], now: datetime, told: list[Event]) -> StepRow:
-        if isinstance(end.error, KeyboardInterrupt | SystemExit):
+        if isinstance(end.error, KeyboardInterrupt):
             raise end.error
-        error = failure(end.step, end.error or RuntimeError("no outcome"))
+        root = self.attempt.wiring.root
+        error = step_failure(end.step, end.error or RuntimeError("no outcome"), root)
         error.facts = {**error.facts, "step": end.step}
         self.failed = self.failed or error
         told.append(
@@ -213,8 +215,8 @@ class _Coordinator:
                 step=end.step,
                 attempt=1,
                 code=error.code,
-                message=str(error),
-                traceback=user_traceback(end.error),
+                message=error.message,
+                traceback=user_traceback(end.error, root),
             )
         )
         return StepRow(
@@ -222,7 +224,7 @@ class _Coordinator:
             step=end.step,
             state=StepState.FAILED,
             attempt=1,
-            reason={"code": error.code, "message": str(error)},
+            reason={"code": error.code, "message": error.message},
             started=self._started.get(end.step),
             ended=now,
         )

@@ -35,7 +35,6 @@ from headgate.verdicts import Verdict
 
 TICKET_LEASE = timedelta(seconds=10)
 SHORT_WAIT = timedelta(milliseconds=5)
-SHORTEST_RESERVATION = timedelta(seconds=10)
 MOST_LOSSES = 20
 
 Redo = Callable[[Commit, Loss], None]
@@ -248,7 +247,7 @@ def _in_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
             run=row.id,
             began=attempt.asked,
             keys=tuple(sorted(attempt.reserved)),
-            until=now + max(SHORTEST_RESERVATION, 1.5 * lasted),
+            until=now + max(wiring.turn, 1.5 * lasted),
         ),
     )
     if not _seniors(attempt, footprint):

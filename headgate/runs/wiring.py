@@ -27,7 +27,8 @@ class Wiring:
 
     ``engine`` is called once, when the first rows move: a run with nothing to do opens none.
     ``root`` is the project's directory (sources' paths are relative to it), ``cache`` may be
-    dropped at any time. ``owner`` names this process to others: ``host:pid:start``.
+    dropped at any time. ``owner`` names this process to others: ``host:pid:start``. ``turn`` is how
+    long at least a run keeps the keys it has reserved, should it die.
     """
 
     lake: Lake
@@ -41,6 +42,7 @@ class Wiring:
     listeners: tuple[Listener, ...] = ()
     sync: FileSync | None = None
     parallel: int = 2
+    turn: timedelta = timedelta(seconds=10)
 
     def head(self, branch: str) -> Commit:
         """Give the commit a branch is at now."""

@@ -5,7 +5,6 @@ comes, and gives back what it did. The coordinator commits it.
 """
 
 import time
-import traceback
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ import msgspec
 from headgate.contracts import ContractSpec, contract_spec
 from headgate.digests import digest_json
 from headgate.errors import HeadgateError
-from headgate.errors import StepFailed as StepError
 from headgate.events import SchemaChanged, StepFailed, StepFinished, StepSkipped
 from headgate.lake import (
     Commit,
@@ -37,6 +35,7 @@ from headgate.lake import (
 from headgate.pipelines import CodeDigests, Graph, Step, fingerprint, installed
 from headgate.runs import skipping
 from headgate.runs.attempt import Attempt, StepDone, event_row
+from headgate.runs.failures import step_failure, user_traceback
 from headgate.runs.inputs import Inputs
 from headgate.runs.keeping import applied, carried_writes, keep
 from headgate.runs.lookups import looked_up
@@ -241,7 +240,8 @@ class StepWork:
                 if number > step.retries:
                     raise
                 delay = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY)
-                self._record(step, StepState.FAILED, number, failure(step.name, error), delay)
+                failed = step_failure(step.name, error, attempt.wiring.root)
+                self._record(step, StepState.FAILED, number, failed, delay)
                 attempt.wiring.clock.sleep(delay)
                 self.attempts[step.name] = number + 1
                 self._record(step, StepState.RUNNING, number + 1)
@@ -268,7 +268,7 @@ class StepWork:
                 attempt=number,
                 code=error.code,
                 message=error.message,
-                traceback=user_traceback(error.__cause__),
+                traceback=user_traceback(error.__cause__ or error, attempt.wiring.root),
             )
             attempt.wiring.tell(told)
             events.append(event_row(told, step.name))
@@ -414,33 +414,6 @@ class StepWork:
             )
             events = (changed, told)
         return StepDone(record=record, changes=changes, events=events)
-
-
-def failure(step: str, error: BaseException) -> HeadgateError:
-    """Give the error of a failed step: ours as it is, the user's wrapped with where it happened."""
-    if isinstance(error, HeadgateError):
-        return error
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    failed = StepError(
-        "step-raised",
-        f"Step {step} raised {type(error).__name__}{place}: {error}",
-        step=step,
-        error=type(error).__name__,
-    )
-    failed.__cause__ = error
-    return failed
-
-
-def user_traceback(error: BaseException | None) -> str:
-    """Give the traceback of a failed step, from the user's first own frame on."""
-    if error is None:
-        return ""
-    lines = traceback.TracebackException.from_exception(error)
-    here = __file__.rpartition("/")[0].rpartition("/")[0]
-    while lines.stack and lines.stack[0].filename.startswith(here):
-        del lines.stack[0]
-    return "".join(lines.format())
 
 
 def _content(tree: Tree, key: str) -> str | None:

@@ -1,8 +1,8 @@
 """Random histories of real runs on a real lake, interleaved step by step, and their serial orders.
 
-Runs are threads, and exactly one of them moves at a time: a step waits until the schedule names its run. The
-same runs are then executed one after another on plain dicts, in every order; at ``serializable`` one of these
-must give the very tables the lake has.
+Runs are threads, and exactly one of them moves at a time: a step waits until the schedule names its
+run. The same runs are then executed one after another on plain dicts, in every order; at
+``serializable`` one of these must give the very tables the lake has.
 """
 
 import random
@@ -152,7 +152,9 @@ class Played:
     @property
     def is_serializable(self) -> bool:
         """Whether some serial order gives exactly these tables."""
-        return any(serially(order, self.before) == self.after for order in permutations(self.published))
+        return any(
+            serially(order, self.before) == self.after for order in permutations(self.published)
+        )
 
 
 def play(place: Workplace, seed: int, isolation: Isolation) -> Played:
@@ -162,7 +164,9 @@ def play(place: Workplace, seed: int, isolation: Isolation) -> Played:
     names = [*SHARED, *(f"own_{run.number}" for run in runs)]
     with place.hall.transaction("main", name="reset") as transaction:
         for name in names:
-            transaction.write(name, [{"k": rng.randrange(KEYS), "v": rng.randrange(100)}], mode="replace")
+            transaction.write(
+                name, [{"k": rng.randrange(KEYS), "v": rng.randrange(100)}], mode="replace"
+            )
     for run in runs:  # each owns its own table
         entry = place.lake.tree(place.lake.resolve("main")).get(f"table/own_{run.number}")
         assert entry is not None

@@ -6,7 +6,7 @@ usage: killed.py ROOT. Prints ``ready`` when everything is imported, ``done`` at
 import sys
 from pathlib import Path
 
-import polars  # noqa: F401 - loaded before the clock starts
+import polars as _  # noqa: F401 - loaded before the clock starts
 from workplaces import Workplace
 
 import headgate.runs.computing
@@ -39,7 +39,7 @@ def main() -> None:
         for run in place.hall.open_runs()
         if run.state in {RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED}
     ]
-    if unfinished and len(sys.argv) > 2:  # noqa: PLR2004 - resume
+    if unfinished and len(sys.argv) > 2:
         place.hall.resume(unfinished[0].id, pipeline)
     else:
         place.hall.run(pipeline, target="main")

@@ -1,4 +1,4 @@
-"""Many processes write one table: everything is published, row by row, and nobody is asked to retry."""
+"""Many processes write one table: everything is published, and nobody is asked to retry."""
 
 import subprocess
 import sys

@@ -20,7 +20,9 @@ def ME(OTHER: pl.DataFrame) -> pl.DataFrame:
 """
 
 
-def leaves(place: Workplace, me: str, other: str, isolation: str, hook: Callable[[], None]) -> object:
+def leaves(
+    place: Workplace, me: str, other: str, isolation: str, hook: Callable[[], None]
+) -> object:
     """Run: if the other doctor is on call, this one leaves."""
     text = ON_CALL.replace("ME", me).replace("OTHER", other)
     pipeline = place.pipeline(text, name=f"leave_{me}")

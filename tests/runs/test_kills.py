@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: readers see the old or the new state, and finishing gives the right one."""
+"""SIGKILL at any moment: readers see the old state or the new one, and finishing mends all."""
 
 import csv
 import os

@@ -92,7 +92,10 @@ def test_a_branch_can_be_merged_again_after_more_work(place: Workplace) -> None:
 def test_a_transaction_that_read_what_changed_is_refused(place: Workplace) -> None:
     with place.hall.transaction("main") as transaction:
         transaction.write("t", [{"k": 1}])
-    with pytest.raises(Conflict, match="cannot|another run"), place.hall.transaction("main") as slow:
+    with (
+        pytest.raises(Conflict, match="another run"),
+        place.hall.transaction("main") as slow,
+    ):
         total = sum(row["k"] for row in slow.table("t").to_pylist())
         slow.write("sums", [{"total": total}], mode="replace")
         with place.hall.transaction("main") as fast:

@@ -85,7 +85,9 @@ def test_a_failed_check_leaves_the_target_and_keeps_the_branch(place: Workplace)
 
 
 def test_a_failed_run_resumes_after_its_last_finished_step(place: Workplace) -> None:
-    broken = THREE.replace("total = hg.sql_step(", "total = hg.sql_step('select no_such from doubled') #")
+    broken = THREE.replace(
+        "total = hg.sql_step(", "total = hg.sql_step('select no_such from doubled') #"
+    )
     with pytest.raises(Exception, match="no_such") as failure:
         place.hall.run(place.pipeline(broken), target="main")
     run = str(failure.value.facts["run"])  # type: ignore[attr-defined]

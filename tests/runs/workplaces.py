@@ -1,6 +1,7 @@
 """A hall on a lake in a directory, and pipelines made of the text of a module."""
 
 import sys
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,7 @@ class Workplace:
                 owner=owner_name(),
                 source=lambda _, options, setting: FileSource(options, setting),
                 listeners=(self.events.append,),
+                turn=timedelta(seconds=1),
             ),
             evaluator="duckdb",
         )
@@ -49,7 +51,7 @@ class Workplace:
         module = ModuleType(path.stem)
         module.__file__ = str(path)
         sys.modules[path.stem] = module
-        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - the tests' own text
+        exec(compile(source, str(path), "exec"), module.__dict__)
         declared = collect([module], root=self.root)
         return named(name, tuple(declared.steps))
 

@@ -12,7 +12,7 @@ from workplaces import Workplace
 def main() -> None:
     """Write as the arguments say; prints how many transactions were published."""
     root, what, first, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    times = int(sys.argv[5]) if len(sys.argv) > 5 else 1  # noqa: PLR2004 - the last argument
+    times = int(sys.argv[5]) if len(sys.argv) > 5 else 1
     place = Workplace(root)
     for turn in range(times):
         start = first + turn * count

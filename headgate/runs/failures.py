@@ -1,0 +1,103 @@
+"""What went wrong, for people: whose error it is, on which line of theirs, in which step."""
+
+import errno
+import traceback
+from pathlib import Path
+
+from headgate.errors import HeadgateError, Invalid, StepFailed, Unavailable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def step_failure(step: str, error: BaseException, root: Path) -> HeadgateError:
+    """Give the error of a failed step; it begins with the step's name.
+
+    What the user's code raised is wrapped, with the line in the project it came from. What a step's
+    query or rows break is its failure, too, and keeps its code. Anything else (a full disk, a
+    policy, a damaged file) stays what it is.
+    """
+    if isinstance(error, Invalid):
+        error = StepFailed.of(error)
+    elif isinstance(error, OSError) and not own_frames(error, root):
+        error = system_trouble(error)
+    if isinstance(error, HeadgateError):
+        if not error.message.startswith(f"Step {step} "):
+            error.message = f"Step {step}: {error.message.removeprefix(f'{step}: ')}"
+        return error
+    failed = StepFailed(
+        "step-raised",
+        f"Step {step} raised {type(error).__name__}{_place(error, root)}: {said(error)}",
+        step=step,
+        error=type(error).__name__,
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def system_trouble(error: OSError) -> Unavailable:
+    """Give the error for what the operating system refused us: the file, and its reason."""
+    path = error.filename or ""
+    about = f" {path}" if path else ""
+    if error.errno in _FULL:
+        found = Unavailable(
+            "disk-full",
+            f"No space left on the disk for{about or ' what was to be written'}.",
+            hint="Free space.",
+            path=str(path),
+        )
+    else:
+        found = Unavailable(
+            "system-refused",
+            f"The operating system refused{about}: {error.strerror or said(error)}.",
+            hint="Look at the disk and at the rights on it.",
+            path=str(path),
+        )
+    found.__cause__ = error
+    return found
+
+
+def user_traceback(error: BaseException | None, root: Path) -> str:
+    """Give the traceback of what a step raised, from the first frame that is not ours.
+
+    Empty for an error of ours that did not pass the user's code: its message says it all. Bugs of
+    ours are shown whole.
+    """
+    if error is None:
+        return ""
+    ours = isinstance(error, HeadgateError)
+    if ours and error.category != "internal" and not own_frames(error, root):
+        return ""
+    lines = traceback.TracebackException.from_exception(error)
+    here = str(Path(__file__).parents[1])
+    if not ours or own_frames(error, root):
+        while lines.stack and lines.stack[0].filename.startswith(here):
+            del lines.stack[0]
+    return "".join(lines.format(chain=not ours))
+
+
+def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
+    """Give the frames of an error's traceback that are in the project's own files."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if _is_own(Path(frame.filename), root)]
+
+
+def _is_own(file: Path, root: Path) -> bool:
+    if not file.is_relative_to(root):
+        return False
+    return "site-packages" not in file.relative_to(root).parts  # an environment inside the project
+
+
+def _place(error: BaseException, root: Path) -> str:
+    own = own_frames(error, root)
+    if own:
+        return f" at {Path(own[-1].filename).relative_to(root)}:{own[-1].lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+def said(error: BaseException) -> str:
+    """Give an exception's message, whatever its ``__str__`` does."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the exception is the user's, and so is its __str__
+        return "(its message cannot be shown)"
