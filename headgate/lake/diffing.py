@@ -65,6 +65,12 @@ def _regions(left: list[_Item], right: list[_Item]) -> Iterator[_Region]:
 
     Once a side has run out, every chunk of the other is a region of its own.
     """
+    if len(left) == len(right):  # mostly only values have changed, and no border
+        pairs = [pair for pair in zip(left, right, strict=True) if pair[0] != pair[1]]
+        if all(mine[0] == theirs[0] for mine, theirs in pairs):
+            yield from (([mine], [theirs]) for mine, theirs in pairs)
+            return
+    left, right = _without(left, right), _without(right, left)
     i, j = 0, 0
     mine: list[_Item] = []
     theirs: list[_Item] = []
@@ -79,11 +85,15 @@ def _regions(left: list[_Item], right: list[_Item]) -> Iterator[_Region]:
             theirs.append(right[j])
             j += 1
         if alone or (at_left and at_right):
-            if mine != theirs:
-                yield mine, theirs
+            yield mine, theirs
             mine, theirs = [], []
     if mine or theirs:
         yield mine, theirs
+
+
+def _without(some: list[_Item], others: list[_Item]) -> list[_Item]:
+    known = set(others)
+    return [item for item in some if item not in known]
 
 
 def _compared(left: list[_Item], right: list[_Item]) -> Iterator[SlotChange]:
