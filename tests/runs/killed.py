@@ -6,7 +6,7 @@ usage: killed.py ROOT. Prints ``ready`` when everything is imported, ``done`` at
 import sys
 from pathlib import Path
 
-import polars as _  # noqa: F401 - loaded before the clock starts
+import polars as pl  # noqa: F401 - loaded before the clock starts
 from workplaces import Workplace
 
 import headgate.runs.computing
