@@ -26,7 +26,7 @@ demo: environment
 
 test: environment
 	echo "Testing ..."
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-core: environment
 	$(BIN)/python tools/lowest.py >.venv/lowest.txt

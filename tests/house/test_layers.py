@@ -33,7 +33,7 @@ def lint(tree: Path) -> tuple[dict[str, str], dict[str, str]]:
         text=True,
         check=False,
     )
-    outcomes = dict(re.findall(r"^(.+) (KEPT|BROKEN)$", done.stdout, re.MULTILINE))
+    outcomes = dict(re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE))
     names = [contract["name"] for contract in CONTRACTS]
     assert set(outcomes) == set(names), done.stdout + done.stderr
     sections = re.split(r"^(.+)\n-+\n", done.stdout, flags=re.MULTILINE)
