@@ -20,6 +20,7 @@ from headgate.lake import (
     Reservation,
     RunState,
     StepRecord,
+    Tree,
     Upsert,
     Write,
     low,
@@ -77,11 +78,7 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
             _sync(attempt, changes)
             commit = _try(attempt, merged, changes, verdicts, verifier.footprint)
             if commit is not None:
-                tables = tuple(
-                    key.removeprefix("table/")
-                    for key in sorted(changes)
-                    if key.startswith("table/")
-                )
+                tables = _changed(wiring.lake.tree(head), changes)
                 return Publication(commit=commit, verdicts=verdicts, tables=tables)
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
@@ -146,11 +143,7 @@ def _try(
                 at=now,
                 target=row.target,
                 commit=candidate.commit.id,
-                tables=tuple(
-                    key.removeprefix("table/")
-                    for key in sorted(changes)
-                    if key.startswith("table/")
-                ),
+                tables=_changed(lake.tree(head), changes),
                 wall_s=wiring.clock.monotonic_s() - attempt.began_s,
             )
             outcome = metastore.publish(
@@ -187,6 +180,18 @@ def _meets(attempt: Attempt, since: Commit, keys: Sequence[str]) -> bool:
     return any(read.key in mine for record in records for read in record.reads) or any(
         write.key in mine for record in records for write in record.writes
     )
+
+
+def _changed(before: Tree, changes: Mapping[str, Entry | None]) -> tuple[str, ...]:
+    """Give the tables that hold something else than before; equal content written anew is none."""
+    keys = sorted(key for key in changes if key.startswith("table/"))
+    there = before.get_many(keys)
+
+    def differs(key: str) -> bool:
+        was, now = there.get(key), changes[key]
+        return (was and was.content) != (now and now.content)
+
+    return tuple(key.removeprefix("table/") for key in keys if differs(key))
 
 
 def _published(

@@ -4,6 +4,7 @@ import pytest
 from workplaces import Workplace
 
 from headgate.errors import CheckFailed, Refused, StepFailed
+from headgate.events import RunPublished
 from headgate.lake import RunState
 
 THREE = """
@@ -114,3 +115,23 @@ def test_a_raising_step_names_step_place_and_readers(place: Workplace) -> None:
     assert "numbers" in text
     assert "ZeroDivisionError" in text
     assert "Readers of main still see" in text
+
+
+def test_a_publication_names_only_the_tables_that_changed_for_readers(place: Workplace) -> None:
+    text = """
+import headgate as hg
+import polars as pl
+
+@hg.step
+def same() -> pl.DataFrame:
+    return pl.DataFrame({"n": [1]})
+
+@hg.step
+def other() -> pl.DataFrame:
+    return pl.DataFrame({"n": [NUMBER]})
+"""
+    place.hall.run(place.pipeline(text.replace("NUMBER", "1")), target="main")
+    run = place.hall.run(place.pipeline(text.replace("NUMBER", "2")), target="main", force=True)
+    assert run.tables == ("other",)
+    assert place.heard(RunPublished)[-1].tables == ("other",)
+    assert place.hall.revert(run.id, target="main").tables == ("other",)
