@@ -20,7 +20,7 @@ MAX_REPEAT = 1000
 """RE2's limit on counted repetition, nested ones multiplied."""
 
 MAX_SIZE = 10_000
-"""What both engines compile, in ASCII characters; a Unicode property weighs 45 of them (measured)."""
+"""What both engines compile, in ASCII characters; a Unicode property weighs 45 (measured)."""
 
 _CLASSES = {
     "d": ((48, 57),),
