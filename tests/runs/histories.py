@@ -142,7 +142,7 @@ def serially(runs: tuple[PlannedRun, ...], tables: Mapping[str, Table]) -> dict[
 
 @dataclass(frozen=True)
 class Played:
-    """What a history came to: the runs published, the tables before and after, how many conflicts."""
+    """What a history came to: the runs published, the tables before and after, the losses."""
 
     published: tuple[PlannedRun, ...]
     before: Mapping[str, Table]
