@@ -80,7 +80,7 @@ def main() -> None:
     deed = {"commit": commit, "publish": publish, "ticket": ticket}[work]
     with Lake.open(Path(location), clock=SystemClock(), ids=RandomIds()) as lake:
         for number in range(int(count)):
-            print(deed(lake, f"{name}{number}"), flush=True)  # noqa: T201 - read by the test
+            print(deed(lake, f"{name}{number}"), flush=True)
 
 
 if __name__ == "__main__":
