@@ -3,8 +3,9 @@
 Declaring a contract loads no engine and no SQL parser; names load when they are first touched.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from headgate.doors import door
 
 if TYPE_CHECKING:
     from headgate.contracts.arrow_schemas import arrow_schema as arrow_schema
@@ -110,16 +111,5 @@ _FILES = {
         "UtcTimestamp",
     ),
 }
-_HOMES = {name: file for file, names in _FILES.items() for name in names}
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names under TYPE_CHECKING
-
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"headgate.contracts.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -3,8 +3,9 @@
 Names load when they are first touched: naming an engine loads neither duckdb, polars nor pyarrow.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from headgate.doors import door
 
 if TYPE_CHECKING:
     from headgate.engines.duckdb import DuckDB as DuckDB
@@ -26,20 +27,5 @@ _FILES = {
     "frames": ("FORMS", "accept", "supply"),
     "loading": ("load_engine",),
 }
-_FILE_OF = {name: file for file, names in _FILES.items() for name in names}
 
-__all__ = sorted(_FILE_OF)  # noqa: PLE0605 - computed, so that a name is written twice and not thrice
-
-
-def __getattr__(name: str) -> object:
-    """Load the file behind a name of this door."""
-    file = _FILE_OF.get(name)
-    if file is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"headgate.engines.{file}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the door's names."""
-    return list(__all__)
+__getattr__, __dir__, __all__ = door(__name__, _FILES)

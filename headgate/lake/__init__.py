@@ -3,8 +3,9 @@
 Names load when they are first touched: looking at the history needs neither pyarrow nor PyIceberg.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from headgate.doors import door
 
 if TYPE_CHECKING:
     from headgate.lake.bounds import bounds_meet as bounds_meet
@@ -188,20 +189,5 @@ _FILES = {
     "tables": ("Problem", "Tables", "WritePlan"),
     "trees": ("Tree",),
 }
-_FILE_OF = {name: file for file, names in _FILES.items() for name in names}
 
-__all__ = sorted(_FILE_OF)  # noqa: PLE0605 - computed, so that a name is written twice and not thrice
-
-
-def __getattr__(name: str) -> object:
-    """Load the file behind a name of this door."""
-    file = _FILE_OF.get(name)
-    if file is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"headgate.lake.{file}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the door's names."""
-    return __all__
+__getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -1,43 +1,56 @@
 """The pipelines' door: what the user means. Runs nothing, reads no data."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from headgate.pipelines.code_digests import CodeDigest, CodeDigests
-    from headgate.pipelines.conditions import condition
-    from headgate.pipelines.declarations import Declared, collect
-    from headgate.pipelines.environment import installed
-    from headgate.pipelines.fingerprints import fingerprint
-    from headgate.pipelines.forms import SPELLINGS, Form, Now, Seed, incremental, table
-    from headgate.pipelines.graph import Graph, Ready
-    from headgate.pipelines.parameters import (
-        Given,
-        Parameter,
-        Params,
-        canonical,
-        from_command_line,
-        from_environment,
-        from_file,
-        settle,
-    )
-    from headgate.pipelines.places import Place
-    from headgate.pipelines.rendering import as_dot, as_mermaid, as_svg, as_text
-    from headgate.pipelines.source_steps import files, source
-    from headgate.pipelines.sql_steps import analysed, sql_step
-    from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration, named, pipeline
-    from headgate.pipelines.steps import (
-        Declaration,
-        Injected,
-        Input,
-        Mode,
-        Query,
-        SourceDeclaration,
-        Step,
-        step,
-    )
+from headgate.doors import door
 
-_HOMES = {
+if TYPE_CHECKING:
+    from headgate.pipelines.code_digests import CodeDigest as CodeDigest
+    from headgate.pipelines.code_digests import CodeDigests as CodeDigests
+    from headgate.pipelines.conditions import condition as condition
+    from headgate.pipelines.declarations import Declared as Declared
+    from headgate.pipelines.declarations import collect as collect
+    from headgate.pipelines.environment import installed as installed
+    from headgate.pipelines.fingerprints import fingerprint as fingerprint
+    from headgate.pipelines.forms import SPELLINGS as SPELLINGS
+    from headgate.pipelines.forms import Form as Form
+    from headgate.pipelines.forms import Now as Now
+    from headgate.pipelines.forms import Seed as Seed
+    from headgate.pipelines.forms import incremental as incremental
+    from headgate.pipelines.forms import table as table
+    from headgate.pipelines.graph import Graph as Graph
+    from headgate.pipelines.graph import Ready as Ready
+    from headgate.pipelines.parameters import Given as Given
+    from headgate.pipelines.parameters import Parameter as Parameter
+    from headgate.pipelines.parameters import Params as Params
+    from headgate.pipelines.parameters import canonical as canonical
+    from headgate.pipelines.parameters import from_command_line as from_command_line
+    from headgate.pipelines.parameters import from_environment as from_environment
+    from headgate.pipelines.parameters import from_file as from_file
+    from headgate.pipelines.parameters import settle as settle
+    from headgate.pipelines.places import Place as Place
+    from headgate.pipelines.rendering import as_dot as as_dot
+    from headgate.pipelines.rendering import as_mermaid as as_mermaid
+    from headgate.pipelines.rendering import as_svg as as_svg
+    from headgate.pipelines.rendering import as_text as as_text
+    from headgate.pipelines.source_steps import files as files
+    from headgate.pipelines.source_steps import source as source
+    from headgate.pipelines.sql_steps import analysed as analysed
+    from headgate.pipelines.sql_steps import sql_step as sql_step
+    from headgate.pipelines.step_sets import Pipeline as Pipeline
+    from headgate.pipelines.step_sets import PipelineDeclaration as PipelineDeclaration
+    from headgate.pipelines.step_sets import named as named
+    from headgate.pipelines.step_sets import pipeline as pipeline
+    from headgate.pipelines.steps import Declaration as Declaration
+    from headgate.pipelines.steps import Injected as Injected
+    from headgate.pipelines.steps import Input as Input
+    from headgate.pipelines.steps import Mode as Mode
+    from headgate.pipelines.steps import Query as Query
+    from headgate.pipelines.steps import SourceDeclaration as SourceDeclaration
+    from headgate.pipelines.steps import Step as Step
+    from headgate.pipelines.steps import step as step
+
+_FILES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
     "conditions": ("condition",),
     "declarations": ("Declared", "collect"),
@@ -58,61 +71,5 @@ _HOMES = {
         "Declaration", "Injected", "Input", "Mode", "Query", "SourceDeclaration", "Step", "step",
     ),
 }  # fmt: skip
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "SPELLINGS",
-    "CodeDigest",
-    "CodeDigests",
-    "Declaration",
-    "Declared",
-    "Form",
-    "Given",
-    "Graph",
-    "Injected",
-    "Input",
-    "Mode",
-    "Now",
-    "Parameter",
-    "Params",
-    "Pipeline",
-    "PipelineDeclaration",
-    "Place",
-    "Query",
-    "Ready",
-    "Seed",
-    "SourceDeclaration",
-    "Step",
-    "analysed",
-    "as_dot",
-    "as_mermaid",
-    "as_svg",
-    "as_text",
-    "canonical",
-    "collect",
-    "condition",
-    "files",
-    "fingerprint",
-    "from_command_line",
-    "from_environment",
-    "from_file",
-    "incremental",
-    "installed",
-    "named",
-    "pipeline",
-    "settle",
-    "source",
-    "sql_step",
-    "step",
-    "table",
-]
-
-
-def __getattr__(name: str) -> object:
-    if home := _HOME.get(name):
-        return getattr(import_module(f"headgate.pipelines.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_HOME]
+__getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -1,50 +1,48 @@
 """The architect: reads settings, finds the user's declarations, wires the rooms into a Project."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from headgate.doors import door
+
 if TYPE_CHECKING:
-    from headgate.project.discovery import Discovery, discover
-    from headgate.project.doctor import Finding, examine
-    from headgate.project.project import Project, open_project
-    from headgate.project.scaffolding import scaffold
-    from headgate.project.settings import KEYS, Settings, find_root, read_settings
-    from headgate.project.views import TableHandle, View
+    from headgate.project.discovery import Discovery as Discovery
+    from headgate.project.discovery import discover as discover
+    from headgate.project.doctor import Finding as Finding
+    from headgate.project.doctor import examine as examine
+    from headgate.project.project import Project as Project
+    from headgate.project.project import open_project as open_project
+    from headgate.project.scaffolding import scaffold as scaffold
+    from headgate.project.settings import KEYS as KEYS
+    from headgate.project.settings import Settings as Settings
+    from headgate.project.settings import find_root as find_root
+    from headgate.project.settings import read_settings as read_settings
+    from headgate.project.views import TableHandle as TableHandle
+    from headgate.project.views import View as View
 
-__all__ = [
-    "KEYS",
-    "Discovery",
-    "Finding",
-    "Project",
-    "Settings",
-    "TableHandle",
-    "View",
-    "discover",
-    "examine",
-    "find_root",
-    "open_project",
-    "read_settings",
-    "scaffold",
-]
-
-_HOMES = {
-    "KEYS": "settings",
-    "Discovery": "discovery",
-    "Finding": "doctor",
-    "Project": "project",
-    "Settings": "settings",
-    "TableHandle": "views",
-    "View": "views",
-    "discover": "discovery",
-    "examine": "doctor",
-    "find_root": "settings",
-    "open_project": "project",
-    "read_settings": "settings",
-    "scaffold": "scaffolding",
+_FILES = {
+    "discovery": (
+        "Discovery",
+        "discover",
+    ),
+    "doctor": (
+        "Finding",
+        "examine",
+    ),
+    "project": (
+        "Project",
+        "open_project",
+    ),
+    "scaffolding": ("scaffold",),
+    "settings": (
+        "KEYS",
+        "Settings",
+        "find_root",
+        "read_settings",
+    ),
+    "views": (
+        "TableHandle",
+        "View",
+    ),
 }
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"headgate.project.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'headgate.project' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = door(__name__, _FILES)
