@@ -238,7 +238,9 @@ class World:
             return
         if self._try_publishing(run, worker) and lost:
             self._say(f"{run.id} never hears that it was published, and tries again")
-            self._try_publishing(run, worker)
+            for _ in range(3):
+                if worker.dead or self._try_publishing(run, worker):
+                    break
 
     def _try_publishing(self, run: Run, worker: Worker) -> bool:
         """Try once; the head, and the run's row, must be what the worker thinks they are."""
@@ -255,28 +257,29 @@ class World:
             run.state = "nothing"
             self._say(f"{run.id} has nothing to do")
             return False
-        graph = self._conflict(run, worker)
         merged = self._merge(run, worker)
-        if graph is not None or isinstance(merged, Lost):
-            forced = merged.forced if isinstance(merged, Lost) else frozenset[str]()
-            because: Sequence[Edge | str] = graph.path if graph is not None else ()
-            if isinstance(merged, Lost):
-                because = (*because, *merged.because)
-            self._lose(run, worker, because, forced)
+        if isinstance(merged, Lost):
+            self._lose(run, worker, merged.because, merged.forced)
             return False
-        self._commit(run, worker, merged)
+        # After the merge: the graph must see what the operations touch on the head.
+        steps = all_merged(worker.done, merged, self.trees[self.head], self.shelf)
+        mine = self._transaction(run, worker, steps)
+        graph = self._conflict(mine)
+        if graph is not None:
+            self._lose(run, worker, graph.path, frozenset())
+            return False
+        self._commit(run, mine, merged, steps)
         return True
 
-    def _transaction(self, run: Run, worker: Worker) -> Transaction:
+    def _transaction(self, run: Run, worker: Worker, steps: Sequence[Done]) -> Transaction:
         oldest = run.plan.person and self.rules.reads_keep_their_commit
         return Transaction.of(
-            [done.record for done in worker.done],
+            [done.record for done in steps],
             base_number=worker.fork if oldest else worker.base,
             isolation=run.plan.isolation,
         )
 
-    def _conflict(self, run: Run, worker: Worker) -> GraphConflict | None:
-        mine = self._transaction(run, worker)
+    def _conflict(self, mine: Transaction) -> GraphConflict | None:
         window = self.commits[mine.base_number + 1 :]
         if not Blurred.is_needed(self.rules):
             return self.decisions.conflict(mine, window, extend=lambda n: self.commits[n:])
@@ -371,12 +374,9 @@ class World:
                 cell, _ = applied(cell, operation, self.shelf)
         return cell
 
-    def _commit(self, run: Run, worker: Worker, merged: Merged) -> None:
-        head = self.trees[self.head]
-        tree = dict(head)
+    def _commit(self, run: Run, mine: Transaction, merged: Merged, steps: Sequence[Done]) -> None:
+        tree = dict(self.trees[self.head])
         take(tree, merged.changes)
-        steps = tuple(all_merged(worker.done, merged, head, self.shelf))
-        mine = self._transaction(run, worker)
         number = self._append(
             tree,
             Record(
@@ -394,7 +394,7 @@ class World:
         for done in steps:
             self.shop.outputs[run.id, done.plan.name] = done
         binding = run.plan.isolation != "snapshot-isolation"
-        self.units.append(Unit(run=run.id, name=run.name, binding=binding, steps=steps))
+        self.units.append(Unit(run=run.id, name=run.name, binding=binding, steps=tuple(steps)))
         self._tell_tree(f"{run.id} is published as commit-{number}")
 
     def _append(self, tree: Tree, record: Record) -> int:

@@ -42,7 +42,10 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Done:
-    """What a step did: its record for others, and the truth for the oracle."""
+    """What a step did: its record for others, and the truth for the oracle.
+
+    ``leans_on`` is the run that computed the output for which this step was skipped.
+    """
 
     plan: StepPlan
     record: StepRecord
@@ -50,6 +53,7 @@ class Done:
     did: tuple[tuple[str, Operation], ...]
     changes: Mapping[str, Cell | None]
     settled: bool = False
+    leans_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,8 +200,9 @@ class _Job:
         for do in plan.does:  # what is done depends on whether the target is there
             inputs[f"there/{do.table}"] = str(table_key(do.table) in worker.tree)
         fingerprint = repr((self.run.plan.pipeline, plan.name, sorted(inputs.items())))
-        text = self.text(entry)
-        output = skipping.Output.parse(text) if text and not self.run.plan.person else None
+        by_hand = self.run.plan.person
+        text = None if by_hand else self.text(entry)
+        output = skipping.Output.parse(text) if text else None
         decision = shop.decisions.skip(
             fingerprint,
             output,
@@ -217,7 +218,7 @@ class _Job:
         if plan.lists:
             self.seen.append(Seen("listing", "table/", None, tables_of(worker.tree)))
             self.read("table/")
-        salt = mixed([seen.value for seen in self.seen[1:]])
+        salt = mixed([seen.value for seen in self.seen[not by_hand :]])
         for do in plan.does:
             for operation in self._operations(do, salt):
                 if isinstance(operation, Upsert) and operation.columns is not None:
@@ -225,7 +226,8 @@ class _Job:
                     self.read(table_key(do.table), {"key": Range(low=key, high=key)})
                 self.do(table_key(do.table), operation)
         said = skipping.Output(fingerprint=fingerprint, run=self.run.id, origin=self.run.id)
-        self.do(entry, Put(content=said.text()))
+        if not by_hand:
+            self.do(entry, Put(content=said.text()))
         return self.done(fingerprint)
 
     def _operations(self, do: Do, salt: int) -> list[Operation]:
@@ -343,8 +345,15 @@ class _Job:
             ),
         )
         seen = (self.seen[0], *before.seen[1:])
-        settled = decision.settled
-        return Done(self.plan, record, seen, tuple(self.did), changes, settled=settled)
+        return Done(
+            self.plan,
+            record,
+            seen,
+            tuple(self.did),
+            changes,
+            settled=decision.settled,
+            leans_on=output.origin,
+        )
 
     # -- steps with a cursor
 

@@ -95,6 +95,8 @@ class Shape:
         }
     )
     tables: int = 3
+    salts: int = 1000
+    columns: tuple[str, ...] = ("key", "value")
     same_pipeline: float = 0.25
     narrow: float = 0.4
     more_does: float = 0.3
@@ -131,6 +133,56 @@ SHAPES: Mapping[str, Shape] = {
         blind=0.1,
         in_turn=0.1,
         same_pipeline=0,
+    ),
+    "footprints": Shape(
+        runs=(7, 7),
+        steps=(1, 1),
+        tables=2,
+        columns=("key",),
+        narrow=1,
+        blind=0.3,
+        more_does=0,
+        in_turn=0.4,
+        same_pipeline=0,
+        does={"append": 6, "delete": 4},
+        incremental=0,
+        source=0,
+        take_over=0,
+        lost_answer=0,
+        revert=0,
+        person=0,
+        lists=0,
+        rewrite=0,
+    ),
+    "outputs": Shape(
+        tables=2,
+        salts=1,
+        steps=(1, 2),
+        blind=1,
+        more_does=0.7,
+        in_turn=0.1,
+        same_pipeline=0,
+        incremental=0,
+        source=0,
+        rewrite=0,
+        person=0,
+        does={"replace": 4, "append": 1, "upsert": 2, "delete": 3},
+    ),
+    "stale": Shape(
+        runs=(4, 5),
+        steps=(2, 2),
+        tables=2,
+        same_pipeline=0.8,
+        in_turn=0.75,
+        revert=0.4,
+        narrow=0,
+        incremental=0,
+        source=0,
+        rewrite=0,
+        person=0,
+        blind=0.6,
+        more_does=0,
+        does={"append": 4, "replace": 1},
     ),
     "appends": Shape(
         runs=(3, 5),
@@ -176,7 +228,7 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "people": Shape(runs=(3, 4), person=0.6, in_turn=0.2, steps=(2, 3), blind=0.1, same_pipeline=0),
     "zombies": Shape(
-        runs=(2, 3), take_over=0.9, lost_answer=0.4, steps=(1, 3), blind=0.5, person=0
+        runs=(2, 3), take_over=0.9, lost_answer=0.4, steps=(1, 3), blind=0.5, person=0.3
     ),
     "skew": Shape(
         runs=(2, 4),
@@ -261,7 +313,7 @@ class _Maker:
         table = random.choice(self.tables)
         if not self.chance(self.shape.narrow):
             return Look(table)
-        column = random.choice(("key", "value"))
+        column = random.choice(self.shape.columns)
         low = random.randrange(4)
         return Look(table, column, low, low + random.randrange(2))
 
@@ -270,7 +322,9 @@ class _Maker:
         kind = random.choices(list(self.shape.does), list(self.shape.does.values()))[0]
         low = random.randrange(4)
         column = (random.choice("cd"), "long" if self.chance(0.8) else "string")
-        return Do(kind, table, random.randrange(1000), low, low + random.randrange(2), column)
+        return Do(
+            kind, table, random.randrange(self.shape.salts), low, low + random.randrange(2), column
+        )
 
     def happenings(
         self, pipelines: Sequence[tuple[StepPlan, ...]], runs: Sequence[RunPlan]

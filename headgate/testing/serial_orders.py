@@ -1,8 +1,9 @@
 """Brute force: is there any order in which the publications could have run one after another?
 
 In such an order every binding run sees, step by step, exactly what it saw; the others act as their
-recorded operations; a revert leaves what the runs before it would have left without the reverted
-one; and what is left at the end is what was published.
+recorded operations, and see what they moved on themselves (a cursor) as they saw it; a revert
+leaves what the runs before it would have left without the reverted one; and what is left at the end
+is what was published.
 """
 
 from collections import Counter
@@ -76,19 +77,25 @@ class SerialOrders:
             state = self._genesis
             for i in done:
                 if self._units[i].run not in gone and self._units[i].reverts is None:
-                    state = self._played(state, self._units[i], binding=False) or state
+                    state = self._played(state, self._units[i], check=False) or state
             return state
-        return self._played(state, unit, binding=unit.binding)
+        standing = {self._units[i].run for i in done} - {self._units[i].reverts for i in done}
+        for step in unit.steps:
+            if step.leans_on is not None and step.leans_on not in standing:
+                self._note(f"{unit.run} skips {step.plan.name}: {step.leans_on} is not in effect")
+                return None
+        return self._played(state, unit, check=True)
 
-    def _played(self, state: State, unit: Unit, *, binding: bool) -> State | None:
+    def _played(self, state: State, unit: Unit, *, check: bool) -> State | None:
         state = dict(state)
         for step in unit.steps:
-            if binding:
-                for seen in step.seen:
-                    problem = self._problem(state, unit, step, seen)
-                    if problem is not None:
-                        self._note(f"{unit.run} {step.plan.name}: {problem}")
-                        return None
+            for seen in step.seen if check else ():
+                if not unit.binding and not _is_moved(step, seen):
+                    continue
+                problem = self._problem(state, unit, step, seen)
+                if problem is not None:
+                    self._note(f"{unit.run} {step.plan.name}: {problem}")
+                    return None
             for seen in step.seen:
                 if seen.kind in ("delta", "everything"):
                     rows = seen.whole
@@ -130,6 +137,11 @@ class SerialOrders:
     def _note(self, problem: str) -> None:
         if self._first is None:
             self._first = problem
+
+
+def _is_moved(step: Done, seen: Seen) -> bool:
+    """Whether a step moved on what it saw: exactly once holds at every level."""
+    return seen.kind == "value" and any(key == seen.key for key, _ in step.did)
 
 
 def state_of(tree: Tree) -> State:
