@@ -76,10 +76,12 @@ def table_of(key: str) -> str:
 def difference(change: Change) -> tuple[str, str, list[str]]:
     """Give a sign, a phrase and further lines for a changed table."""
     before, after = change.before, change.after
-    if before is None or before.table is None:
+    if before is None:
         return "+", _rows(after), []
-    if after is None or after.table is None:
+    if after is None:
         return "-", _rows(before), []
+    if before.table is None or after.table is None:
+        return "~", "changed", []
     rows = f"{before.table.rows:,} to {after.table.rows:,} rows"
     if before.table.rows == after.table.rows:
         rows = counted(after.table.rows, "row")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headgate.cli.changes import is_table, matters, table_of, written
-from headgate.cli.phrases import counted, duration, instant, short, short_run
+from headgate.cli.phrases import counted, duration, instant, short, short_run, shortened
 from headgate.cli.terminal import Terminal
 from headgate.lake import Commit, RunRow, StepRow, Write
 from headgate.verdicts import Verdict
@@ -32,7 +32,7 @@ def commit_line(commit: Commit, tables: Sequence[str], terminal: Terminal) -> st
         more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
         parts.append(f"{counted(len(tables), 'table')}: {listed}{more}")
     if record.message and record.kind != "checkpoint":
-        parts.append(record.message.splitlines()[0])
+        parts.append(shortened(record.message.splitlines()[0]))
     return "  ".join(parts)
 
 
@@ -45,7 +45,7 @@ def commit_lines(commit: Commit, tables: Sequence[str], terminal: Terminal) -> I
         again = f", {counted(record.attempts, 'attempt')}" if record.attempts > 1 else ""
         yield f"  on {short(record.base)}, {record.isolation}{again}"
     if record.message and record.kind != "checkpoint":
-        yield f"  {record.message}"
+        yield f"  {shortened(record.message)}"
     if record.reverts:
         yield f"  takes back {', '.join(short_run(run) for run in record.reverts)}"
     writes = _writes(commit)

@@ -22,7 +22,7 @@ from headgate.cli.history import (
     run_lines,
 )
 from headgate.cli.options import Call, command, ref_option
-from headgate.cli.phrases import counted, instant, short, size
+from headgate.cli.phrases import counted, instant, short, shortened, size
 from headgate.cli.tables import aligned
 from headgate.errors import NotFound
 from headgate.lake import Commit, RunRow
@@ -135,7 +135,7 @@ def diff(call: Call, before: str | None, after: str | None, *, everything: bool)
         for line in more:
             call.terminal.data(f"    {line}")
     if not changes:
-        call.terminal.words(f"{first} and {second} hold the same tables.")
+        call.terminal.words(f"{shortened(first)} and {shortened(second)} hold the same tables.")
 
 
 def _two(project: "Project", before: str | None, after: str | None) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Short phrases: counts, durations, ids, example rows."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 COMMIT_DIGITS = 6
 RUN_DIGITS = 4
 _LONG_VALUE = 40
+_WHOLE_ID = re.compile(r"\b[0-9a-f]{40}\b")
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -35,6 +37,11 @@ def duration(seconds: float) -> str:
 def short(commit: str | None) -> str:
     """Give a commit's first digits."""
     return commit[:COMMIT_DIGITS] if commit else "nothing"
+
+
+def shortened(text: str) -> str:
+    """Give a text or a ref with the ids of commits in it cut to their first digits."""
+    return _WHOLE_ID.sub(lambda found: short(found[0]), text)
 
 
 def short_run(run: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _WORTH_SAYING_S = 1.0
 _PATIENCE_S = 0.25
+NOTHING = "Nothing to do: code, parameters and inputs are those of"
 
 
 class Moving(Protocol):
@@ -41,8 +42,9 @@ class Progress:
     The header waits for the first step that really works: a run with nothing to do is one line.
     """
 
-    def __init__(self, terminal: Terminal, clock: "Clock") -> None:
+    def __init__(self, terminal: Terminal, clock: "Clock", *, nothing: str = NOTHING) -> None:
         self._terminal = terminal
+        self._nothing = nothing
         self._clock = clock
         self._lock = Lock()
         self._header: list[str] = []
@@ -110,10 +112,7 @@ class Progress:
             case events.RunFoundNothing():
                 self._header.clear()
                 self._stop_moving()
-                self._terminal.words(
-                    "Nothing to do: code, parameters and inputs are those of "
-                    f"{short(event.commit)}."
-                )
+                self._terminal.words(f"{self._nothing} {short(event.commit)}.")
             case events.RunDone():
                 self._say_header()
                 self._stop_moving()
@@ -183,7 +182,7 @@ class Progress:
         return "   ".join(parts)
 
     def _failed(self, event: events.StepFailed) -> None:
-        message = event.message.removeprefix(f"Step {event.step} ")
+        message = event.message.removeprefix(f"Step {event.step}").removeprefix(":").lstrip()
         first, *rest = message.splitlines() or [event.code]
         self._say(f"  {self._mark('failed')} {event.step}: {first}")
         self.told.add(event.code)
@@ -202,10 +201,13 @@ class Progress:
         self._say_checks()
         self._stop_moving()
         tables = without_quarantines(event.tables)
-        what = f"{counted(len(tables), 'table')} " if tables else ""
-        line = f"Published {what}to {event.target} as {short(event.commit)}."
-        if self._quarantined:
+        said = f"Published {counted(len(tables), 'table')}"
+        what = said if tables else "Rows are as before; published"
+        line = f"{what} to {event.target} as {short(event.commit)}."
+        if len(self._quarantined) == 1:
             line += f"   Quarantine: headgate quarantine show {self._quarantined[0]}"
+        elif self._quarantined:
+            line += "   Quarantine: headgate quarantine list"
         self._terminal.words(line)
 
     def _say_checks(self) -> None:

@@ -13,7 +13,7 @@ from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
 from headgate.cli.options import Call, command, error_document, error_words
 from headgate.cli.phrases import counted, instant, short, short_run, without_quarantines
-from headgate.cli.progress import Progress
+from headgate.cli.progress import NOTHING, Progress
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
@@ -114,7 +114,7 @@ def merge(call: Call, source: str, into: str | None) -> None:
     _follow(
         call,
         lambda project, listener: project.merge(source, into=into, listeners=(listener,)),
-        nothing=f"Nothing to do: the target holds all of {source}",
+        nothing=f"Nothing to do: all of {source} is in",
     )
 
 
@@ -217,11 +217,11 @@ def _follow(
     call: Call,
     work: "Callable[[Project, Progress], RunResult]",
     *,
-    nothing: str = "Nothing to do",
+    nothing: str = NOTHING,
 ) -> None:
     """Do something that ends in a publication, and tell how it goes."""
     project = call.project
-    progress = Progress(call.terminal, project.clock)
+    progress = Progress(call.terminal, project.clock, nothing=nothing)
     try:
         with _terminable():
             result = work(project, progress)
@@ -234,7 +234,7 @@ def _follow(
     finally:
         progress.close()
     if result.state is RunState.NOTHING and progress.run is None:
-        call.terminal.words(f"{nothing}: {short(result.commit.id)}.")
+        call.terminal.words(f"{nothing} {short(result.commit.id)}.")
     if call.json:
         call.terminal.document(result_document(result))
 
@@ -327,13 +327,12 @@ def status(call: Call, limit: int) -> None:
             }
         )
         return
+    longest = max((len(branch.name) for branch in branches), default=0)
     for branch in branches:
         commit = project.lake.commit(branch.head)
         tables = counted(len(project.at(branch.name).tables), "table")
-        terminal.data(
-            f"{terminal.style_data(branch.name, 'strong')}  {short(branch.head)}  {tables}"
-            f"  {instant(commit.record.at)}"
-        )
+        name = terminal.style_data(branch.name.ljust(longest), "strong")
+        terminal.data(f"{name}  {short(branch.head)}  {tables}  {instant(commit.record.at)}")
     listed = {each.id: each for each in (*open_runs, *runs)}
     if not listed:
         return

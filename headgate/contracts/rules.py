@@ -133,7 +133,11 @@ def unique(
     if keep is not None and keep not in {"first", "last"}:
         raise _wrong(f"unique(keep={keep!r}): it is 'first' or 'last'.")
     if (keep is None) != (not order):
-        raise _wrong("unique(): keep= and order_by= go together; one says which end of the other.")
+        raise _wrong(
+            "unique(order_by=) needs keep='first' or keep='last'."
+            if keep is None
+            else f"unique(keep={keep!r}) needs order_by=, the columns that say which row is {keep}."
+        )
     if keep is not None:
         if severity not in {None, "quarantine"}:
             raise _wrong(

@@ -273,7 +273,7 @@ def _converted(value: object, step: str, parameter: Parameter, origin: Origin) -
             "parameter-type",
             f"{value!r}, given for the parameter {parameter.name} of step {step} by {origin}, "
             f"is no {_spelling(parameter.annotation)}: {error}",
-            hint=f"Give a {_spelling(parameter.annotation)}.",
+            hint=f"Its type is {_spelling(parameter.annotation)}.",
             step=step,
             parameter=parameter.name,
             origin=origin,

@@ -66,7 +66,8 @@ class Code:
         with self.importable():
             try:
                 return self._imported(name, file)
-            except HeadgateError:
+            except HeadgateError as error:
+                _say_place(error, self.root)
                 raise
             except (Exception, SystemExit) as error:
                 raise _import_failed(file.relative_to(self.root), error, self.root) from error
@@ -142,6 +143,15 @@ def frames_of(error: BaseException, root: Path) -> tuple[str, ...]:
         shown = path.relative_to(root) if path.is_relative_to(root) else path
         found += [f"{shown}:{error.lineno}", f"  {error.text.strip()}"]
     return tuple(found)
+
+
+def _say_place(error: HeadgateError, root: Path) -> None:
+    """Let a refused declaration say where it stands, unless its message does."""
+    frames = [line for line in frames_of(error, root) if not line.startswith(" ")]
+    place = frames[-1].partition(" in ")[0] if frames else ""
+    if place.partition(":")[0] not in error.message:
+        error.message = f"{place}: {error.message}"
+        error.args = (error.message,)
 
 
 def _import_failed(file: Path, error: BaseException, root: Path) -> Invalid:

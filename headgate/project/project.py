@@ -329,7 +329,9 @@ class Project:
                 target=target,
             )
         with self._hall(lake, listeners) as hall:
-            return hall.run(chosen, target=target, parameters=values, force=force, take_over=take_over)
+            return hall.run(
+                chosen, target=target, parameters=values, force=force, take_over=take_over
+            )
 
     def resume(
         self, run: str, *, parameters: Asked = (), listeners: Iterable[Listener] = ()
@@ -449,7 +451,7 @@ class Project:
         """
         commit = self.lake.resolve(ref or self.settings.target)
         if table is not None:
-            self.contract(table, ref=commit.id)
+            self.contract(table, ref=ref)
         verdicts = self._plain_hall().check(commit)
         return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
 

@@ -167,7 +167,7 @@ def _effects(wiring: Wiring, which: str, head: Commit, target: str, *, apply: bo
     plan = RevertPlan(
         run=run,
         commit=commit,
-        restored=tuple(key for key in reverted if key not in replayed),
+        restored=tuple(w.key for w in writes if w.key not in replayed and w.before != w.content),
         replayed=tuple(replayed),
         stale=tuple(sorted(stale)),
         followers=_runs(c for c in later if any(w.key in replayed for w in c.record.writes)),

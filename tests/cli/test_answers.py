@@ -265,7 +265,7 @@ def test_merge_and_revert(fresh, ask, document):
     document(fresh, "run", "--branch", "dev", "-p", "count=9")
     merged = document(fresh, "merge", "dev")
     assert merged["state"] == "published"
-    assert "Nothing to do: the target holds all of dev" in ask(fresh, "merge", "dev")[1]
+    assert "Nothing to do: all of dev is in" in ask(fresh, "merge", "dev")[1]
     plan = document(fresh, "revert", "main", "--plan")
     assert plan["run"] == merged["run"]
     assert ask(fresh, "revert", "main", "--plan")[0].decode().startswith("Taking back run ")

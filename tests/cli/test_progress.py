@@ -272,3 +272,19 @@ def test_colours_can_be_refused(environment):
     told.start("a")
     told.finish("a", 1)
     assert "\x1b[3" not in told.words
+
+
+def test_with_rows_of_several_tables_in_quarantine_the_list_is_named():
+    told = Told()
+    told.start("flights", "weather")
+    told.finish("flights", 3, quarantined=2)
+    told.finish("weather", 3, quarantined=1)
+    told.publish("flights", "weather")
+    assert told.words.endswith("as 9be2f1.   Quarantine: headgate quarantine list\n")
+
+
+def test_a_publication_that_changes_no_rows_says_so():
+    told = Told()
+    told.start("flights")
+    told.publish()
+    assert told.words.endswith("Rows are as before; published to main as 9be2f1.\n")

@@ -121,7 +121,7 @@ squares  run <4>  on main@<3>   attempt 2
   = evens     as in <3>
   = total     as in <3>
   ✓ 4 checks passed, 1 warning: half between 0 and 1.25, 1 row
-Published 1 table to main as <5>.
+Rows are as before; published to main as <5>.
 """
     )
 

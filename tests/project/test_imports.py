@@ -113,6 +113,14 @@ def test_an_error_in_the_users_code_shows_their_lines_only(project, source, said
     assert "importlib" not in message
 
 
+def test_a_refused_declaration_says_where_it_stands(project):
+    file = project("flights.py", "import headgate as hg\n\nflights = hg.files()\n")
+    with pytest.raises(Invalid) as caught:
+        Code(file.parent).load(file)
+    assert caught.value.code == "files-without-path"
+    assert str(caught.value).startswith("flights.py:3: ")
+
+
 def test_the_frames_lead_to_the_line(project):
     project("shapes.py", "def f():\n    return 1 / 0\n")
     file = project("flights.py", "import shapes\nshapes.f()\n")
