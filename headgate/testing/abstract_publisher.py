@@ -4,48 +4,24 @@ Every decision is the product's own pure function. What is abstract is the doing
 processes as turns in a plan.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
-
-from headgate.lake.effects import operations_by_key, operations_in_effect, operations_since
-from headgate.lake.entries import Entry, table_key
-from headgate.lake.merging import (
-    Apply,
-    Ask,
-    KeepPointer,
-    MergeConflict,
-    Question,
-    Reexecute,
-)
-from headgate.lake.operations import (
-    Append,
-    Column,
-    Delete,
-    Operation,
-    Replace,
-    Restore,
-    Upsert,
-)
-from headgate.lake.records import Commit, Record, StepRecord, Write
-from headgate.lake.reverting import RefuseRevert, Replay
+from headgate.lake.effects import operations_in_effect, operations_since
+from headgate.lake.entries import table_key
+from headgate.lake.records import Commit, Record
 from headgate.lake.serialization import Edge, GraphConflict, Transaction
-from headgate.runs import reexecution
 from headgate.testing.abstract_lake import (
     NULL,
-    Cell,
     Rows,
     Table,
     Tree,
-    applied,
-    matches,
     selected,
-    widened,
 )
+from headgate.testing.abstract_merging import Merger
+from headgate.testing.abstract_reverts import reverted
 from headgate.testing.abstract_runs import (
-    Became,
     Decisions,
     Done,
     Lost,
@@ -56,7 +32,6 @@ from headgate.testing.abstract_runs import (
     Unit,
     Worker,
     all_merged,
-    as_merged,
     content_of,
     is_pointer,
     take,
@@ -86,6 +61,7 @@ class World:
         self.decisions = decisions or Decisions()
         self.tell = tell
         self.shop = Workshop(self.rules, self.decisions)
+        self.merger = Merger(self.shop)
         self.shelf, self.commits = self.shop.shelf, self.shop.commits
         self.trees: list[Tree] = [self._genesis()]
         self.units: list[Unit] = []
@@ -257,7 +233,7 @@ class World:
             run.state = "nothing"
             self._say(f"{run.id} has nothing to do")
             return False
-        merged = self._merge(run, worker)
+        merged = self.merger.merge(run, worker, self.trees[self.head])
         if isinstance(merged, Lost):
             self._lose(run, worker, merged.because, merged.forced)
             return False
@@ -289,90 +265,6 @@ class World:
             [view.commit(each) for each in window],
             extend=lambda n: [view.commit(each) for each in self.commits[n:]],
         )
-
-    def _facts(self, question: Question) -> bool:
-        if question.ask is Ask.DELETE_FILES:
-            return False
-        return not self._keys(question.head).isdisjoint(self._keys(question.run))
-
-    def _keys(self, operation: Operation | None) -> frozenset[int]:
-        held = self.shelf.touched.get(id(operation))
-        if held is not None:
-            return frozenset(row[0] for row in held[1])
-        if isinstance(operation, Append | Upsert):
-            return frozenset(row[0] for row in self.shelf.of(operation))
-        return frozenset(range(10))
-
-    def _merge(self, run: Run, worker: Worker) -> Merged | Lost:
-        """Meet what was published since with the run's operations, key by key."""
-        head, window = self.trees[self.head], self.commits[worker.base + 1 :]
-        theirs = operations_since(window)
-        changes: dict[str, Cell | None] = {}
-        became: Became = {}
-        widths: dict[str, tuple[Column, ...]] = {}
-        lost: list[str] = []
-        forced: set[str] = set()
-        for key, mine in operations_by_key(done.record for done in worker.done).items():
-            there, here = head.get(key), worker.tree.get(key)
-            decision = self.decisions.merge(
-                key,
-                theirs.get(key, ()),
-                mine,
-                head_entry=self._head_entry(key, there, here, window),
-                run_entry=here.entry if here else None,
-                isolation=run.plan.isolation,
-                facts=self._facts,
-            )
-            match decision:
-                case KeepPointer(columns=columns):
-                    widths[key] = columns
-                    changes[key] = widened(here, columns, self.shelf)
-                    became |= _widened_replacements(mine, columns, changes[key])
-                case Apply(operations=again):
-                    if key.startswith("table/") and not self.rules.predicate_on_every_row:
-                        changes[key] = self._apply_narrowly(there, again, theirs.get(key, ()))
-                        continue
-                    changes[key], now = self.shop.apply(there, again, key)
-                    became |= now
-                case Reexecute(reason=reason):
-                    lost.append(f"{key}: {reason}")
-                case MergeConflict(reason=reason):
-                    lost.append(f"{key}: {reason}")
-                    forced.add(key)
-        if lost:
-            return Lost(tuple(lost), frozenset(forced))
-        if not self.rules.position_in_record:
-            changes |= _cursors(worker.done)
-        return Merged(changes, became, widths)
-
-    def _head_entry(
-        self, key: str, there: Cell | None, here: Cell | None, window: Sequence[Commit]
-    ) -> Entry | None:
-        """Give the head's entry; without the rule, an output seen on the way passes for it."""
-        if there is None or here is None:
-            return there.entry if there else None
-        if not self.rules.no_op_needs_current and any(
-            write.key == key and write.content == here.entry.content
-            for commit in window
-            for write in commit.record.writes
-        ):
-            return msgspec.structs.replace(there.entry, content=here.entry.content)
-        return there.entry
-
-    def _apply_narrowly(
-        self, cell: Cell | None, operations: Sequence[Operation], theirs: Sequence[Operation]
-    ) -> Cell | None:
-        """Apply operations as one would who looks at the head's new files only."""
-        new = [row for each in theirs if isinstance(each, Append) for row in self.shelf.of(each)]
-        for operation in operations:
-            if isinstance(operation, Delete) and cell is not None and cell.table is not None:
-                _, old = self.shelf.touched.get(id(operation), (operation, ()))
-                gone = {*old, *(row for row in new if matches(operation, row, self.shelf))}
-                rows = tuple(row for row in cell.table.rows if row not in gone)
-                cell = self.shelf.cell(Table(cell.table.columns, rows), (rows, id(operation)))
-            else:
-                cell, _ = applied(cell, operation, self.shelf)
-        return cell
 
     def _commit(self, run: Run, mine: Transaction, merged: Merged, steps: Sequence[Done]) -> None:
         tree = dict(self.trees[self.head])
@@ -455,7 +347,7 @@ class World:
                     done.record, lambda k: content_of(worker.tree, k), forced=forced
                 )
             )
-            kept = None if decision.again else self._keep(worker, done, decision, theirs)
+            kept = None if decision.again else self.merger.keep(worker, done, decision, theirs)
             if kept is None:
                 kept = self.shop.run_step(run, worker, done.plan)
                 self._tell_step(run, worker, kept)
@@ -464,52 +356,13 @@ class World:
             self._add(worker, kept)
         self._moved(run, worker)
 
-    def _keep(
-        self,
-        worker: Worker,
-        done: Done,
-        decision: reexecution.StepDecision,
-        theirs: Mapping[str, tuple[Operation, ...]],
-    ) -> Done | None:
-        """Carry a kept step over to the new base; None where its output does not fit there."""
-        changes: dict[str, Cell | None] = {}
-        became: Became = {}
-        widths: dict[str, tuple[Column, ...]] = {}
-        for write in decision.writes:
-            there, here = worker.tree.get(write.key), done.changes.get(write.key)
-            if write.pointer and write.key.startswith("table/"):
-                merged = self.decisions.merge(
-                    write.key,
-                    theirs.get(write.key, ()),
-                    write.operations,
-                    head_entry=there.entry if there else None,
-                    run_entry=here.entry if here else None,
-                    isolation="serializable",
-                    facts=self._facts,
-                )
-                if isinstance(merged, Reexecute | MergeConflict):
-                    return None
-                columns = merged.columns if isinstance(merged, KeepPointer) else ()
-                widths[write.key] = columns
-                changes[write.key] = widened(here, columns, self.shelf)
-                became |= _widened_replacements(write.operations, columns, changes[write.key])
-            elif write.pointer or not self.rules.operations_applied_again:
-                changes[write.key] = here
-            else:
-                changes[write.key], now = self.shop.apply(there, write.operations, write.key)
-                became |= now
-        if not self.rules.position_in_record:
-            changes |= _cursors([done])
-        merged_done = Merged(changes, became, widths)
-        return as_merged(done, merged_done, worker.tree, self.shelf)
-
     # -- people
 
     def _sync(self, run: Run, worker: Worker) -> None:
         """Bring a branch up to the head: the head's tables, and the branch's operations on them."""
         if worker.base == self.head:
             return
-        merged = self._merge(run, worker)
+        merged = self.merger.merge(run, worker, self.trees[self.head])
         if isinstance(merged, Lost):
             run.state = "abandoned"
             return
@@ -527,93 +380,19 @@ class World:
         number = next((each.number for each in self.commits if each.record.run == run.id), None)
         if number is None or run.id in self.shop.reverted(self.head):
             return
-        before, head = self.trees[number - 1], self.trees[self.head]
-        followers = operations_since(self.commits[number + 1 :])
-        tree = dict(head)
-        writes: list[Write] = []
-        taken_back = operations_by_key(self.commits[number].record.steps)
-        for key, reverted in taken_back.items():
-            was, now = before.get(key), head.get(key)
-            decision = self.decisions.revert(
-                key,
-                reverted,
-                followers.get(key, ()),
-                before=was.entry if was else None,
-                now=now.entry if now else None,
-                facts=self._facts,
-            )
-            if isinstance(decision, RefuseRevert):
-                self._say(f"revert of {run.id} is refused: {key}: {decision.reason}")
-                return
-            operations: list[Operation] = [Restore(commit=self.commits[number - 1].id)]
-            cell = was
-            if isinstance(decision, Replay):
-                if self.rules.followers_replayed or not key.startswith("table/"):
-                    cell, again = self.shop.apply(was, decision.operations, key)
-                    operations += [each for each, _ in again.values()]
-                else:
-                    cell = self._inverse(now, was, reverted)
-            if key.startswith("cursor/") and not self.rules.position_reverted:
-                continue
-            take(tree, {key: cell})
-            content = cell.entry.content if cell else None
-            writes.append(
-                Write(
-                    key=key,
-                    operations=tuple(operations),
-                    before=content_of(head, key),
-                    content=content,
-                )
-            )
+        found = reverted(self.merger, self.trees, number)
+        if isinstance(found, str):
+            self._say(f"revert of {run.id} is refused: {found}")
+            return
         name = f"revert-{run.id}"
-        self._append(
-            tree,
-            Record(
-                kind="revert",
-                at=_INSTANT,
-                run=name,
-                base_number=self.head,
-                steps=(StepRecord(step="revert", writes=tuple(writes)),),
-                reverts=(run.id,),
-            ),
+        record = Record(
+            kind="revert",
+            at=_INSTANT,
+            run=name,
+            base_number=self.head,
+            steps=(found.step,),
+            reverts=(run.id,),
         )
+        self._append(found.tree, record)
         self.units.append(Unit(run=name, name=run.name, binding=False, steps=(), reverts=run.id))
         self._tell_tree(f"{run.id} is reverted as commit-{self.head}")
-
-    def _inverse(
-        self, now: Cell | None, was: Cell | None, reverted: Sequence[Operation]
-    ) -> Cell | None:
-        """Take a run's rows out of the head as one would who looks at nothing else."""
-        if now is None or now.table is None:
-            return was
-        rows = list(now.table.rows)
-        for each in reverted:
-            if not isinstance(each, Append):
-                return was
-            for row in self.shelf.of(each):
-                if row in rows:
-                    rows.remove(row)
-        return self.shelf.cell(Table(now.table.columns, tuple(rows)), ("inverse", tuple(rows)))
-
-
-def _widened_replacements(
-    operations: Sequence[Operation], columns: tuple[Column, ...], cell: Cell | None
-) -> Became:
-    """Give what replacements become that keep columns others have added."""
-    if not columns:
-        return {}
-    content = cell.entry.content if cell else None
-    return {
-        id(each): (msgspec.structs.replace(each, schema=(*each.schema, *columns)), content)
-        for each in operations
-        if isinstance(each, Replace)
-    }
-
-
-def _cursors(done: Sequence[Done]) -> dict[str, Cell | None]:
-    return {
-        key: cell
-        for each in done
-        for key, cell in each.changes.items()
-        if key.startswith("cursor/")
-    }
