@@ -308,16 +308,6 @@ def _if_full(source: str, pattern: str, then: str) -> str:
     return f"CASE WHEN regexp_full_match({source}, {literal(pattern)}) THEN {then} END"
 
 
-def _if_canonical(source: str, wanted: str, otherwise: str, *, length: int | None = None) -> str:
-    """Read a value that is written as it would be printed at once: nearly all are.
-
-    ``length`` keeps out what prints as it is written and is no value here: ``infinity``, years BC.
-    """
-    value = f"TRY_CAST({source} AS {wanted})"
-    guard = f"length({source}) = {length} AND " if length else ""
-    return f"CASE WHEN {guard}CAST({value} AS VARCHAR) = {source} THEN {value} ELSE {otherwise} END"
-
-
 def _whole_text(source: str, target: IntType) -> str:
     wanted = sql_type(target)
     otherwise = _if_full(
@@ -325,19 +315,34 @@ def _whole_text(source: str, target: IntType) -> str:
         r"\s*[+-]?[0-9]+(\.0*)?\s*",
         f"TRY_CAST(split_part({source}, '.', 1) AS {wanted})",
     )
-    return _if_canonical(source, wanted, otherwise)
+    number = f"TRY_CAST({source} AS {wanted})"
+    # What is written as it would be printed needs no regular expression: nearly all there is.
+    return f"CASE WHEN CAST({number} AS VARCHAR) = {source} THEN {number} ELSE {otherwise} END"
 
 
 def _float_text(source: str, target: FloatType) -> str:
     number = f"TRY_CAST({source} AS {sql_type(target)})"
+    marks = " OR ".join(f"contains({source}, '{mark}')" for mark in "_eE")
+    # Without an exponent, so few digits are no infinity.
     return (
-        f"CASE WHEN contains({source}, '_') THEN NULL WHEN isfinite({number}) THEN {number} "
-        f"WHEN isinf({number}) AND NOT regexp_full_match({source}, {literal(_INFINITY)}) THEN NULL "
+        f"CASE WHEN strlen({source}) <= 30 AND {source} < ':' AND NOT ({marks}) "
+        f"AND NOT contains({source}, 'i') THEN {number} "
+        f"WHEN contains({source}, '_') THEN NULL "
+        rf"WHEN isinf({number}) "
+        rf"AND NOT regexp_full_match({source}, '(?i)\s*[+-]?inf(inity)?\s*') THEN NULL "
         f"ELSE {number} END"
     )
 
 
-def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table of types
+def _if_shaped(source: str, shape: str, then: str, otherwise: str) -> str:
+    """Read what has the usual shape, and begins with a digit, without a regular expression."""
+    return (
+        f"CASE WHEN {source} LIKE '{shape}' AND {source} >= '0' AND {source} < ':' "
+        f"THEN {then} ELSE {otherwise} END"
+    )
+
+
+def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table
     trimmed = f"trim({source})"
     if target == BOOL:
         return (
@@ -347,7 +352,7 @@ def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911
         )
     if target == DATE:
         otherwise = _if_full(source, rf"\s*{_DAY}\s*", f"TRY_CAST({trimmed} AS DATE)")
-        return _if_canonical(source, "DATE", otherwise, length=len("2026-11-20"))
+        return _if_shaped(source, "____-__-__", f"TRY_CAST({source} AS DATE)", otherwise)
     if target == TIME:
         return _if_full(source, rf"\s*{_CLOCK}\s*", f"TRY_CAST({trimmed} AS TIME)")
     local = f"TRY_CAST({trimmed} AS TIMESTAMP)"
@@ -355,8 +360,11 @@ def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911
     without_zone = rf"\s*{_DAY}([Tt ]{_CLOCK})?\s*"
     if target == LOCAL_TIMESTAMP:
         otherwise = _if_full(source, without_zone, local)
-        length = len("2026-11-20 09:48:00")
-        return _if_canonical(source, "TIMESTAMP", otherwise, length=length)
+        # A cast passes over much that is no instant, strptime only over spaces; it refuses 24:00.
+        read = f"try_strptime({source}, '%Y-%m-%d %H:%M:%S')"
+        spaced = f"contains({source}, '  ') OR suffix({source}, ' ')"
+        then = f"CASE WHEN {spaced} THEN {otherwise} ELSE coalesce({read}, {otherwise}) END"
+        return _if_shaped(source, "____-__-__ __:__:__", then, otherwise)
     if target == UTC_TIMESTAMP:
         return (
             f"CASE WHEN regexp_full_match({source}, {literal(with_zone)}) "
