@@ -112,6 +112,14 @@ class StepFailed(HeadgateError):  # noqa: N818
 
     category = "step-failed"
 
+    @classmethod
+    def of(cls, error: HeadgateError) -> "StepFailed":
+        """Give a step's failure for what its query or its rows broke; the code stays."""
+        failed = cls(error.code, error.message, readers=error.readers, hint=error.hint)
+        failed.facts = error.facts
+        failed.__cause__ = error
+        return failed.with_traceback(error.__traceback__)
+
 
 class Invalid(HeadgateError, ValueError):  # noqa: N818
     """The request, a declaration or a file is wrong."""

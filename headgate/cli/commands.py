@@ -150,6 +150,8 @@ def _confess(call: Call) -> int:
         f"{call.terminal.style('Error:', 'bad')} headgate met a bug of its own: {name}: {error}"
     )
     call.terminal.words(f"The traceback is in {file}. Please report it.")
+    for note in getattr(error, "__notes__", ()):
+        call.terminal.words(note)
     if call.json:
         document = {"code": "bug", "category": "internal", "message": f"{name}: {error}"}
         call.terminal.document({"error": {**document, "traceback": str(file)}})

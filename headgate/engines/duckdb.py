@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from headgate.engines.bindings import Bindings
 from headgate.engines.engine import NativeFiles, Rows, Scan, Session, Sql, WriteTarget, Written
-from headgate.engines.failures import explained
-from headgate.engines.queries import Query, query_of, schema_of
+from headgate.engines.failures import explained, explained_stream
+from headgate.engines.queries import Query, query_of, refuse_renamed_columns, schema_of
 from headgate.engines.writing import Writing
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
@@ -104,7 +104,10 @@ class DuckDBSession(Session):
         if isinstance(rows, (pa.Table, pa.RecordBatchReader, Scan)):
             return rows.schema
         with explained("a query" if isinstance(rows, Sql) else ", ".join(rows.paths)):
-            return schema_of(self._bindings.connection, query_of(rows, self._bindings))
+            query = query_of(rows, self._bindings)
+            if isinstance(rows, Sql):
+                refuse_renamed_columns(self._bindings.connection, query)
+            return schema_of(self._bindings.connection, query)
 
     def relation(self, rows: Rows) -> duckdb.DuckDBPyRelation:
         """Give rows as a DuckDB relation, on a connection of its own until the session closes."""
@@ -127,7 +130,7 @@ class DuckDBSession(Session):
         if isinstance(rows, pa.Table):
             return rows.to_reader(BATCH_ROWS)
         with explained("a query"):
-            return self.relation(rows).to_arrow_reader(BATCH_ROWS)
+            return explained_stream(self.relation(rows).to_arrow_reader(BATCH_ROWS), "a query")
 
     def scalars(self, sql: str) -> Mapping[str, object]:
         """Run a query of one row and give it as a mapping.

@@ -1,14 +1,29 @@
 """DuckDB's errors in our words: which named thing, and what to do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import duckdb
+import pyarrow as pa
 
 from headgate.errors import Corrupt, HeadgateError, Internal, Interrupted, Invalid, Unavailable
 
-_PATH = re.compile(r"[\"']([^\"']+\.parquet)[\"']")
+_PATH = re.compile(r"[\"']([^\"']+\.parquet)\\?[\"']")
+_OUR_OWN_LINE = re.compile(
+    r"\n+LINE \d+: (copy \(|select \* from \(|create |with \"?_hg|\.\.\.).*", re.DOTALL
+)
+MEND = "Look at every file:  headgate doctor --files  and restore it from a backup."
+_KINDS: Mapping[str, type[duckdb.Error]] = {
+    "Conversion Error": duckdb.ConversionException,
+    "Out of Range Error": duckdb.OutOfRangeException,
+    "Invalid Input Error": duckdb.InvalidInputException,
+    "IO Error": duckdb.IOException,
+    "INTERRUPT Error": duckdb.InterruptException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "INTERNAL Error": duckdb.InternalException,
+    "Serialization Error": duckdb.SerializationException,
+}
 _FULL = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 _DAMAGED = (
     "No magic bytes",
@@ -41,24 +56,39 @@ def explained(doing: str) -> Iterator[None]:
         raise _explanation(error, doing) from error
 
 
+def explained_stream(reader: pa.RecordBatchReader, doing: str) -> pa.RecordBatchReader:
+    """Give a stream whose errors are headgate's, too: they come when its batches are computed."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        except (OSError, pa.ArrowException) as error:  # as Arrow passes DuckDB's errors on
+            kind = _KINDS.get(str(error).partition(":")[0])
+            if kind is None:
+                raise
+            raise _explanation(kind(str(error)), doing) from error
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+
 def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR0911 - a table
     text = str(error)
-    reason = text.split("Error: ", 1)[-1].strip()
+    reason = _OUR_OWN_LINE.sub("", text.split("Error: ", 1)[-1]).strip()
     about = f"{doing}: {reason}"
     match error:
         case duckdb.ParserException() | duckdb.SyntaxException():
-            return Invalid("bad-sql", f"The SQL of {about}", doing=doing)
+            return Invalid("bad-sql", f"The SQL cannot be read: {reason}", doing=doing)
         case duckdb.CatalogException() | duckdb.BinderException():
             return Invalid(
                 "sql-does-not-bind",
-                f"The SQL of {about}",
-                hint="Check the names of tables and columns.",
+                f"The SQL does not fit its tables: {reason}",
+                hint="Check the names of tables and columns, and their types.",
                 doing=doing,
             )
         case duckdb.ConversionException() | duckdb.OutOfRangeException():
             return Invalid(
                 "value-does-not-fit",
-                f"A value does not fit its column in {about}",
+                f"A value does not fit its type: {reason}",
                 hint="Mend the value, or declare a type that holds it.",
                 doing=doing,
             )
@@ -66,7 +96,7 @@ def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR
             return Interrupted("interrupted", f"{doing} was interrupted.", doing=doing)
         case duckdb.OutOfMemoryException():
             if any(mark in text for mark in _FULL):
-                return _disk_full(about, doing)
+                return _disk_full(about, None, doing)
             return Unavailable(
                 "out-of-memory",
                 f"Not enough memory for {about}",
@@ -76,40 +106,45 @@ def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR
         case duckdb.InternalException() | duckdb.FatalException():
             return Internal("engine-failed", f"DuckDB failed in {about}", doing=doing)
         case _:
-            return _file_trouble(text, about, doing)
+            return _file_trouble(text, reason, doing)
 
 
-def _file_trouble(text: str, about: str, doing: str) -> HeadgateError:
+def _file_trouble(text: str, reason: str, doing: str) -> HeadgateError:
+    about = f"{doing}: {reason}"
     found = _PATH.search(text)
     path = found[1] if found else None
     if any(mark in text for mark in _FULL):
-        return _disk_full(about, doing)
-    if "No files found" in text or "No such file" in text:
+        return _disk_full(about, path, doing)
+    if path and path.startswith("/") and ("No files found" in text or "No such file" in text):
         return Corrupt(
             "data-file-missing",
-            f"A data file is missing: {path or about}.",
-            hint="Run headgate doctor; restore the file from a backup.",
+            f"A data file is missing: {path}.",
+            hint=MEND,
             path=path,
         )
     if "Permission denied" in text:
         return Unavailable(
-            "file-unreadable", f"A file may not be read or written: {about}", path=path
+            "file-unreadable",
+            f"A file may not be read or written: {path or about}",
+            hint="Give yourself the right to it.",
+            path=path,
         )
     if path and any(mark in text for mark in _DAMAGED):
         return Corrupt(
             "data-file-damaged",
             f"A data file is not what was written: {path}.",
-            hint="Run headgate doctor; restore the file from a backup.",
+            hint=MEND,
             path=path,
             reason=text,
         )
-    return Invalid("sql-failed", f"The SQL of {about}", doing=doing)
+    return Invalid("sql-failed", f"The SQL failed: {reason}", doing=doing)
 
 
-def _disk_full(about: str, doing: str) -> Unavailable:
+def _disk_full(about: str, path: str | None, doing: str) -> Unavailable:
     return Unavailable(
         "disk-full",
-        f"No space left on the disk for {about}",
-        hint="Free space, then resume.",
+        f"No space left on the disk for {f'{path}.' if path else about}",
+        hint="Free space.",
+        path=path,
         doing=doing,
     )

@@ -38,7 +38,8 @@ ALLOWED = (
 )
 BATCH_ROWS = 65_536
 INFERENCE_ROWS = 100_000
-"""From so many rows the types of dicts are inferred, where no schema is declared."""
+"""From so many rows the types of dicts are inferred."""
+_UNFIT = (pa.ArrowException, OverflowError, UnicodeError)
 
 
 @runtime_checkable
@@ -138,9 +139,9 @@ def accept(
 ) -> Rows:
     """Turn what a function returned or yields into rows an engine can write.
 
-    Reads as little as it can. ``schema`` are the declared columns, where there is a contract:
-    iterables of dicts are built under it; without one, types are inferred from the first 100,000
-    rows. Whatever the user's generator raises comes out of the engine as it was raised.
+    Reads as little as it can. The types of dicts are inferred from the first 100,000 rows;
+    ``schema`` are the declared columns, where there is a contract: an iterable without rows has
+    these. Whatever the user's generator raises comes out of the engine as it was raised.
 
     Raises:
         StepFailed: ``step-returned-wrong-type``, ``step-yielded-nothing``, ``step-rows-differ``.
@@ -149,7 +150,7 @@ def accept(
         return value
     if isinstance(value, pa.RecordBatch):
         return pa.Table.from_batches([value])
-    framed = _from_frame(value)
+    framed = _from_frame(value, step)
     if framed is not None:
         return framed
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -157,7 +158,7 @@ def accept(
     return _from_iterable(value, step, schema)
 
 
-def _from_frame(value: object) -> "pa.Table | pa.RecordBatchReader | None":
+def _from_frame(value: object, step: str) -> "pa.Table | pa.RecordBatchReader | None":
     """Recognise frames of libraries that are imported: no value of another can exist."""
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, (polars.LazyFrame, polars.DataFrame)):
@@ -168,18 +169,27 @@ def _from_frame(value: object) -> "pa.Table | pa.RecordBatchReader | None":
         return frame_table(value)
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(value, pandas.DataFrame):
-        return _from_pandas(value)
+        return _from_pandas(value, step)
     duckdb = sys.modules.get("duckdb")
     if duckdb is not None and isinstance(value, duckdb.DuckDBPyRelation):
         return value.to_arrow_reader(BATCH_ROWS)
     return None
 
 
-def _from_pandas(frame: "pd.DataFrame") -> pa.Table:
+def _from_pandas(frame: "pd.DataFrame", step: str) -> pa.Table:
     """Keep named index levels as columns (a group-by's keys); a nameless one is a numbering."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except _UNFIT as error:
+        said = "; ".join(str(part) for part in error.args)
+        raise StepFailed(
+            "step-rows-differ",
+            f"{step} returned a pandas DataFrame with a column that has no one type: {said}",
+            hint="Give every column one type: frame.astype(...).",
+            step=step,
+        ) from error
     return table.replace_schema_metadata(None)
 
 
@@ -199,7 +209,7 @@ def _from_iterable(
         )
     everything = chain([first], rest)
     if isinstance(first, Mapping):
-        return _from_dicts(everything, step, schema)
+        return _from_dicts(everything, step)
     return _from_chunks(everything, step)
 
 
@@ -236,42 +246,36 @@ def _as_table(chunk: object, step: str) -> pa.Table:
         return pa.Table.from_batches([chunk])
     if isinstance(chunk, pa.Table):
         return chunk
-    framed = _from_frame(chunk)
+    framed = _from_frame(chunk, step)
     if framed is None:
         raise _wrong_type(chunk, step, "yielded")
     return framed if isinstance(framed, pa.Table) else framed.read_all()
 
 
-def _from_dicts(
-    rows: Iterable[object], step: str, schema: pa.Schema | None
-) -> pa.RecordBatchReader:
-    """Give the rows under the declared schema, or under one inferred from the first."""
+def _from_dicts(rows: Iterable[object], step: str) -> pa.RecordBatchReader:
+    """Give the rows under a schema inferred from the first of them."""
     checked = (_checked_row(row, step) for row in rows)
-    head: list[Mapping[str, object]] = []
-    if schema is None:
-        head = list(islice(checked, INFERENCE_ROWS))
-        names = list(dict.fromkeys(name for row in head for name in row))
-        columns = {name: _inferred(name, head, step) for name in names}
-        schema = pa.schema(list(columns.items()))
-    declared = schema
+    head = list(islice(checked, INFERENCE_ROWS))
+    names = list(dict.fromkeys(name for row in head for name in row))
+    schema = pa.schema([(name, _inferred(name, head, step)) for name in names])
 
     def batches() -> Iterator[pa.RecordBatch]:
         everything = chain(head, checked)
         done = 0
         while chunk := list(islice(everything, BATCH_ROWS)):
-            yield _batch(chunk, declared, step, done)
+            yield _batch(chunk, schema, step, done)
             done += len(chunk)
 
-    return pa.RecordBatchReader.from_batches(declared, batches())
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _inferred(name: str, rows: list[Mapping[str, object]], step: str) -> pa.DataType:
     try:
         return pa.array([row.get(name) for row in rows]).type
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except _UNFIT as error:
         raise StepFailed(
             "step-rows-differ",
-            f"{step} yielded values of different types in the column {name!r}: {error}",
+            f"{step} yielded values of no one type in the column {name!r}: {error}",
             hint="Yield one type a column, or give the step a contract.",
             step=step,
             column=name,
@@ -295,7 +299,7 @@ def _batch(
     for field in schema:
         try:
             columns.append(pa.array([row.get(field.name) for row in rows], field.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        except _UNFIT as error:
             raise StepFailed(
                 "step-rows-differ",
                 f"{step} yielded a value that is no {field.type} in the column {field.name!r}, "

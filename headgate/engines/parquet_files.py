@@ -1,6 +1,6 @@
 """Writing Parquet: one COPY for what DuckDB computes, PyArrow for what already lies in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,20 +28,23 @@ class Files:
     partitions: Mapping[str, Mapping[str, object]]
 
 
-def refuse_colliding_names(schema: pa.Schema) -> None:
+def refuse_colliding_names(names: Iterable[str]) -> None:
     """Check that no two columns differ only in capital letters: SQL takes them for one.
 
     Raises:
         Invalid: ``ambiguous-column-name``.
     """
     seen: dict[str, str] = {}
-    for name in schema.names:
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+    for name in names:
+        other = seen.get(name.lower())
+        seen[name.lower()] = name
+        if other is not None:
+            two = f"Two columns are named {name!r}."
+            case = f"The columns {other!r} and {name!r} differ only in capital letters."
             raise Invalid(
                 "ambiguous-column-name",
-                f"The columns {other!r} and {name!r} differ at most in capital letters.",
-                hint="Rename one of them.",
+                two if other == name else case,
+                hint="Rename one of them, as in  select a.id as a_id  or leave it away.",
                 columns=[other, name],
             )
 
@@ -152,7 +155,7 @@ def write_table(table: pa.Table, target: WriteTarget, *, unique: str) -> Files:
             raise Unavailable(
                 "disk-full",
                 f"No space left on the disk for {path}.",
-                hint="Free space, then resume.",
+                hint="Free space.",
                 path=str(path),
             ) from error
         raise

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from headgate.engines.bindings import Bindings
 from headgate.engines.engine import NativeFiles, Scan, Sql
+from headgate.engines.parquet_files import refuse_colliding_names
 from headgate.engines.raw_files import raw_query
 from headgate.engines.scans import scan_query
 from headgate.errors import Invalid
@@ -53,6 +54,15 @@ def schema_of(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Schema:
         f"select * from ({query.text}\n) limit 0", params=query.parameters_or_none
     )
     return nothing.to_arrow_table().schema
+
+
+def refuse_renamed_columns(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """Refuse a query two of whose columns have one name: DuckDB would rename the second in silence.
+
+    Raises:
+        Invalid: ``ambiguous-column-name``.
+    """
+    refuse_colliding_names(connection.sql(query.text, params=query.parameters_or_none).columns)
 
 
 def one_query(text: str) -> str:

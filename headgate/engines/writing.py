@@ -66,15 +66,15 @@ class Writing:
 
     def write(self, rows: Rows, target: WriteTarget, mask: MaskQuery | None) -> Written:
         """Compute rows once; accepted ones become files, rejected ones come back with masks."""
-        refuse_colliding_names(target.schema)
+        refuse_colliding_names(target.schema.names)
         if isinstance(rows, pa.RecordBatchReader):
             rows = self._peeked(rows)
         if isinstance(rows, pa.Table) and _is_small(rows, target):
             return self._write_small(rows, target, mask)
-        with self._explained(target), self._source(rows) as source:
+        with self._explained(), self._source(rows) as source:
             if mask is None:
                 return self._write_all(source, target)
-            refuse_colliding_names(source.schema)
+            refuse_colliding_names(source.schema.names)
             if mask.preparations and not isinstance(rows, (Scan, pa.Table)):
                 return self._write_staged(source, target, mask)
             self._prepare(source.query, mask)
@@ -87,7 +87,7 @@ class Writing:
         if mask is None:
             files = write_table(table, target, unique=unique)
             return written(files, rows_read=table.num_rows)
-        refuse_colliding_names(table.schema)
+        refuse_colliding_names(table.schema.names)
         judged = self._judged(table, mask)
         with Rejecting(mask, table.schema, self._scratch) as rejecting:
             files = write_table(rejecting.sift(judged), target, unique=unique)
@@ -268,11 +268,11 @@ class Writing:
             raise
 
     @contextmanager
-    def _explained(self, target: WriteTarget) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """Explain what goes wrong in a write; what the user's stream raised comes out as it is."""
         self._raised = None
         try:
-            with explained(f"the rows for {target.prefix}"):
+            with explained("the rows"):
                 yield
         except Exception:
             if self._raised is not None:

@@ -16,6 +16,8 @@ from headgate.lake.operations import Scalar
 
 TEXT_LIMIT = 16
 _LAST_CHARACTER = 0x10FFFF
+_LONGEST = 2**63 - 1
+"""Records hold no longer integers."""
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -106,7 +108,7 @@ def _iso_text(value: date | time) -> str:
 
 def _number(value: object, direction: float) -> Scalar:
     if isinstance(value, Decimal):
-        if value == value.to_integral_value():
+        if value == value.to_integral_value() and abs(value) <= _LONGEST:
             return int(value)
         near = float(value)
         if (Decimal(near) > value) if direction < 0 else (Decimal(near) < value):

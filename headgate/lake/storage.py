@@ -18,7 +18,7 @@ from pathlib import Path
 
 from headgate.errors import Corrupt, Invalid, Unavailable
 
-_MEND = "Run headgate doctor; restore the file from a backup."
+_MEND = "Look at every file:  headgate doctor --files  and restore it from a backup."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/.+)\Z")
 
@@ -82,7 +82,7 @@ class Storage:
             raise Unavailable(
                 "disk-full",
                 f"No space left on the disk for {place}.",
-                hint="Free space, then resume.",
+                hint="Free space.",
                 path=str(place),
             ) from error
 

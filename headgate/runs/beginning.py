@@ -12,7 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.errors import Conflict, HeadgateError, Interrupted, NotFound, Refused
+from headgate.errors import (
+    Conflict,
+    HeadgateError,
+    Internal,
+    Interrupted,
+    NotFound,
+    Refused,
+)
 from headgate.events import RunFailed
 from headgate.lake import (
     Commit,
@@ -184,7 +191,7 @@ def ending(attempt: Attempt) -> Iterator[None]:
         _fail(attempt, error)
         raise error from trouble
     except Exception as bug:
-        told = HeadgateError("unexpected", f"{type(bug).__name__}: {said(bug)}")
+        told = Internal("unexpected", f"{type(bug).__name__}: {said(bug)}")
         _fail(attempt, told)
         bug.add_note("\n".join(part for part in (told.readers, told.hint) if part))
         raise

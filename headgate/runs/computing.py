@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from headgate.contracts import arrow_schema
 from headgate.engines import Rows, Session, Sql, accept, supply
 from headgate.files import Scan
 from headgate.lake import Entry, Tree, cursor_key, table_key
@@ -68,15 +69,16 @@ class Computation:
                 wiring, self.session, self._tree, target, self._inputs.source
             )
             return output
-        return write_output(wiring, self.session, self._tree, target, self._rows())
+        return write_output(wiring, self.session, self._tree, target, self._rows(target))
 
-    def _rows(self) -> Rows:
+    def _rows(self, target: Target) -> Rows:
         step = self._step
         if step.sql is not None:
             self.session.bind({table: self._scan(table) for table in self._inputs.entries})
             values = step.query_parameters(self._parameters, now=self._now, seed=self._seed)
             return Sql(text=step.sql.text, parameters=values)
-        return accept(self._called(), self.session, step=step.name)
+        declared = arrow_schema(target.spec) if target.spec else None
+        return accept(self._called(), self.session, step=step.name, schema=declared)
 
     def _called(self) -> object:
         tables = {

@@ -181,6 +181,9 @@ def test_quarantine(lake, ask, document):
     assert rows[0]["checks"] == [reason]
     assert len(document(lake, "quarantine", "show", "numbers", "--because", reason)) == 5
     assert document(lake, "quarantine", "show", "numbers", "--because", "nothing") == []
+    shown = lines(ask(lake, "quarantine", "show", "numbers"))
+    assert shown[0].split() == ["position", "because", "row"]
+    assert reason in shown[1]
     error = document(lake, "quarantine", "show", "total", exits=6)["error"]
     assert error["code"] == "nothing-quarantined"
 
@@ -277,8 +280,8 @@ def test_merge_and_revert(fresh, ask, document):
 def test_a_run_is_adopted_or_given_up(fresh, ask, document):
     broken = PIPELINE.replace("sum(square)", "sum(square) // 0 + error('no')")
     (fresh / "squares.py").write_text(broken)
-    first = document(fresh, "run", exits=2)["run"]
-    second = document(fresh, "run", exits=2)["run"]
+    first = document(fresh, "run", exits=3)["run"]
+    second = document(fresh, "run", exits=3)["run"]
     assert document(fresh, "adopt", first)["tables"] == ["numbers"]
     assert "is given up" in ask(fresh, "abandon", second[:4])[1]
     assert document(fresh, "adopt", second, exits=7)["error"]["code"] == "run-is-final"

@@ -134,7 +134,7 @@ def test_a_step_that_raises_shows_the_users_own_lines(says, project):
         == """\
 squares  run <4>  on main@<3>
   = numbers   as in <3>
-  ✗ evens: raised TypeError at PROJECT/squares.py:23: bad operand type for unary -: 'dict'
+  ✗ evens: raised TypeError at squares.py:23: bad operand type for unary -: 'dict'
       Traceback (most recent call last):
         File "PROJECT/squares.py", line 23, in evens
           yield -row
