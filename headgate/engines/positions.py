@@ -1,13 +1,13 @@
 """Where rejected rows of raw files stood: looked up after the write, only if rows were rejected.
 
-DuckDB's CSV reader knows no row numbers. The masks are therefore computed once more, in the files'
-order, and the rejected rows are known again by a hash of their contents. A row whose line cannot be
-told has its file's name, or no position.
+DuckDB's CSV reader knows no row numbers. The files are therefore read once more, in their order,
+and the rejected rows are known again by a hash of their raw values: of one column where that tells
+them apart from all others, else of all. A row whose line cannot be told has its file's name, or no
+position.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headgate.engines.bindings import Bindings
-from headgate.engines.csv_records import Layout, record_lines
+from headgate.engines.csv_records import Integers, Layout, record_lines
 from headgate.engines.engine import NativeFiles, Written
 from headgate.engines.malformed import Malformed
 from headgate.engines.queries import Query
 from headgate.engines.rejecting import MASK, POSITION
-from headgate.masks import ROWS, MaskQuery
 from headgate.names import quote
 
 _BATCH_ROWS = 250_000
+_MAYBE = 1 << 20
+
+Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,80 +41,107 @@ class Raw:
     staged: Query | None = None
 
 
-def positioned(
-    result: Written, raw: Raw, mask: MaskQuery, malformed: Malformed, bindings: Bindings
-) -> Written:
+def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindings) -> Written:
     """Give the result with the rejected rows' positions, ``file:line`` where that can be told."""
     rejected = result.rejected
     if rejected is None:
         return result
-    names = [name for name in rejected.column_names if name not in {MASK, POSITION}]
-    keys, columns = _keys(rejected, names, mask, bindings)
-    key = f"hash({', '.join([MASK, *(quote(name) for name in columns)])})"
-    found_keys: list[npt.NDArray[np.uint64]] = []
-    found_places: list[pa.Array] = []
-    for part in raw.files.parts:
-        for path in part.paths:
-            rows, ordinals, hashes = _found(path, part, raw, mask, key, bindings)
-            lines = record_lines(
-                path, ordinals, Layout.of(part), rows=rows, malformed=malformed.positions(path)
-            )
-            found_keys.append(hashes)
-            found_places.append(_places(part.shown.get(path, path), lines, len(ordinals)))
-    places = _matched(keys, np.concatenate(found_keys), pa.concat_arrays(found_places))
-    if places is None:
-        return result
-    index = rejected.schema.get_field_index(POSITION)
-    return replace(result, rejected=rejected.set_column(index, POSITION, places))
+    attempts = _keys(rejected)
+    for columns in attempts:
+        key = f"hash({', '.join(quote(name) for name in columns)})"
+        wanted = _hashes(rejected, key, bindings)
+        found = _Found(wanted)
+        places = [
+            _places_in(path, part, raw, key, found, malformed, bindings)
+            for part in raw.files.parts
+            for path in part.paths
+        ]
+        whole = columns is attempts[-1]
+        column = _matched(wanted, found, pa.concat_arrays(places), whole=whole)
+        if column is not None:
+            index = rejected.schema.get_field_index(POSITION)
+            return replace(result, rejected=rejected.set_column(index, POSITION, column))
+    return result
 
 
-def _keys(
-    rejected: pa.Table, names: Sequence[str], mask: MaskQuery, bindings: Bindings
-) -> tuple[npt.NDArray[np.uint64], list[str]]:
-    """Give a hash for each rejected row, and the columns it is of: no more than tell them apart.
+def _keys(rejected: pa.Table) -> list[list[str]]:
+    """Give the sets of columns to know rows by, to be tried in order.
 
-    The columns the mask speaks of must be read again anyway; mostly they are enough.
+    A column that was cast is left out where its raw text goes along: reading it again is cheap.
     """
-    words = set(re.findall(r"[^\W\d]\w*", mask.expression))
-    spoken = [name for name in names if name in words or quote(name) in mask.expression]
+    names = [name for name in rejected.column_names if name not in {MASK, POSITION}]
+    cheap = [name for name in names if f"_raw.{name}" not in names]
+    best = max(cheap, key=lambda name: _distinct(rejected.column(name)), default=None)
+    if best is not None and len(cheap) > 1 and _distinct(rejected.column(best)) == len(rejected):
+        return [[best], cheap]
+    return [cheap]
+
+
+def _distinct(column: pa.ChunkedArray) -> int:
+    """Count a column's values; none where they cannot be compared (lists, maps)."""
+    try:
+        return int(pc.count_distinct(column).as_py())
+    except pa.ArrowNotImplementedError:
+        return 0
+
+
+def _hashes(rejected: pa.Table, key: str, bindings: Bindings) -> Hashes:
     hidden = bindings.hide(rejected)
     try:
-        for columns in (spoken, list(names)):
-            hashed = ", ".join([MASK, *(quote(name) for name in columns)])
-            text = f"select hash({hashed}) as k from {quote(hidden)}"
-            keys = bindings.connection.sql(text).to_arrow_table().column("k").to_numpy()
-            if len(np.unique(keys)) == len(keys):
-                break
-        return keys, columns
+        found = bindings.connection.sql(f"select {key} as k from {quote(hidden)}").to_arrow_table()
+        return np.asarray(found.column("k").to_numpy(), dtype=np.uint64)
     finally:
         bindings.reveal(hidden)
 
 
-def _found(
-    path: str, part: NativeFiles, raw: Raw, mask: MaskQuery, key: str, bindings: Bindings
-) -> tuple[int, npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """Give how many rows a file has, and the ordinals and hashes of those that are rejected."""
+class _Found:
+    """Rows of the files that have one of the wanted hashes."""
+
+    def __init__(self, wanted: Hashes) -> None:
+        self._wanted = np.unique(wanted)
+        self._maybe = np.zeros(_MAYBE, dtype=bool)
+        self._maybe[self._wanted % _MAYBE] = True
+        self.hashes: list[Hashes] = []
+
+    def among(self, hashes: Hashes) -> Integers:
+        """Give where in a batch wanted rows are; remember their hashes."""
+        near = np.flatnonzero(self._maybe[hashes % _MAYBE])
+        there = near[np.isin(hashes[near], self._wanted)]
+        self.hashes.append(hashes[there])
+        return there
+
+
+def _places_in(
+    path: str,
+    part: NativeFiles,
+    raw: Raw,
+    key: str,
+    found: _Found,
+    malformed: Malformed,
+    bindings: Bindings,
+) -> pa.Array:
+    """Give the positions of a file's wanted rows, in the file's order."""
     alone = len(raw.files.paths) == 1 and not raw.files.also
     query = raw.staged if alone and raw.staged is not None else raw.query
-    text = (
-        f"select case when {MASK} & {mask.quarantine_bits} = 0 then null else {key} end as k "
-        f"from (select *, ({mask.expression})::BIGINT as {MASK} from ({query.text}\n) as {ROWS})"
-    )
     rows = 0
-    ordinals, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    ordinals = [np.empty(0, np.int64)]
     only = replace(part, paths=(path,), also=())
     with bindings.raw_as(raw.name, only, rejects=f"{bindings.catalog}_again"):
-        relation = bindings.connection.sql(text, params=query.parameters_or_none)
+        relation = bindings.connection.sql(
+            f"select {key} as k from ({query.text}\n)", params=query.parameters_or_none
+        )
         for batch in relation.to_arrow_reader(_BATCH_ROWS):
-            column = batch.column(0)
-            if column.null_count < len(column):
-                ordinals.append(pc.indices_nonzero(column.is_valid()).to_numpy() + np.int64(rows))
-                hashes.append(column.drop_null().to_numpy())
-            rows += len(column)
-    return rows, np.concatenate(ordinals).astype(np.int64), np.concatenate(hashes)
+            hashes = np.asarray(batch.column(0).to_numpy(), dtype=np.uint64)
+            ordinals.append(found.among(hashes) + rows)
+            rows += len(hashes)
+    numbers = np.concatenate(ordinals).astype(np.int64)
+    lines = record_lines(
+        path, numbers, Layout.of(part), rows=rows, malformed=malformed.positions(path)
+    )
+    return _places(part.shown.get(path, path), lines, len(numbers))
 
 
-def _places(shown: str, lines: npt.NDArray[np.int64] | None, count: int) -> pa.Array:
+def _places(shown: str, lines: Integers | None, count: int) -> pa.Array:
     if lines is None:
         return pa.array([shown] * count, pa.string())
     return pc.binary_join_element_wise(
@@ -120,13 +149,29 @@ def _places(shown: str, lines: npt.NDArray[np.int64] | None, count: int) -> pa.A
     )
 
 
-def _matched(
-    keys: npt.NDArray[np.uint64], found: npt.NDArray[np.uint64], places: pa.Array
-) -> pa.Array | None:
-    """Give each key's place; None where the second reading found other rows than the first."""
-    order, found_order = np.argsort(keys, kind="stable"), np.argsort(found, kind="stable")
-    if not np.array_equal(keys[order], found[found_order]):
+def _matched(wanted: Hashes, found: _Found, places: pa.Array, *, whole: bool) -> pa.Array | None:
+    """Give each wanted row's place; None where the files hold other rows with these hashes.
+
+    Rows that are equal as a ``whole`` are one as good as the other: of those the last are taken,
+    because checks that keep one of several mostly keep the first.
+    """
+    hashes = np.concatenate(found.hashes) if found.hashes else np.empty(0, np.uint64)
+    order, found_order = np.argsort(wanted, kind="stable"), np.argsort(hashes, kind="stable")
+    if whole:
+        found_order = found_order[_last_of_each(hashes[found_order], wanted[order])]
+    if not np.array_equal(wanted[order], hashes[found_order]):
         return None
     back = np.empty(len(order), dtype=np.int64)
     back[order] = found_order
     return places.take(pa.array(back))
+
+
+def _last_of_each(there: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:
+    """Mark, of each value in a sorted array, as many from its end as another sorted array has."""
+    values, counts = np.unique(wanted, return_counts=True)
+    ends = np.searchsorted(there, values, side="right")
+    marks = np.zeros(len(there) + 1, dtype=np.int64)
+    begins = np.maximum(ends - counts, np.searchsorted(there, values))
+    np.add.at(marks, begins, 1)
+    np.add.at(marks, ends, -1)
+    return np.asarray(np.cumsum(marks[:-1]) > 0, dtype=bool)

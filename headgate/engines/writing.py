@@ -165,7 +165,7 @@ class Writing:
         if any(part.format != "csv" for part in native.parts):
             return result
         raw = Raw(name=name, files=native, query=source.query, staged=staged[0] if staged else None)
-        return positioned(result, raw, mask, malformed, self._bindings)
+        return positioned(result, raw, malformed, self._bindings)
 
     # -- parts
 
