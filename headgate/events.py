@@ -7,6 +7,7 @@ a secret or the contents of a row, except the few example rows of a violated che
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Protocol
 
 from headgate.verdicts import Verdict
@@ -22,14 +23,23 @@ class Event:
     @property
     def kind(self) -> str:
         """The event's stored name: ``StepFinished`` is ``step-finished``."""
-        name = type(self).__name__
-        return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+        return _stored_name(type(self))
 
     def body(self) -> dict[str, object]:
         """Give the event's facts, without run and instant."""
-        names = [each.name for each in fields(self) if each.name not in {"run", "at"}]
-        facts = {name: getattr(self, name) for name in names}
+        facts = {name: getattr(self, name) for name in _facts(type(self))}
         return {name: asdict(v) if isinstance(v, Verdict) else v for name, v in facts.items()}
+
+
+@cache
+def _stored_name(kind: type[Event]) -> str:
+    name = kind.__name__
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+
+
+@cache
+def _facts(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.name not in {"run", "at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

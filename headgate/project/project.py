@@ -131,6 +131,7 @@ class Project:
         with self._lock:
             engine, lake = self._engine, self._lake
             self._engine = self._lake = None
+        self.logs.close()
         if engine is not None:
             engine.close()
         if lake is not None:
