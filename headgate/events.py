@@ -5,12 +5,15 @@ a secret or the contents of a row, except the few example rows of a violated che
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from typing import Protocol
 
 from headgate.verdicts import Verdict
+
+
+_COMMON = frozenset({"run", "at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +26,19 @@ class Event:
     @property
     def kind(self) -> str:
         """The event's stored name: ``StepFinished`` is ``step-finished``."""
-        return _stored_name(type(self))
+        return _stored_name(type(self).__name__)
 
     def body(self) -> dict[str, object]:
         """Give the event's facts, without run and instant."""
-        facts = {name: getattr(self, name) for name in _facts(type(self))}
+        facts = {
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name not in _COMMON
+        }
         return {name: asdict(v) if isinstance(v, Verdict) else v for name, v in facts.items()}
 
 
 @cache
-def _stored_name(kind: type[Event]) -> str:
-    name = kind.__name__
+def _stored_name(name: str) -> str:
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
-
-
-@cache
-def _facts(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind) if each.name not in {"run", "at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
