@@ -12,7 +12,6 @@ from typing import Protocol
 
 from headgate.verdicts import Verdict
 
-
 _COMMON = frozenset({"run", "at"})
 
 

@@ -27,7 +27,7 @@ Where: TypeAlias = tuple[Footprint, ...] | None
 """The footprints of a write's operations; None is the whole table."""
 
 _STRUCTURAL = frozenset({Create, Drop, Rename})
-_SETTING = frozenset({Put, Restore})
+_SETTING: frozenset[type] = frozenset((Put, Restore))
 _WITH_FOOTPRINT = frozenset({Append, Upsert, Delete})
 
 

@@ -175,21 +175,21 @@ def ending(attempt: Attempt) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:
-        error: HeadgateError = Interrupted(
+        interrupted = Interrupted(
             "interrupted", f"Run {attempt.id} was interrupted.", run=attempt.id
         )
-        _fail(attempt, error)
+        _fail(attempt, interrupted)
         if isinstance(stop, SystemExit):
             raise
-        raise error from stop
+        raise interrupted from stop
     except HeadgateError as error:
         if error.code != "run-taken-over":
             _fail(attempt, error)
         raise
     except OSError as trouble:
-        error = system_trouble(trouble)
-        _fail(attempt, error)
-        raise error from trouble
+        known = system_trouble(trouble)
+        _fail(attempt, known)
+        raise known from trouble
     except Exception as bug:
         told = Internal("unexpected", f"{type(bug).__name__}: {said(bug)}")
         _fail(attempt, told)

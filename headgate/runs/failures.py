@@ -65,7 +65,8 @@ def user_traceback(error: BaseException | None, root: Path) -> str:
     if error is None:
         return ""
     ours = isinstance(error, HeadgateError)
-    if ours and error.category != "internal" and not own_frames(error, root):
+    internal = isinstance(error, HeadgateError) and error.category == "internal"
+    if ours and not internal and not own_frames(error, root):
         return ""
     lines = traceback.TracebackException.from_exception(error)
     here = str(Path(__file__).parents[1])
