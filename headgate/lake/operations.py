@@ -70,8 +70,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append", omit_defau
 class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert", omit_defaults=True):
     """Rows replaced those of equal key, or were added. ``files`` holds the staged input rows.
 
-    ``columns`` names what is set when not every column is: such an upsert looks at the rows it
-    hits.
+    ``columns`` names what is set: in rows it hits, the table's other columns stay, also those that
+    were added after the upsert was recorded. None sets every column there is.
     """
 
     key_columns: tuple[str, ...]

@@ -35,11 +35,11 @@ def upsert_exchange(
     untouched = (
         f"select h.* from {_HIT} h where not exists (select 1 from {_INPUT} i where {match})"
     )
-    if upsert.columns is None:
+    names = [field.name for field in scan.schema]
+    given = {*(upsert.columns or names), *keys}
+    if given.issuperset(names):
         added = _write(tables, session, entry, Sql(text=untouched), table, prefix) if hit else ()
         return FileExchange(removed=_paths(hit), added=(*added, *upsert.files))
-    names = [field.name for field in scan.schema]
-    given = {*upsert.columns, *keys}
     merged = ", ".join(f"{'i' if n in given else 'h'}.{quote(n)} as {quote(n)}" for n in names)
     fresh = ", ".join(f"i.{quote(n)}" if n in given else f"null as {quote(n)}" for n in names)
     query = (

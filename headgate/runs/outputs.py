@@ -250,7 +250,7 @@ def stage(
             data = Upsert(
                 files=files,
                 key_columns=target.key,
-                columns=_partial(before, schema),
+                columns=tuple(schema.names),
                 footprint=footprint(files, target.key),
             )
     operations = (*plan.operations, data)
@@ -304,14 +304,6 @@ def footprint(files: Sequence[DataFile], columns: Sequence[str] | None = None) -
         }
         for file in files
     )
-
-
-def _partial(before: Entry | None, schema: pa.Schema) -> tuple[str, ...] | None:
-    """Give the columns an upsert sets, None where it sets all the table has."""
-    if before is None or before.table is None:
-        return None
-    given = set(schema.names)
-    return None if given.issuperset(c.name for c in before.table.schema) else tuple(schema.names)
 
 
 def _measures(
