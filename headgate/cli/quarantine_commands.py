@@ -63,16 +63,22 @@ def show_quarantine(
     form: str | None,
     limit: int | None,
 ) -> None:
-    """Show the rows set aside from TABLE: where they stood, what they violate, the row itself."""
+    """Show the rows set aside from TABLE: where they stood, what they violate, the row itself.
+
+    The formats for programs have the run, step, attempt, instant and contract, too.
+    """
     view = call.project.at(ref or call.project.settings.target)
     handle = view.quarantine(table)
     form = form or ("json" if call.json else "table")
     if limit is None and form == "table" and call.terminal.out_is_live:
         limit = _SHOWN_ROWS
     # Arrow is loaded when there are rows to show, not when the command is named.
-    write_rows = import_module("headgate.cli.row_formats").write_rows
+    formats = import_module("headgate.cli.row_formats")
     with view.quarantined(table, because=because).reader() as reader:
-        cut = write_rows(reader, form, call.terminal, limit=limit or None)
+        rows = formats.rejected_rows(reader) if form == "table" else reader
+        cut = formats.write_rows(rows, form, call.terminal, limit=limit or None)
     if cut:
-        rows = counted(handle.rows, "row")
-        call.terminal.words(f"The first {limit} of {rows}. All: --limit 0, or into a file.")
+        first = counted(limit or 0, "row")
+        if because is None:
+            first = f"{limit} of {counted(handle.rows, 'row')}"
+        call.terminal.words(f"The first {first}. All: --limit 0, or into a file.")

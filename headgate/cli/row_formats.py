@@ -5,6 +5,7 @@ from itertools import islice
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -41,6 +42,23 @@ def write_rows(
     else:
         _write_json(batches, terminal, lines=form == "jsonl")
     return batches.cut
+
+
+def rejected_rows(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Give of rows in quarantine what people look for: where, why, and the row as it came."""
+    schema = pa.schema([(name, pa.string()) for name in ("position", "because", "row")])
+    batches = (
+        pa.record_batch(
+            [
+                batch.column("position"),
+                pc.binary_join(batch.column("checks"), "; "),
+                batch.column("payload"),
+            ],
+            schema=schema,
+        )
+        for batch in reader
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 class _Limited:

@@ -127,3 +127,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     tree: str
     record: Record
+
+    def __repr__(self) -> str:
+        """Say in a line which it is; the record is too long to be read so."""
+        run = f" of run {self.record.run[:4]}" if self.record.run else ""
+        at = self.record.at.strftime("%Y-%m-%d %H:%M:%S")
+        return f"<Commit {self.id[:6]}, number {self.number}{run}, {at}>"

@@ -27,6 +27,14 @@ class RunResult:
     tables: tuple[str, ...] = ()
     losses: int = 0
 
+    def __repr__(self) -> str:
+        """Say in a line what came of it."""
+        tables = f": {', '.join(self.tables)}" if self.tables else ""
+        return (
+            f"<Run {self.id[:4]} ({self.pipeline}) {self.state.value}, "
+            f"{self.target}@{self.commit.id[:6]}{tables}>"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:

@@ -7,7 +7,7 @@ they made, as long as nothing it had read has changed; else it raises ``Conflict
 from collections.abc import Mapping
 from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from headgate.contracts import ContractSpec
 from headgate.digests import digest_json
@@ -98,6 +98,13 @@ class Transaction:
             Invalid: what the rows or the key break. NotFound, Refused: as a step would.
         """
         table_name(table)
+        if mode not in get_args(Mode):
+            raise Invalid(
+                "unknown-step-mode",
+                f"{mode!r} is no way to write a table.",
+                hint=f"Use one of {', '.join(get_args(Mode))}.",
+                mode=mode,
+            )
         columns = (key,) if isinstance(key, str) else tuple(key)
         if mode == "upsert" and not columns:
             raise Invalid(

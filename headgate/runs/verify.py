@@ -206,7 +206,8 @@ def violation_lines(verdict: Verdict) -> list[str]:
             shown = ", ".join(f"{name}={value!r}" for name, value in result.examples[0].items())
             example = f", for example ({shown})"
         if result.violations > 1 or result.examples:
-            lines.append(f"{verdict.table}: {result.check}: {result.violations:,} rows{example}")
+            rows = "1 row" if result.violations == 1 else f"{result.violations:,} rows"
+            lines.append(f"{verdict.table}: {result.check}: {rows}{example}")
         else:
             lines.append(
                 f"{verdict.table}: {result.check}: {result.measured}, not {result.threshold}"

@@ -3,7 +3,7 @@
 import pytest
 from workplaces import Workplace
 
-from headgate.errors import CheckFailed, Refused, StepFailed
+from headgate.errors import CheckFailed, Invalid, Refused, StepFailed
 from headgate.events import RunPublished
 from headgate.lake import RunState
 
@@ -135,3 +135,16 @@ def other() -> pl.DataFrame:
     assert run.tables == ("other",)
     assert place.heard(RunPublished)[-1].tables == ("other",)
     assert place.hall.revert(run.id, target="main").tables == ("other",)
+
+
+def test_a_result_and_a_commit_print_in_a_line(place: Workplace) -> None:
+    run = place.hall.run(place.pipeline(THREE, name="sums"), target="main")
+    said = f"<Run {run.id[:4]} (sums) published, main@{run.commit.id[:6]}: doubled, numbers, total>"
+    assert repr(run) == said
+    assert repr(run.commit).startswith(f"<Commit {run.commit.id[:6]}, number 1 of run ")
+
+
+def test_a_transaction_refuses_an_unknown_mode(place: Workplace) -> None:
+    with place.hall.transaction("main") as transaction, pytest.raises(Invalid) as caught:
+        transaction.write("t", [{"n": 1}], mode="upsrt")  # type: ignore[arg-type]  # the mistake
+    assert caught.value.code == "unknown-step-mode"
