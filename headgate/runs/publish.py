@@ -5,7 +5,7 @@ written or synced. The last act is one SQL transaction, which alone decides.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -36,6 +36,7 @@ from headgate.verdicts import Verdict
 
 TICKET_LEASE = timedelta(seconds=10)
 SHORT_WAIT = timedelta(milliseconds=5)
+LONG_WAIT = timedelta(milliseconds=50)
 MOST_LOSSES = 20
 
 Redo = Callable[[Commit, Loss], None]
@@ -72,8 +73,10 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
             if protected and (tainted := taint.foreign(wiring.lake, changes, row.id)):
                 raise taint.refuse(tainted, row.target)
             tree = wiring.lake.tree(head).with_changes(changes)
-            if verifier.wants(tree, changes) and not _in_turn(attempt, verifier.footprint):
-                continue
+            if verifier.wants(tree, changes):
+                keys = _keys(attempt).union(verifier.footprint)
+                if _await_turn(attempt, verifier.footprint) or _meets(attempt, head, keys):
+                    continue  # what would be judged is not what would be published any more
             verdicts = verifier.judge(tree, changes, head=head)
             _sync(attempt, changes)
             commit = _try(attempt, merged, changes, verdicts, verifier.footprint)
@@ -172,7 +175,7 @@ def _keys(attempt: Attempt) -> set[str]:
     return read.union(write.key for record in records for write in record.writes)
 
 
-def _meets(attempt: Attempt, since: Commit, keys: Sequence[str]) -> bool:
+def _meets(attempt: Attempt, since: Commit, keys: Iterable[str]) -> bool:
     """Whether a commit after ``since`` wrote or read in these keys."""
     head = attempt.wiring.head(attempt.row.target)
     mine = set(keys)
@@ -235,30 +238,41 @@ def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
 # -- order between publishers
 
 
-def _in_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
-    """Ask for the turn to judge these keys; True when nobody who asked earlier has it.
+def _await_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
+    """Wait for the turn to judge these keys; True where somebody who asked earlier had it.
 
     Judging side by side would be thrown away: each publication changes what the next has to judge.
-    A turn is a reservation, and ends with the publication or one and a half times the last attempt.
+    """
+    clock = attempt.wiring.clock
+    until = _reserve(attempt, footprint)
+    asked, wait, waited = clock.now(), SHORT_WAIT, False
+    while _seniors(attempt, footprint):
+        waited = True
+        clock.sleep(wait)
+        wait = min(1.5 * wait, LONG_WAIT)
+        if clock.now() - asked > (until - asked) / 2:
+            asked, until = clock.now(), _reserve(attempt, footprint)
+    return waited
+
+
+def _reserve(attempt: Attempt, footprint: Iterable[str]) -> datetime:
+    """Keep these keys free of those who ask later, and say until when.
+
+    A reservation ends with the publication, or after one and a half times the last attempt.
     """
     wiring, row = attempt.wiring, attempt.row
     lasted = timedelta(seconds=wiring.clock.monotonic_s() - attempt.began_attempt_s)
     now = wiring.clock.now()
     attempt.asked = attempt.asked or now
     attempt.reserved.update(footprint)
-    wiring.lake.metastore.reserve(
-        row.target,
-        Reservation(
-            run=row.id,
-            began=attempt.asked,
-            keys=tuple(sorted(attempt.reserved)),
-            until=now + max(wiring.turn, 1.5 * lasted),
-        ),
+    reservation = Reservation(
+        run=row.id,
+        began=attempt.asked,
+        keys=tuple(sorted(attempt.reserved)),
+        until=now + max(wiring.turn, 1.5 * lasted),
     )
-    if not _seniors(attempt, footprint):
-        return True
-    wiring.clock.sleep(SHORT_WAIT)
-    return False
+    wiring.lake.metastore.reserve(row.target, reservation)
+    return reservation.until
 
 
 def _seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
@@ -291,4 +305,4 @@ def _lose(attempt: Attempt, loss: Loss) -> None:
             keys=list(loss.keys),
         )
     if attempt.losses >= 2:  # noqa: PLR2004 - SEMANTICS G6: after two losses
-        _in_turn(attempt, loss.keys)
+        _reserve(attempt, loss.keys)
