@@ -4,10 +4,19 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from headgate import contracts
 from headgate.errors import HeadgateError
 from headgate.events import ConflictMet, Event, RunStarted, StepStarted
 from headgate.events import StepFailed as StepFailedEvent
-from headgate.lake import Commit, RunState, StepRow, StepState, Tree, table_key
+from headgate.lake import (
+    Commit,
+    RunState,
+    StepRow,
+    StepState,
+    Tree,
+    contract_key,
+    table_key,
+)
 from headgate.pipelines import Graph, Pipeline, canonical
 from headgate.runs.attempt import Attempt, StepDone, event_row
 from headgate.runs.beginning import attempt_of, begin, ending, take_over
@@ -49,7 +58,9 @@ class PipelineRun:
             HeadgateError: the run failed, and its branch is kept.
         """
         base = self.wiring.head(target)
-        self.graph.check_inputs(Tables(self.wiring.lake.tree(base)))
+        tree = self.wiring.lake.tree(base)
+        self.graph.check_inputs(Tables(tree))
+        self._check_contracts(tree)
         attempt = begin(
             self.wiring,
             pipeline=self.pipeline.name,
@@ -72,6 +83,20 @@ class PipelineRun:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
         """
         return self._go(attempt_of(self.wiring, take_over(self.wiring, id)))
+
+    def _check_contracts(self, tree: Tree) -> None:
+        """Read the conditions of contracts that are new here, before anything is computed.
+
+        Raises:
+            Invalid: a condition cannot be read.
+        """
+        for step in self.graph:
+            if step.contract is None or step.table is None:
+                continue
+            spec = contracts.contract_spec(step.contract)
+            known = tree.get(contract_key(step.table))
+            if known is None or known.content != spec.digest:
+                contracts.validate_expressions(spec)  # loads the SQL parser
 
     # -- the way through
 
