@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from headgate.engines.raw_files import MALFORMED_BYTES
-from headgate.engines.rejecting import POSITION
+from headgate.engines.rejected_rows import POSITION
 from headgate.files import NativeFiles
 from headgate.names import quote
 

@@ -19,7 +19,7 @@ from headgate.engines.csv_records import Integers, Layout, record_lines
 from headgate.engines.engine import NativeFiles, Written
 from headgate.engines.malformed import Malformed
 from headgate.engines.queries import Query
-from headgate.engines.rejecting import MASK, POSITION
+from headgate.engines.rejected_rows import MASK, POSITION, RAW_PREFIX
 from headgate.names import quote
 
 _BATCH_ROWS = 250_000
@@ -46,7 +46,7 @@ def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindin
     rejected = result.rejected
     if rejected is None:
         return result
-    attempts = _keys(rejected)
+    attempts = _keys(rejected, raw)
     for columns in attempts:
         key = f"hash({', '.join(quote(name) for name in columns)})"
         wanted = _hashes(rejected, key, bindings)
@@ -64,17 +64,24 @@ def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindin
     return result
 
 
-def _keys(rejected: pa.Table) -> list[list[str]]:
+def _keys(rejected: pa.Table, raw: Raw) -> list[list[str]]:
     """Give the sets of columns to know rows by, to be tried in order.
 
-    A column that was cast is left out where its raw text goes along: reading it again is cheap.
+    A column that was cast is left out where its raw text goes along: reading it again is cheap. One
+    column alone is read only from files of text: where a reader makes values, a value it cannot
+    make is a malformed record, and only if its column is read at all.
     """
     names = [name for name in rejected.column_names if name not in {MASK, POSITION}]
-    cheap = [name for name in names if f"_raw.{name}" not in names]
+    cheap = [name for name in names if f"{RAW_PREFIX}{name}" not in names]
     best = max(cheap, key=lambda name: _distinct(rejected.column(name)), default=None)
-    if best is not None and len(cheap) > 1 and _distinct(rejected.column(best)) == len(rejected):
-        return [[best], cheap]
-    return [cheap]
+    kinds = {
+        kind
+        for part in raw.files.parts
+        for kind in dict(part.options.get("columns") or {}).values()  # type: ignore[call-overload]
+    }
+    if best is None or kinds != {"VARCHAR"} or _distinct(rejected.column(best)) < len(rejected):
+        return [cheap]
+    return [[best], cheap]
 
 
 def _distinct(column: pa.ChunkedArray) -> int:

@@ -1,69 +1,78 @@
 """The side channel of a masked write: bad rows leave the stream here, while the good ones pass.
 
-A filter above the mask calls into Python only for rows that violate something: first ``tally``,
-which counts the bits and says whose contents are wanted, then ``capture`` for those, which keeps
-them and answers whether the row stays in. The source is computed once and the good rows never
+A filter above the mask calls into Python only for rows that violate something: ``capture`` keeps
+those that are quarantined; ``tally`` counts the others, which stay, and says whose contents are
+wanted as examples, which ``show`` then takes. The source is computed once and good rows never
 touch Python.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Self, TypeAlias
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from headgate.engines.rejected_rows import MASK, RAW_PREFIX, RejectedRows
+from headgate.engines.sql_types import sql_type
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
 from headgate.names import quote
 
-MASK = "_mask"
-POSITION = "_position"
 EXAMPLES = 5
-_COMPACT_AFTER = 64
-_SPILL_BYTES = 64 * 1024 * 1024
 _NUMBERS = count(1)
+
+Masks: TypeAlias = npt.NDArray[np.int64]
 
 
 class Rejecting:
-    """Counts violations and keeps rejected rows during one write, from the engine's threads."""
+    """Counts violations and keeps rejected rows during one write, from the engine's threads.
+
+    A column that was cast is kept as it came in: as ``_raw.<name>``, where that goes along.
+    """
 
     def __init__(self, mask: MaskQuery, schema: pa.Schema, scratch: Path) -> None:
-        number = next(_NUMBERS)
-        self.tally_name = f"_hg_tally_{number}"
-        self.capture_name = f"_hg_capture_{number}"
-        self.schema = schema
+        self._number = next(_NUMBERS)
+        self._schema = schema
+        self._kept = [name for name in schema.names if f"{RAW_PREFIX}{name}" not in schema.names]
         self._mask = mask
-        self._scratch = scratch
+        self._quarantine = np.int64(mask.quarantine_bits)
         self._lock = Lock()
-        self._counts = np.zeros(len(mask.names), dtype=np.int64)
-        self._wanted = np.int64(sum(1 << bit for bit in range(len(mask.names))))
+        self._counts: dict[int, int] = {}
+        self._wanted = (1 << len(mask.names)) - 1
         self._examples: list[list[Mapping[str, object]]] = [[] for _ in mask.names]
-        self._pending: list[pa.RecordBatch] = []
-        self._kept: list[pa.Table] = []
-        self._kept_bytes = 0
-        self._spill: _Spill | None = None
-        self.rejected_rows = 0
+        self.rows = RejectedRows(self._kept, scratch)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._spill is not None:
-            self._spill.discard()
+        self.rows.close()
 
-    def install(self, connection: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> None:
-        """Make the two functions known; ``kinds`` are the SQL types of the rows' columns."""
-        row = connection.struct_type(
-            {f"c{i}": connection.dtype(kind) for i, kind in enumerate(kinds)}
-        )
+    # -- in SQL
+
+    @property
+    def capture_name(self) -> str:
+        """The function that takes quarantined rows."""
+        return f"_hg_capture_{self._number}"
+
+    @property
+    def _tally_name(self) -> str:
+        return f"_hg_tally_{self._number}"
+
+    @property
+    def _show_name(self) -> str:
+        return f"_hg_show_{self._number}"
+
+    def install(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the functions known."""
         bigint, boolean = connection.dtype("BIGINT"), connection.dtype("BOOLEAN")
         create = partial(
             connection.create_function,
@@ -72,108 +81,101 @@ class Rejecting:
             null_handling=FunctionNullHandling.SPECIAL,
             side_effects=True,
         )
-        create(self.tally_name, self._tally, [bigint])
-        create(self.capture_name, self._capture, [bigint, row])
+        create(self.capture_name, self._capture, [bigint, self._row_type(connection, self._kept)])
+        create(self._tally_name, self._tally, [bigint])
+        every = self._row_type(connection, self._schema.names)
+        create(self._show_name, self._show, [bigint, every])
 
-    def remove(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Forget the two functions."""
-        connection.remove_function(self.tally_name)
-        connection.remove_function(self.capture_name)
-
-    def predicate(self, columns: Sequence[str]) -> str:
-        """Give the filter that is true for rows that stay in."""
-        row = ", ".join(f"'c{i}': {quote(name)}" for i, name in enumerate(columns))
-        return (
-            f"case when {MASK} = 0 then true "
-            f"when {self.tally_name}({MASK}) then {self.capture_name}({MASK}, {{{row}}}) "
-            f"else true end"
+    def _row_type(
+        self, connection: duckdb.DuckDBPyConnection, names: Sequence[str]
+    ) -> "duckdb.sqltypes.DuckDBPyType":
+        fields = [self._schema.field(name) for name in names]
+        return connection.struct_type(
+            {f"c{i}": connection.dtype(sql_type(field.type)) for i, field in enumerate(fields)}
         )
 
-    def _tally(self, masks: pa.Array) -> pa.Array:
-        if masks.null_count:
-            raise Internal("mask-is-null", "A contract's mask gave NULL for a row.")
-        bits = np.asarray(masks.to_numpy(zero_copy_only=False), dtype=np.int64)
-        quarantined = (bits & self._mask.quarantine_bits) != 0
-        with self._lock:
-            for bit in range(len(self._counts)):
-                self._counts[bit] += int(np.count_nonzero(bits & np.int64(1 << bit)))
-            wanted = quarantined | ((bits & self._wanted) != 0)
-        return pa.array(wanted)
+    def remove(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Forget the functions."""
+        for name in (self.capture_name, self._tally_name, self._show_name):
+            connection.remove_function(name)
+
+    def predicate(self) -> str:
+        """Give the filter that is true for rows that stay in."""
+        return (
+            f"case when {MASK} = 0 then true "
+            f"when {MASK} & {self._quarantine} <> 0 "
+            f"then {self.capture_name}({MASK}, {_row(self._kept)}) "
+            f"when {self._tally_name}({MASK}) "
+            f"then {self._show_name}({MASK}, {_row(self._schema.names)}) else true end"
+        )
+
+    # -- called by the engine
 
     def _capture(self, masks: pa.Array, rows: pa.Array) -> pa.Array:
-        if isinstance(rows, pa.ChunkedArray):
-            rows, masks = rows.combine_chunks(), masks.combine_chunks()
-        bits = np.asarray(masks.to_numpy(zero_copy_only=False), dtype=np.int64)
-        accepted = (bits & self._mask.quarantine_bits) == 0
+        bits = _bits(masks)
         with self._lock:
-            self._note_examples(bits, rows)
-            bad = pa.array(~accepted)
-            if not accepted.all():
-                self._keep(masks.filter(bad), rows.filter(bad))
-        return pa.array(accepted)
+            self._count(bits)
+            self._note_examples(bits, rows, self._kept)
+            self.rows.add(_whole(masks), _whole(rows))
+        return pa.repeat(pa.scalar(value=False), len(bits))
+
+    def _tally(self, masks: pa.Array) -> pa.Array:
+        bits = _bits(masks)
+        with self._lock:
+            self._count(bits)
+            return pa.array((bits & np.int64(self._wanted)) != 0)
+
+    def _show(self, masks: pa.Array, rows: pa.Array) -> pa.Array:
+        bits = _bits(masks)
+        with self._lock:
+            self._note_examples(bits, rows, self._schema.names)
+        return pa.repeat(pa.scalar(value=True), len(bits))
 
     def sift(self, judged: pa.Table) -> pa.Table:
         """Take the rejected rows out of a table that carries its mask; give the accepted ones."""
         masks = judged.column(MASK).combine_chunks()
+        bits = _bits(masks)
         rows = judged.drop_columns([MASK])
-        violating = pc.not_equal(masks, 0)
-        bad = rows.filter(violating).combine_chunks()
-        if not bad.num_rows and not masks.null_count:
-            return rows
-        bad_masks = masks if masks.null_count else masks.filter(violating)
-        self._tally(bad_masks)
-        struct = pa.StructArray.from_arrays(
-            [column.combine_chunks() for column in bad.columns],
-            names=[f"c{i}" for i in range(bad.num_columns)],
-        )
-        self._capture(bad_masks, struct)
-        return rows.filter(pc.equal(pc.bit_wise_and(masks, self._mask.quarantine_bits), 0))
+        bad = (bits & self._quarantine) != 0
+        violating = (bits != 0) & ~bad
+        if bad.any():
+            chosen = pa.array(bad)
+            self._capture(masks.filter(chosen), _struct(rows.select(self._kept).filter(chosen)))
+        if violating.any():
+            chosen = pa.array(violating)
+            self._tally(masks.filter(chosen))
+            self._show(masks.filter(chosen), _struct(rows.filter(chosen)))
+        return rows.filter(pa.array(~bad)) if bad.any() else rows
 
-    def _note_examples(
-        self, bits: "np.ndarray[tuple[int], np.dtype[np.int64]]", rows: pa.Array
-    ) -> None:
-        if not self._wanted:
+    def _count(self, bits: Masks) -> None:
+        if len(bits) == 1:
+            self._counts[int(bits[0])] = self._counts.get(int(bits[0]), 0) + 1
+            return
+        values, counts = np.unique(bits, return_counts=True)
+        for value, number in zip(values.tolist(), counts.tolist(), strict=True):
+            self._counts[value] = self._counts.get(value, 0) + number
+
+    def _note_examples(self, bits: Masks, rows: pa.Array, names: Sequence[str]) -> None:
+        """Keep rows of checks that have too few yet; most calls find all of them served."""
+        if not int(np.bitwise_or.reduce(bits)) & self._wanted:
             return
         for bit, examples in enumerate(self._examples):
-            if not int(self._wanted) & (1 << bit):
+            if not self._wanted & (1 << bit):
                 continue
             for index in np.flatnonzero(bits & np.int64(1 << bit))[: EXAMPLES - len(examples)]:
-                values = rows[int(index)].as_py()
-                examples.append(
-                    json_row(dict(zip(self.schema.names, values.values(), strict=True)))
-                )
+                values = rows[int(index)].as_py().values()
+                examples.append(_example(dict(zip(names, values, strict=True))))
             if len(examples) == EXAMPLES:
-                self._wanted &= ~np.int64(1 << bit)
+                self._wanted &= ~(1 << bit)
 
-    def _keep(self, masks: pa.Array, rows: pa.Array) -> None:
-        self.rejected_rows += len(masks)
-        self._pending.append(
-            pa.record_batch(
-                [*rows.flatten(), masks.cast(pa.int64())], names=[*self.schema.names, MASK]
-            )
-        )
-        if len(self._pending) >= _COMPACT_AFTER:
-            self._compact()
-
-    def _compact(self) -> None:
-        """Copy what is pending into buffers of its size: the engine's are as wide as a vector."""
-        if not self._pending:
-            return
-        table = pa.Table.from_batches(self._pending).combine_chunks()
-        self._pending.clear()
-        self._kept.append(table)
-        self._kept_bytes += table.nbytes
-        if self._kept_bytes > _SPILL_BYTES:
-            if self._spill is None:
-                self._spill = _Spill(table.schema, self._scratch)
-            for kept in self._kept:
-                self._spill.write(kept)
-            self._kept.clear()
-            self._kept_bytes = 0
+    # -- afterwards
 
     def violations(self) -> dict[str, int]:
         """Give the count of violating rows of every check, of the whole input."""
-        return {name: int(n) for name, n in zip(self._mask.names, self._counts, strict=True)}
+        return {
+            name: sum(number for mask, number in self._counts.items() if mask >> bit & 1)
+            for bit, name in enumerate(self._mask.names)
+        }
 
     def examples(self) -> dict[str, tuple[Mapping[str, object], ...]]:
         """Give up to five violating rows of every violated check."""
@@ -183,54 +185,35 @@ class Rejecting:
             if found
         }
 
-    def rejected(self) -> pa.Table | None:
-        """Give the rejected rows with their masks; None where there are none.
 
-        Many of them lie in a memory-mapped file that is gone when the table is.
-        """
-        self._compact()
-        tables = list(self._kept)
-        if self._spill is not None:
-            tables.append(self._spill.table())
-        if not tables:
-            return None
-        rejected = pa.concat_tables(tables)
-        if POSITION in rejected.column_names:
-            return rejected
-        return rejected.append_column(POSITION, pa.nulls(rejected.num_rows, pa.string()))
+def _bits(masks: pa.Array) -> Masks:
+    if masks.null_count:
+        raise Internal("mask-is-null", "A contract's mask gave NULL for a row.")
+    return np.asarray(_whole(masks).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-class _Spill:
-    """Rejected rows on disk, in Arrow's own format."""
-
-    def __init__(self, schema: pa.Schema, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=directory, suffix=".arrow", delete=False) as file:
-            self._path = Path(file.name)
-        self._writer: pa.RecordBatchFileWriter | None = pa.ipc.new_file(str(self._path), schema)
-
-    def write(self, table: pa.Table) -> None:
-        if self._writer is None:
-            raise Internal("spill-closed", "Rejected rows came after the write had ended.")
-        self._writer.write_table(table)
-
-    def table(self) -> pa.Table:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
-
-    def discard(self) -> None:
-        """Remove the file's name; a mapped table keeps its bytes."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        self._path.unlink(missing_ok=True)
+def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Give an array: DuckDB calls with chunks, too."""
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def json_row(row: Mapping[str, object]) -> Mapping[str, object]:
-    """Give a row as JSON would: what it has no word for becomes text."""
-    return {str(name): _json_value(value) for name, value in row.items()}
+def _row(names: Sequence[str]) -> str:
+    return "{" + ", ".join(f"'c{i}': {quote(name)}" for i, name in enumerate(names)) + "}"
+
+
+def _struct(rows: pa.Table) -> pa.Array:
+    columns = [pc.cast(column.combine_chunks(), column.type) for column in rows.columns]
+    return pa.StructArray.from_arrays(columns, names=[f"c{i}" for i in range(len(columns))])
+
+
+def _example(row: Mapping[str, object]) -> Mapping[str, object]:
+    """Give a row as JSON would; a value that could not be read is shown as it was written."""
+    plain = {name: value for name, value in row.items() if not name.startswith(RAW_PREFIX)}
+    for name, value in row.items():
+        column = name.removeprefix(RAW_PREFIX)
+        if column != name and plain.get(column) is None:
+            plain[column] = value
+    return {str(name): _json_value(value) for name, value in plain.items()}
 
 
 def _json_value(value: object) -> object:

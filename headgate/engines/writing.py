@@ -34,9 +34,10 @@ from headgate.engines.parquet_files import (
 from headgate.engines.positions import Raw, positioned
 from headgate.engines.profiles import Profile
 from headgate.engines.queries import Query, query_of, schema_of
-from headgate.engines.rejecting import MASK, Rejecting
+from headgate.engines.rejected_rows import MASK
+from headgate.engines.rejecting import Rejecting
 from headgate.engines.scans import scan_query
-from headgate.engines.sql_types import cast, sql_type
+from headgate.engines.sql_types import cast
 from headgate.errors import Internal, Invalid
 from headgate.files import ScanGroup
 from headgate.masks import ROWS, MaskQuery
@@ -138,13 +139,13 @@ class Writing:
         connection = self._bindings.connection
         query = staged[0] if staged else source.query
         with Rejecting(mask, source.schema, self._scratch) as rejecting:
-            rejecting.install(connection, [sql_type(each.type) for each in source.schema])
+            rejecting.install(connection)
             try:
                 # The filter is volatile: DuckDB neither moves it nor runs it twice for a row.
                 text = (
                     f"select {_columns(source.schema, target.schema)} "
                     f"from ({_masked(query, mask)}) "
-                    f"where {rejecting.predicate(source.schema.names)}"
+                    f"where {rejecting.predicate()}"
                 )
                 once = replace(source, query=query, raw={} if staged else source.raw)
                 files, profile, malformed = self._scan(text, once, target)
@@ -292,7 +293,7 @@ def written(
     Raises:
         Internal: ``rows-lost``.
     """
-    rejected = rejecting.rejected() if rejecting is not None else None
+    rejected = rejecting.rows.table() if rejecting is not None else None
     records = malformed.table() if malformed is not None else None
     out = (rejected.num_rows if rejected else 0) + (records.num_rows if records else 0)
     if files.rows + out != rows_read:

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.engines import DuckDB, MaskQuery, NativeFiles, Written
+from headgate.engines import DuckDB, MaskQuery, NativeFiles, Sql, Written
 from headgate.errors import Invalid
 from headgate.files import WriteTarget
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 COLUMNS = {"id": "BIGINT", "text": "VARCHAR"}
+TEXTS = {"id": "VARCHAR", "text": "VARCHAR"}
 MASK = MaskQuery(
     expression="(case when id % 3 = 0 then 1 else 0 end) | (case when id % 5 = 0 then 2 else 0 end)",
     names=("three", "five"),
@@ -50,15 +51,30 @@ LINES = st.one_of(
 )
 
 
-def read(engine: DuckDB, path: Path, out: Path, mask: MaskQuery | None) -> Written:
-    options = {"columns": COLUMNS, "header": True, "delimiter": ",", "null": ("",)}
+CAST = MaskQuery(
+    expression='(case when id is null and "_raw.id" is not null then 1 else 0 end) | '
+    "(case when id % 3 = 0 then 2 else 0 end)",
+    names=("id is bigint", "three"),
+    quarantine_bits=3,
+)
+CASTING = Sql(
+    text='select try_cast(id as bigint) as id, text, id as "_raw.id" from "_hg_raw"',
+)
+
+
+def read(
+    engine: DuckDB, path: Path, out: Path, mask: MaskQuery | None, *, casting: bool = False
+) -> Written:
+    columns = TEXTS if casting else COLUMNS
+    options = {"columns": columns, "header": True, "delimiter": ",", "null": ("",)}
     files = NativeFiles(
         paths=(str(path),), format="csv", options=options, shown={str(path): path.name}
     )
     session = engine.session()
     try:
         target = WriteTarget(directory=str(out), prefix="t", schema=SCHEMA)
-        return session.write(files, target, mask=mask)
+        session.bind({"_hg_raw": files})
+        return session.write(CASTING if casting else files, target, mask=mask)
     finally:
         session.close()
 
@@ -69,7 +85,7 @@ def read(engine: DuckDB, path: Path, out: Path, mask: MaskQuery | None) -> Writt
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(lines=st.lists(LINES, max_size=25), end=st.sampled_from(["\n", "\r\n"]), last=st.booleans())
-@pytest.mark.parametrize("masked", ["", "masked", "keyed"])
+@pytest.mark.parametrize("masked", ["", "masked", "keyed", "cast"])
 def test_every_record_is_accepted_rejected_or_malformed_with_its_line(
     engine, tmp_path_factory, masked, lines, end, last
 ):
@@ -77,20 +93,33 @@ def test_every_record_is_accepted_rejected_or_malformed_with_its_line(
     path = directory / "rows.csv"
     text = end.join(["id,text", *(line.text for line in lines)]) + (end if last else "")
     path.write_bytes(text.encode())
-    written = read(engine, path, directory, {"masked": MASK, "keyed": KEYED}.get(masked))
+    masks = {"masked": MASK, "keyed": KEYED, "cast": CAST}
+    written = read(engine, path, directory, masks.get(masked), casting=masked == "cast")
 
     at, places = 2, []
     for line in lines:
         places.append(at)
         at += line.text.count("\n") + 1
     numbered = list(zip(lines, places, strict=True))
-    bad = [place for line, place in numbered if line.kind == "bad"]
-    rows = [(line.id, place) for line, place in numbered if line.kind == "good"]
+    unread = (
+        masked == "cast"
+    )  # text is read as it is: what is no number is a bad row, no bad record
+    bad = [
+        place
+        for line, place in numbered
+        if line.kind == "bad" and not (unread and line.text == "x,y")
+    ]
+    rows = [
+        (None if line.text == "x,y" else line.id, place)
+        for line, place in numbered
+        if line.kind == "good" or (unread and line.text == "x,y")
+    ]
     ids = [id for id, _ in rows]
     rejected = {
         "": [],
         "masked": [row for row in rows if row[0] % 3 == 0],
         "keyed": [row for row in rows if ids.count(row[0]) > 1],
+        "cast": [row for row in rows if row[0] is None or row[0] % 3 == 0],
     }[masked]
 
     assert written.rows_read == len(rows) + len(bad)
@@ -99,10 +128,11 @@ def test_every_record_is_accepted_rejected_or_malformed_with_its_line(
     found = []
     if written.rejected is not None:
         table = written.rejected
-        found = list(
-            zip(table.column("id").to_pylist(), table.column("_position").to_pylist(), strict=True)
-        )
-    assert sorted(found) == sorted((id, f"rows.csv:{place}") for id, place in rejected)
+        ids = table.column("_raw.id" if unread else "id").to_pylist()
+        found = list(zip(map(str, ids), table.column("_position").to_pylist(), strict=True))
+    assert sorted(found) == sorted(
+        ("x" if id is None else str(id), f"rows.csv:{place}") for id, place in rejected
+    )
     accepted = [
         row for path in written.paths for row in pq.read_table(path).column("id").to_pylist()
     ]
