@@ -28,14 +28,18 @@ def keep(
     if decision.again:
         return None
     changes: dict[str, Entry | None] = {}
+    grown: dict[str, tuple[AddColumn, ...]] = {}
     for write in decision.writes:
         if write.pointer:
-            changes[write.key] = _pointer(attempt, tree, prior, write.key)
+            grown[write.key] = _added(attempt, tree, prior, write.key)
+            changes[write.key] = _pointer(attempt, prior, write.key, grown[write.key])
         else:
             changes[write.key] = applied(attempt, tree, prior, write.key, write.operations)
-    record = msgspec.structs.replace(
-        prior.record, writes=carried_writes(prior.record.writes, tree, changes), commit=None
+    writes = tuple(
+        msgspec.structs.replace(each, operations=(*each.operations, *grown.get(each.key, ())))
+        for each in carried_writes(prior.record.writes, tree, changes)
     )
+    record = msgspec.structs.replace(prior.record, writes=writes, commit=None)
     return StepDone(record=record, changes=changes)
 
 
@@ -65,19 +69,26 @@ def carried_writes(
     )
 
 
-def _pointer(attempt: Attempt, tree: Tree, prior: StepDone, key: str) -> Entry | None:
-    """Give a replaced table as it was, with the columns the new base has and the old had not."""
+def _added(attempt: Attempt, tree: Tree, prior: StepDone, key: str) -> tuple[AddColumn, ...]:
+    """Give the columns of a replaced table which the new base has and the old had not."""
     entry, here = prior.changes[key], tree.get(key)
     old = attempt.previous_base.get(key) if attempt.previous_base else None
     if entry is None or here is None or old is None:
-        return entry
+        return ()
     if entry.table is None or here.table is None or old.table is None:
-        return entry
+        return ()
     known = {column.name for column in (*entry.table.schema, *old.table.schema)}
-    added = [column for column in here.table.schema if column.name not in known]
-    if not added:
-        return entry
-    grown = attempt.wiring.lake.tables.apply(
-        entry, tuple(AddColumn(column=column) for column in added)
+    return tuple(
+        AddColumn(column=column) for column in here.table.schema if column.name not in known
     )
+
+
+def _pointer(
+    attempt: Attempt, prior: StepDone, key: str, added: tuple[AddColumn, ...]
+) -> Entry | None:
+    """Give a replaced table as it was, with the columns of the new base."""
+    entry = prior.changes[key]
+    if entry is None or not added:
+        return entry
+    grown = attempt.wiring.lake.tables.apply(entry, added)
     return msgspec.structs.replace(grown, taint=entry.taint, stale=entry.stale)

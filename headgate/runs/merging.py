@@ -98,6 +98,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
             mine[key] = attempt.tree.get(key)
     current = tree.get_many(sorted(mine))
     changes: dict[str, Entry | None] = {}
+    grown: dict[str, Sequence[Column]] = {}
     for key, entry in mine.items():
         if not theirs.get(key):
             changes[key] = entry
@@ -118,6 +119,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
                 continue
             case KeepPointer(columns=columns):
                 changes[key] = _with_columns(attempt, entry, columns)
+                grown[key] = columns
             case Apply(operations=operations):
                 changes[key] = _remarked(
                     apply_operations(
@@ -138,7 +140,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
                     because=f"another run changed {_names((key,))} ({reason})",
                     forced=isinstance(decision, MergeConflict),
                 )
-    return Merged(head=head, changes=changes, steps=_rebased(steps, changes, current))
+    return Merged(head=head, changes=changes, steps=_rebased(steps, changes, current, grown))
 
 
 def _with_columns(attempt: Attempt, entry: Entry | None, columns: Sequence[Column]) -> Entry | None:
@@ -167,8 +169,12 @@ def _rebased(
     steps: Sequence[StepRecord],
     changes: Mapping[str, Entry | None],
     current: Mapping[str, Entry | None],
+    grown: Mapping[str, Sequence[Column]],
 ) -> tuple[StepRecord, ...]:
-    """Give the steps' records with each key's first and last content as they are on the head."""
+    """Give the steps' records with each key's first and last content as they are on the head.
+
+    A replaced table that got the columns of others says so: who applies it again needs them.
+    """
     first: dict[str, tuple[str, int]] = {}
     last: dict[str, tuple[str, int]] = {}
     for step in steps:
@@ -185,6 +191,8 @@ def _rebased(
         if last[write.key] == here and write.key in changes:
             entry = changes[write.key]
             content = entry.content if entry else None
+            added = (AddColumn(column=column) for column in grown.get(write.key, ()))
+            write = msgspec.structs.replace(write, operations=(*write.operations, *added))
         return msgspec.structs.replace(write, before=before, content=content)
 
     return tuple(
