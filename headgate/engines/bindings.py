@@ -55,6 +55,11 @@ class Bindings:
                 self._tables[name] = table
                 self._forget(name)
 
+    def drop(self, name: str) -> None:
+        """Forget a table."""
+        self._tables.pop(name, None)
+        self._forget(name)
+
     def hide(self, table: pa.Table | pa.RecordBatchReader) -> str:
         """Make an Arrow table readable under a name nobody chose; give the name."""
         name = f"_hg_arrow_{next(_NUMBERS)}"
@@ -69,11 +74,10 @@ class Bindings:
 
     def raw_files(self, text: str) -> "dict[str, NativeFiles]":
         """Give the raw files a query may name."""
-        folded = text.casefold()
         return {
             name: table
             for name, table in self._tables.items()
-            if isinstance(table, NativeFiles) and _last(name).casefold() in folded
+            if isinstance(table, NativeFiles) and _is_spoken_of(name, text)
         }
 
     @contextmanager
@@ -100,7 +104,8 @@ class Bindings:
             Invalid: ``ambiguous-table-name``.
         """
         folded = text.casefold()
-        named = [name for name in self._tables if _last(name).casefold() in folded]
+        near = [name for name in self._tables if _last(name).casefold() in folded]
+        named = [name for name in near if _is_spoken_of(name, text)]
         placed: dict[tuple[str, str], str] = {}
         for name in self._closest(named, text):
             place = _place(name)
@@ -159,6 +164,12 @@ class Bindings:
         self._hidden.clear()
         self.connection.close()
         self._database.execute(f"detach {quote(self.catalog)}")
+
+
+def _is_spoken_of(name: str, text: str) -> bool:
+    """Say whether the last part of a table's name stands in the text, as a word of its own."""
+    word = re.escape(_last(name).casefold())
+    return re.search(rf"(?<!\w){word}(?!\w)", text.casefold()) is not None
 
 
 def _last(name: str) -> str:

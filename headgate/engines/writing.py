@@ -230,20 +230,21 @@ class Writing:
             finally:
                 bindings.reveal(name)
             return
-        if isinstance(rows, NativeFiles):
-            name = f"_hg_raw_{self._unique_name()}"
-            bindings.add({name: rows})
-            query = Query(text=bindings.ready(f"select * from {name}"))
-        else:
-            query = query_of(rows, bindings)
-        schema = schema_of(bindings.connection, query)
-        raw = {
-            name: (files, f"_hg_rejects_{self._unique_name()}")
-            for name, files in bindings.raw_files(query.text).items()
-        }
-        with ExitStack() as collecting:
+        with ExitStack() as held:
+            if isinstance(rows, NativeFiles):
+                name = f"_hg_raw_{self._unique_name()}"
+                bindings.add({name: rows})
+                held.callback(bindings.drop, name)
+                query = Query(text=bindings.ready(f"select * from {name}"))
+            else:
+                query = query_of(rows, bindings)
+            schema = schema_of(bindings.connection, query)
+            raw = {
+                name: (files, f"_hg_rejects_{self._unique_name()}")
+                for name, files in bindings.raw_files(query.text).items()
+            }
             for name, (files, rejects) in raw.items():
-                collecting.enter_context(bindings.raw_as(name, files, rejects=rejects))
+                held.enter_context(bindings.raw_as(name, files, rejects=rejects))
             yield Source(query=query, schema=schema, raw=raw)
 
     def _unique_name(self) -> str:
