@@ -152,6 +152,8 @@ class StepWork:
         prior = self.attempt.prior.get(step.name)
         if prior is None or prior.record.fingerprint != digest:
             return None
+        if prior.record.skipped is not None:
+            return None  # it made nothing to keep: whether it may be skipped is asked anew
         return keep(self.attempt, prior, tree, forced=self.forced_keys)
 
     # -- skipped: its output is published
