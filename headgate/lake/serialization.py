@@ -47,8 +47,8 @@ class Transaction:
     against it. Take ``reads`` and ``writes`` from the steps by :meth:`of`: not every read of a
     record counts.
 
-    The footprints of writes must hold on the head. Where applying an operation there may touch other
-    rows than on the base, ask with what the merge has recorded, not with what the steps did.
+    The footprints of writes must hold on the head. Where applying an operation there may touch
+    other rows than on the base, ask with what the merge has recorded, not with what the steps did.
     """
 
     base_number: int
