@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headgate.engines.sql_types import field_ids
+from headgate.engines.sql_types import field_ids, may_lose
 from headgate.errors import Invalid, Unavailable
 from headgate.files import WriteTarget
 from headgate.names import literal, quote
@@ -171,19 +171,26 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise missing_columns(missing, table.column_names)
-    columns = []
-    for field in schema:
-        column = table.column(field.name)
-        try:
-            columns.append(column if column.type == field.type else column.cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise Invalid(
-                "value-does-not-fit",
-                f"A value of {field.name!r} ({column.type}) does not fit {field.type}: {error}",
-                hint="Mend the value, or declare a type that holds it.",
-                column=field.name,
-            ) from error
+    columns = [_cast(table.column(field.name), field) for field in schema]
     return pa.table(columns, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if column.type == field.type:
+        return column
+    try:
+        cast = column.cast(field.type)
+        # Arrow cuts an instant to its day without a word.
+        if may_lose(column.type, field.type) and not cast.cast(column.type).equals(column):
+            raise pa.ArrowInvalid("it would be cut.")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Invalid(
+            "value-does-not-fit",
+            f"A value of {field.name!r} ({column.type}) does not fit {field.type}: {error}",
+            hint="Mend the value, or declare a type that holds it.",
+            column=field.name,
+        ) from error
+    return cast
 
 
 def missing_columns(missing: list[str], given: list[str]) -> Invalid:

@@ -102,7 +102,7 @@ def cast(expression: str, given: pa.DataType, wanted: pa.DataType) -> str:
     if target == sql_type(given):
         return expression
     plain = f"cast({expression} as {target})"
-    if not _may_lose(given, wanted):
+    if not may_lose(given, wanted):
         return plain
     back = f"cast({plain} as {sql_type(given)})"
     complaint = f"'a value does not fit {target} without loss: ' || cast({expression} as VARCHAR)"
@@ -111,7 +111,8 @@ def cast(expression: str, given: pa.DataType, wanted: pa.DataType) -> str:
     )
 
 
-def _may_lose(given: pa.DataType, wanted: pa.DataType) -> bool:
+def may_lose(given: pa.DataType, wanted: pa.DataType) -> bool:
+    """Say whether a cast from one type to another may round or cut."""
     if types.is_floating(given) or types.is_decimal(given):
         return bool(types.is_integer(wanted) or types.is_decimal(wanted))
     if types.is_timestamp(given):

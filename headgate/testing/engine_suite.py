@@ -1,0 +1,525 @@
+"""What every engine must do, as tests. Subclass the suite, say how to make one, run pytest.
+
+>>> class TestMine(EngineSuite):  # doctest: +SKIP
+...     def make(self, directory):
+...         return MyEngine(scratch=directory)
+
+The SQL in it is DuckDB's, as in steps. An engine computes rows and writes Parquet; it never
+commits, never lists a directory, and accounts for every row it read.
+"""
+
+# ruff: noqa: D102, PLR2004, S101 - these are tests; their names say what they show
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headgate.engines import Engine, MaskQuery, NativeFiles, Session, Sql, Written
+from headgate.errors import Corrupt, HeadgateError, Internal, Invalid
+from headgate.files import Scan, ScanGroup, WriteTarget
+
+LARGE_ROWS = 700_000
+"""So many rows are no small table to any engine."""
+
+
+def numbered(schema: pa.Schema) -> pa.Schema:
+    """Give the schema with field ids 1, 2, ... at the top."""
+    return pa.schema(
+        [
+            field.with_metadata({b"PARQUET:field_id": str(number).encode()})
+            for number, field in enumerate(schema, start=1)
+        ]
+    )
+
+
+class Desk:
+    """A session, a directory to write into, and ways to put tables there."""
+
+    def __init__(self, session: Session, directory: Path) -> None:
+        self.session = session
+        self.directory = directory
+
+    def target(self, schema: pa.Schema, **more: object) -> WriteTarget:
+        return WriteTarget(
+            directory=str(self.directory),
+            prefix="run-step-1",
+            schema=schema,
+            **more,  # type: ignore[arg-type] - the caller's
+        )
+
+    def scan(self, table: pa.Table) -> Scan:
+        """Write a table as it lies in a lake, and scan it."""
+        written = self.session.write(table, self.target(table.schema))
+        return scan_of(written, table.schema)
+
+    def rows(self, sql: str) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = self.session.reader(Sql(text=sql)).read_all().to_pylist()
+        return rows
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.directory.rglob("*") if path.is_file())
+
+
+def scan_of(written: Written, schema: pa.Schema) -> Scan:
+    """Scan what was written under exactly that schema."""
+    group = ScanGroup(paths=written.paths, columns={}, exact=True)
+    return Scan(
+        schema=schema,
+        groups=(group,) if written.paths else (),
+        rows=written.rows,
+        size_bytes=sum(Path(path).stat().st_size for path in written.paths),
+    )
+
+
+def content(written: Written) -> list[dict[str, object]]:
+    """Read the rows of the accepted files."""
+    return [row for path in written.paths for row in pq.read_table(path).to_pylist()]
+
+
+def code(work: Callable[[], object]) -> str:
+    """Give the code of the error that work raises."""
+    with pytest.raises(HeadgateError) as caught:
+        work()
+    return caught.value.code
+
+
+class EngineSuite:
+    """The suite. ``make`` gives a new engine that may use a directory."""
+
+    def make(self, directory: Path) -> Engine:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> Engine:
+        return self.make(tmp_path / "scratch")
+
+    @pytest.fixture
+    def desk(self, engine: Engine, tmp_path: Path) -> Iterator[Desk]:
+        directory = tmp_path / "data"
+        directory.mkdir()
+        with closing(engine.session()) as session:
+            yield Desk(session, directory)
+
+    # -- names
+
+    @pytest.mark.parametrize(
+        ("name", "written"),
+        [
+            ("flights", "flights"),
+            ("raw.flights", "raw.flights"),
+            ("raw.flights", '"raw"."flights"'),
+            ("a.b.c", "a.b.c"),
+            ("a.b.c.d", "a.b.c.d"),
+            ("main.flights", "main.flights"),
+            ("temp.flights", "temp.flights"),
+            ("système.été", "système.été"),
+            ("order", '"order"'),
+            ("select.from", '"select"."from"'),
+            ("my-lake.my-table", '"my-lake"."my-table"'),
+            ("_quarantine.flights", "_quarantine.flights"),
+            ("Flights", "flights"),
+        ],
+    )
+    def test_a_bound_table_is_found_by_its_name(self, desk: Desk, name: str, written: str) -> None:
+        table = pa.table({"x": [1, 2]})
+        desk.session.bind({name: desk.scan(table), "other": pa.table({"y": [0]})})
+        assert desk.rows(f"select sum(x) as s from {written} t") == [{"s": 3}]
+
+    def test_names_in_texts_and_comments_stay_as_they_are(self, desk: Desk) -> None:
+        desk.session.bind({"a.b.c": pa.table({"x": [1]})})
+        found = desk.rows("select 'a.b.c' as t /* a.b.c */ from a.b.c -- a.b.c")
+        assert found == [{"t": "a.b.c"}]
+
+    def test_a_name_bound_again_means_the_new_table(self, desk: Desk) -> None:
+        desk.session.bind({"t": pa.table({"x": [1]})})
+        assert desk.rows("select x from t") == [{"x": 1}]
+        desk.session.bind({"t": pa.table({"z": ["new"]})})
+        assert desk.rows("select * from t") == [{"z": "new"}]
+
+    def test_sessions_do_not_see_each_others_tables(self, engine: Engine) -> None:
+        with closing(engine.session()) as one, closing(engine.session()) as two:
+            one.bind({"t": pa.table({"x": [1]})})
+            two.bind({"t": pa.table({"x": [2]})})
+            assert one.scalars("select x from t") == {"x": 1}
+            assert two.scalars("select x from t") == {"x": 2}
+
+    def test_tables_that_differ_in_capital_letters_only_are_told_apart_or_refused(
+        self, desk: Desk
+    ) -> None:
+        desk.session.bind({"Case": pa.table({"x": [1]}), "case": pa.table({"x": [2]})})
+        assert desk.rows('select x from "Case"') == [{"x": 1}]
+        assert desk.rows('select x from "case"') == [{"x": 2}]
+        both = 'select * from "Case" join "case" using (x)'
+        assert code(lambda: desk.rows(both)) == "ambiguous-table-name"
+
+    @pytest.mark.parametrize("name", ["a b", 'we"ird', "select", "Größe", "a.b", "'", "x" * 200])
+    def test_columns_may_have_any_name(self, desk: Desk, name: str) -> None:
+        table = pa.table({name: [1], "other": ["x"]})
+        desk.session.bind({"t": desk.scan(table)})
+        assert desk.rows("select * from t") == table.to_pylist()
+        mask = MaskQuery(expression="0", names=("none",), quarantine_bits=1)
+        written = desk.session.write(
+            Sql(text="select * from t"), desk.target(table.schema), mask=mask
+        )
+        assert content(written) == table.to_pylist()
+
+    def test_columns_that_differ_in_capital_letters_only_are_refused(self, desk: Desk) -> None:
+        table = pa.table([pa.array([1]), pa.array([2])], names=["a", "A"])
+        write = lambda: desk.session.write(table, desk.target(table.schema))  # noqa: E731
+        assert code(write) == "ambiguous-column-name"
+
+    # -- scans
+
+    def test_an_empty_table_has_its_types(self, desk: Desk) -> None:
+        schema = pa.schema(
+            [
+                ("i", pa.int64()),
+                ("d", pa.decimal128(9, 2)),
+                ("t", pa.timestamp("us", tz="UTC")),
+                ("l", pa.list_(pa.struct([("x", pa.string())]))),
+            ]
+        )
+        desk.session.bind({"t": Scan(schema=schema, groups=(), rows=0, size_bytes=0)})
+        assert desk.rows("select i + 1 as i, d * 2 as d, year(t) as y from t") == []
+        found = desk.session.schema(Sql(text="select * from t"))
+        assert found.field("d").type == pa.decimal128(9, 2)
+        assert found.field("t").type == pa.timestamp("us", tz="UTC")
+
+    def test_files_of_several_schemas_read_as_one_table(self, desk: Desk) -> None:
+        old = desk.session.write(
+            pa.table({"id": pa.array([1], pa.int32()), "name": ["a"], "gone": [True]}),
+            desk.target(
+                pa.schema([("id", pa.int32()), ("name", pa.string()), ("gone", pa.bool_())])
+            ),
+        )
+        schema = pa.schema([("title", pa.string()), ("id", pa.int64()), ("new", pa.float64())])
+        new = desk.session.write(
+            pa.table({"new": [0.5], "title": ["b"], "id": [2]}), desk.target(schema)
+        )
+        scan = Scan(
+            schema=schema,
+            groups=(
+                ScanGroup(
+                    paths=old.paths,
+                    columns={"title": "name", "id": "id", "new": None},
+                    exact=False,
+                ),
+                ScanGroup(paths=new.paths, columns={}, exact=True),
+            ),
+            rows=2,
+            size_bytes=0,
+        )
+        desk.session.bind({"t": scan})
+        assert desk.rows("select * from t order by id") == [
+            {"title": "a", "id": 1, "new": None},
+            {"title": "b", "id": 2, "new": 0.5},
+        ]
+        assert desk.session.schema(Sql(text="select * from t")).equals(schema)
+
+    def test_a_path_is_no_pattern(self, desk: Desk) -> None:
+        table = pa.table({"x": [1]})
+        pq.write_table(table, desk.directory / "part[1].parquet")
+        pq.write_table(pa.table({"x": [100]}), desk.directory / "part1.parquet")
+        path = str(desk.directory / "part[1].parquet")
+        group = ScanGroup(paths=(path,), columns={}, exact=True)
+        desk.session.bind({"t": Scan(schema=table.schema, groups=(group,), rows=1, size_bytes=0)})
+        assert desk.rows("select x from t") == [{"x": 1}]
+
+    # -- queries
+
+    def test_parameters_are_bound_and_never_pasted(self, desk: Desk) -> None:
+        query = Sql(text="select $x as x", parameters={"x": "'; drop table t; --", "unused": 1})
+        assert desk.session.reader(query).read_all().to_pylist() == [{"x": "'; drop table t; --"}]
+
+    @pytest.mark.parametrize(
+        "text", ["select 1 as x;", "select 1 as x; -- one\n;", "-- one\nselect 1 as x /* ; */"]
+    )
+    def test_a_query_may_end_as_people_end_it(self, desk: Desk, text: str) -> None:
+        assert desk.rows(text) == [{"x": 1}]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["select 1; select 2", "create table t (x int)", "", "drop table t", "copy t to 'x'"],
+    )
+    def test_what_is_not_one_query_is_refused(self, desk: Desk, text: str) -> None:
+        assert code(lambda: desk.rows(text)) == "sql-is-no-query"
+
+    def test_wrong_sql_is_an_error_that_says_where(self, desk: Desk) -> None:
+        assert code(lambda: desk.rows("selec 1")) == "bad-sql"
+        assert code(lambda: desk.rows("select x from nowhere")) == "sql-does-not-bind"
+
+    def test_sql_does_not_see_the_callers_variables(self, desk: Desk) -> None:
+        mine = pa.table({"x": [1]})
+        assert mine.num_rows
+        assert code(lambda: desk.rows("select * from mine")) == "sql-does-not-bind"
+
+    def test_a_schema_is_told_without_computing(self, desk: Desk) -> None:
+        schema = desk.session.schema(Sql(text="select error('computed')::int as x, 'a' as y"))
+        assert schema.names == ["x", "y"]
+
+    def test_several_streams_may_be_open_at_once(self, desk: Desk) -> None:
+        desk.session.bind({"t": pa.table({"x": range(200_000)})})
+        one = desk.session.reader(Sql(text="select x from t"))
+        two = desk.session.reader(Sql(text="select x + 1 as x from t"))
+        pairs = zip(one, two, strict=True)
+        assert all(
+            pa.compute.sum(b["x"]).as_py() > pa.compute.sum(a["x"]).as_py() for a, b in pairs
+        )
+
+    def test_a_question_has_one_row(self, desk: Desk) -> None:
+        assert desk.session.scalars("select 1 as a, 'x' as b") == {"a": 1, "b": "x"}
+        with pytest.raises(Internal):
+            desk.session.scalars("select 1 where false")
+
+    # -- writing
+
+    @pytest.mark.parametrize("rows", [3, LARGE_ROWS])
+    def test_files_carry_field_ids_and_hold_the_schema(self, desk: Desk, rows: int) -> None:
+        inner = pa.struct(
+            [
+                pa.field("x", pa.int32(), metadata={b"PARQUET:field_id": b"4"}),
+                pa.field("y", pa.string(), metadata={b"PARQUET:field_id": b"5"}),
+            ]
+        )
+        schema = pa.schema(
+            [
+                pa.field("id", pa.int64(), metadata={b"PARQUET:field_id": b"1"}),
+                pa.field("ratio", pa.float64(), metadata={b"PARQUET:field_id": b"2"}),
+                pa.field("pair", inner, metadata={b"PARQUET:field_id": b"3"}),
+            ]
+        )
+        desk.session.bind({"n": pa.table({"i": pa.array(range(rows), pa.int32())})})
+        query = "select i as id, i * 0.5 as ratio, {x: i, y: 'a' || i} as pair from n"
+        written = desk.session.write(Sql(text=query), desk.target(schema))
+        [path] = written.paths
+        found = pq.read_schema(path)
+        assert [field.metadata[b"PARQUET:field_id"] for field in found] == [b"1", b"2", b"3"]
+        assert [field.metadata[b"PARQUET:field_id"] for field in found.field("pair").type] == [
+            b"4",
+            b"5",
+        ]
+        assert [str(field.type) for field in found] == [str(field.type) for field in schema]
+        footer = pq.ParquetFile(path).metadata
+        assert footer.num_rows == written.rows == written.rows_read == rows
+        assert footer.row_group(0).column(0).compression == "ZSTD"
+        assert footer.row_group(0).column(0).statistics.has_min_max
+
+    def test_names_of_files_begin_with_the_prefix_and_never_repeat(self, desk: Desk) -> None:
+        table = pa.table({"x": [1]})
+        paths = [
+            path
+            for rows in (table, Sql(text="select 1 as x"), table)
+            for path in desk.session.write(rows, desk.target(table.schema)).paths
+        ]
+        assert len(set(paths)) == 3
+        assert all(Path(path).name.startswith("run-step-1-") for path in paths)
+        assert [str(path) for path in desk.files()] == sorted(paths)
+
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_no_rows_are_no_file(self, desk: Desk, masked: bool) -> None:  # noqa: FBT001
+        schema = pa.schema([("x", pa.int64())])
+        mask = MaskQuery(expression="0", names=("none",), quarantine_bits=1) if masked else None
+        for rows in (schema.empty_table(), Sql(text="select 1::bigint as x where false")):
+            written = desk.session.write(rows, desk.target(schema), mask=mask)
+            assert (written.paths, written.rows, written.rows_read) == ((), 0, 0)
+        assert desk.files() == []
+
+    def test_one_file_or_more_for_each_partition_and_no_hidden_column(self, desk: Desk) -> None:
+        days = [f"2026-01-{1 + i % 3:02}" if i % 7 else None for i in range(5_000)]
+        table = pa.table({"day": days, "x": range(5_000)})
+        target = desk.target(
+            table.schema, partition_by={"day": "day", "odd": "x % 2 = 1"}, sort_by=("x",)
+        )
+        written = desk.session.write(table, target)
+        assert len(written.paths) == 8
+        for path in written.paths:
+            rows = pq.ParquetFile(path).read().to_pylist()
+            assert list(rows[0]) == ["day", "x"]
+            values = {(row["day"], row["x"] % 2 == 1) for row in rows}
+            assert values == {tuple(written.partitions[path].values())}
+            assert [row["x"] for row in rows] == sorted(row["x"] for row in rows)
+        assert [str(path) for path in desk.files()] == sorted(written.paths)
+        assert sorted(row["x"] for row in content(written)) == list(range(5_000))  # type: ignore[type-var]
+
+    def test_sorted_files_are_sorted(self, desk: Desk) -> None:
+        table = pa.table({"x": [3, 1, 2, None]})
+        written = desk.session.write(table, desk.target(table.schema, sort_by=("x",)))
+        assert [row["x"] for row in content(written)] == [1, 2, 3, None]
+
+    @pytest.mark.parametrize(
+        ("query", "kind"),
+        [
+            ("select 1.5::double as x", pa.int64()),
+            ("select 1.25::decimal(9, 2) as x", pa.decimal128(9, 1)),
+            ("select 300 as x", pa.int8()),
+            ("select 'no number' as x", pa.int64()),
+            ("select timestamp '2026-01-01 10:00' as x", pa.date32()),
+        ],
+    )
+    def test_a_value_that_does_not_fit_stops_the_write(
+        self, desk: Desk, query: str, kind: pa.DataType
+    ) -> None:
+        target = desk.target(pa.schema([("x", kind)]))
+        table = desk.session.reader(Sql(text=query)).read_all()
+        for rows in (Sql(text=query), table):
+            with pytest.raises(Invalid):
+                desk.session.write(rows, target)
+        assert desk.files() == []
+
+    def test_a_missing_column_stops_the_write(self, desk: Desk) -> None:
+        target = desk.target(pa.schema([("x", pa.int64()), ("y", pa.int64())]))
+        for rows in (Sql(text="select 1 as x"), pa.table({"x": [1]})):
+            assert code(lambda rows=rows: desk.session.write(rows, target)) == "missing-columns"
+
+    def test_what_a_stream_raises_comes_out_and_nothing_stays(self, desk: Desk) -> None:
+        schema = pa.schema([("x", pa.string())])
+        mine = KeyError("mine")
+
+        def batches(good: int) -> Iterator[pa.RecordBatch]:
+            for _ in range(good):
+                yield pa.record_batch([pa.array(["x" * 1000] * 10_000)], schema=schema)
+            raise mine
+
+        for good in (0, 10):
+            stream = pa.RecordBatchReader.from_batches(schema, batches(good))
+            with pytest.raises(KeyError) as caught:
+                desk.session.write(stream, desk.target(schema))
+            assert caught.value is mine
+        assert desk.files() == []
+
+    # -- masks
+
+    @pytest.mark.parametrize("form", ["table", "query", "scan", "stream", "large"])
+    @pytest.mark.parametrize("keyed", [False, True])
+    def test_a_mask_splits_rows_and_counts_all(
+        self,
+        desk: Desk,
+        form: str,
+        keyed: bool,  # noqa: FBT001
+    ) -> None:
+        count = LARGE_ROWS if form == "large" else 5_000
+        table = pa.table(
+            {"id": range(count), "k": [i // 2 if i < 100 else i for i in range(count)]}
+        )
+        seen = "k in (select k from dup)" if keyed else "id < 100"
+        mask = MaskQuery(
+            expression=f"(case when {seen} then 1 else 0 end) | "
+            "(case when id % 1000 = 7 then 2 else 0 end) | (case when id < 0 then 4 else 0 end)",
+            names=("unique", "warned", "never"),
+            quarantine_bits=0b101,
+            preparations=(
+                {"dup": "select k from _rows group by k having count(*) > 1"} if keyed else {}
+            ),
+        )
+        desk.session.bind({"t": table})
+        rows = {
+            "table": lambda: table,
+            "large": lambda: table,
+            "query": lambda: Sql(text="select * from t"),
+            "scan": lambda: desk.scan(table),
+            "stream": lambda: table.to_reader(1_000),
+        }[form]()
+        written = desk.session.write(rows, desk.target(table.schema), mask=mask)
+        warned = sum(i % 1000 == 7 for i in range(count))
+        assert written.violations == {"unique": 100, "warned": warned, "never": 0}
+        assert written.rejected is not None
+        assert written.rejected.column_names == ["id", "k", "_mask", "_position"]
+        bad = {row["id"]: row["_mask"] for row in written.rejected.to_pylist()}
+        assert bad == {i: 3 if i == 7 else 1 for i in range(100)}
+        assert sorted(row["id"] for row in content(written)) == list(range(100, count))  # type: ignore[type-var]
+        assert written.rows_read == count == written.rows + 100
+        examples = written.examples
+        assert len(examples["unique"]) == 5
+        assert set(examples) == {"unique", "warned"}
+        assert all(row["id"] % 1000 == 7 for row in examples["warned"])  # type: ignore[operator]
+
+    def test_raw_values_go_to_quarantine_as_they_came(self, desk: Desk) -> None:
+        desk.session.bind({"t": pa.table({"x": ["1", "two", None]})})
+        mask = MaskQuery(
+            expression='case when x is null and "_raw.x" is not null then 1 else 0 end',
+            names=("x is a number",),
+            quarantine_bits=1,
+        )
+        query = Sql(text='select try_cast(x as bigint) as x, x as "_raw.x" from t')
+        written = desk.session.write(query, desk.target(pa.schema([("x", pa.int64())])), mask=mask)
+        assert content(written) == [{"x": 1}, {"x": None}]
+        assert written.rejected is not None
+        assert written.rejected.column("_raw.x").to_pylist() == ["two"]
+        assert written.examples == {"x is a number": ({"x": "two"},)}
+
+    def test_a_source_is_computed_once_whatever_its_checks(self, desk: Desk) -> None:
+        schema = pa.schema([("x", pa.float64())])
+        desk.session.bind({"n": pa.table({"i": range(10_000)})})
+        mask = MaskQuery(
+            expression="case when x in (select x from low) then 1 else 0 end",
+            names=("low",),
+            quarantine_bits=1,
+            preparations={"low": "select x from _rows where x < 0.5"},
+        )
+        query = Sql(text="select random() as x from n")
+        written = desk.session.write(query, desk.target(schema), mask=mask)
+        assert all(row["x"] >= 0.5 for row in content(written))  # type: ignore[operator]
+        assert written.rejected is not None
+        assert all(x < 0.5 for x in written.rejected.column("x").to_pylist())
+        assert written.rows + written.rejected.num_rows == 10_000
+
+    def test_everything_may_be_rejected(self, desk: Desk) -> None:
+        mask = MaskQuery(expression="1", names=("all",), quarantine_bits=1)
+        desk.session.bind({"n": pa.table({"i": range(LARGE_ROWS)})})
+        schema = pa.schema([("i", pa.int64()), ("t", pa.string())])
+        query = Sql(text="select i, 'text of row ' || i as t from n")
+        written = desk.session.write(query, desk.target(schema), mask=mask)
+        assert (written.paths, written.rows) == ((), 0)
+        assert written.rejected is not None
+        assert written.rejected.num_rows == LARGE_ROWS
+        assert pa.compute.count_distinct(written.rejected.column("i")).as_py() == LARGE_ROWS
+
+    def test_sixty_three_checks_fit_a_mask(self, desk: Desk) -> None:
+        names = tuple(f"check {bit}" for bit in range(63))
+        table = pa.table({"x": range(63)})
+        mask = MaskQuery(
+            expression="1::bigint << x::integer", names=names, quarantine_bits=(1 << 63) - 1
+        )
+        for rows in (table, Sql(text="select * from t")):
+            desk.session.bind({"t": table})
+            written = desk.session.write(rows, desk.target(table.schema), mask=mask)
+            assert written.violations == dict.fromkeys(names, 1)
+            assert written.rows == 0
+
+    def test_a_mask_that_is_null_is_a_bug_and_no_verdict(self, desk: Desk) -> None:
+        table = pa.table({"x": [None, 1]})
+        mask = MaskQuery(expression="x", names=("x",), quarantine_bits=1)
+        desk.session.bind({"t": table})
+        for rows in (table, Sql(text="select * from t")):
+            with pytest.raises(HeadgateError):
+                desk.session.write(rows, desk.target(pa.schema([("x", pa.int64())])), mask=mask)
+        assert desk.files() == []
+
+    # -- files
+
+    def test_a_missing_or_damaged_file_is_named(self, desk: Desk) -> None:
+        table = pa.table({"x": range(10_000)})
+        for harm in ("missing", "cut", "overwritten"):
+            scan = desk.scan(table)
+            [path] = scan.groups[0].paths
+            if harm == "missing":
+                Path(path).unlink()
+            else:
+                raw = Path(path).read_bytes()
+                Path(path).write_bytes(raw[:-20] if harm == "cut" else b"no parquet" * 100)
+            desk.session.bind({"t": scan})
+            with pytest.raises(Corrupt) as caught:
+                desk.rows("select sum(x) as s from t")
+            assert Path(path).name in str(caught.value)
+
+    def test_parquet_from_elsewhere_is_read(self, desk: Desk) -> None:
+        table = pa.table({"a": [1, 2], "b": ["x", "y"]})
+        path = desk.directory / "given.parquet"
+        pq.write_table(table, path)
+        files = NativeFiles(paths=(str(path),), format="parquet")
+        written = desk.session.write(files, desk.target(table.schema))
+        assert content(written) == table.to_pylist()
