@@ -61,10 +61,10 @@ def _ours(count: int, *, shared: bool) -> tuple[float, float, int, int]:
     ]
     for worker in workers:
         worker.start()
-    barrier.wait(timeout=300)
+    barrier.wait(timeout=900)
     log.write_bytes(b"")
     began = time.perf_counter()
-    results = [outcomes.get(timeout=600) for _ in workers]
+    results = [outcomes.get(timeout=900) for _ in workers]
     took = time.perf_counter() - began
     for worker in workers:
         worker.join()
@@ -88,7 +88,7 @@ def _publish(
         project.run()
     with headgate.open(directory) as project:
         project.pipeline(f"publisher_{number}")
-        barrier.wait(timeout=300)
+        barrier.wait(timeout=900)
         began = time.process_time()
         try:
             outcome = str(project.run(f"publisher_{number}").state)
