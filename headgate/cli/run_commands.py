@@ -17,6 +17,7 @@ from headgate.cli.progress import NOTHING, Progress
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
+from headgate.runs import is_resumable
 
 if TYPE_CHECKING:
     from headgate.lake import Isolation
@@ -351,6 +352,10 @@ def status(call: Call, limit: int) -> None:
     width = terminal.width if terminal.out_is_live else None
     for line in aligned(("run", "state", "pipeline", "target", "began", ""), rows, width=width):
         terminal.data(line)
-    waiting = [each for each in open_runs if each.state in {RunState.FAILED, RunState.PARKED}]
+    waiting = [
+        each
+        for each in open_runs
+        if each.state in {RunState.FAILED, RunState.PARKED} and is_resumable(each)
+    ]
     if waiting:
         terminal.words(f"To go on with one:  headgate resume {short_run(waiting[0].id)}")

@@ -320,6 +320,7 @@ def _checked_row(row: object, step: str) -> Mapping[str, object]:
 def _wrong_type(value: object, step: str, did: str = "returned") -> StepFailed:
     kind = type(value)
     got = "None" if value is None else f"{kind.__module__}.{kind.__qualname__}"
+    got = got.removeprefix("builtins.")
     hint = "Did it forget to return?" if value is None else None
     return StepFailed(
         "step-returned-wrong-type",

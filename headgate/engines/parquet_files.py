@@ -180,9 +180,7 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         return column
     try:
         cast = column.cast(field.type)
-        # Arrow cuts an instant to its day without a word.
-        if may_lose(column.type, field.type) and not cast.cast(column.type).equals(column):
-            raise pa.ArrowInvalid("it would be cut.")
+        cut = may_lose(column.type, field.type) and not cast.cast(column.type).equals(column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Invalid(
             "value-does-not-fit",
@@ -190,6 +188,13 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
             hint="Mend the value, or declare a type that holds it.",
             column=field.name,
         ) from error
+    if cut:  # Arrow cuts an instant to its day without a word
+        raise Invalid(
+            "value-does-not-fit",
+            f"A value of {field.name!r} ({column.type}) is more than a {field.type}.",
+            hint="Cut or round it in the step, or declare a type that holds it.",
+            column=field.name,
+        )
     return cast
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headgate.engines.bindings import Bindings
+from headgate.engines.buffers import integers, numbers
 from headgate.engines.csv_records import Integers, Layout, record_lines
 from headgate.engines.engine import NativeFiles, Written
 from headgate.engines.malformed import Malformed
@@ -96,7 +97,7 @@ def _hashes(rejected: pa.Table, key: str, bindings: Bindings) -> Hashes:
     hidden = bindings.hide(rejected)
     try:
         found = bindings.connection.sql(f"select {key} as k from {quote(hidden)}").to_arrow_table()
-        return np.asarray(found.column("k").to_numpy(), dtype=np.uint64)
+        return numbers(found.column("k"), np.uint64)
     finally:
         bindings.reveal(hidden)
 
@@ -138,7 +139,7 @@ def _places_in(
             f"select {key} as k from ({query.text}\n)", params=query.parameters_or_none
         )
         for batch in relation.to_arrow_reader(_BATCH_ROWS):
-            hashes = np.asarray(batch.column(0).to_numpy(), dtype=np.uint64)
+            hashes = numbers(batch.column(0), np.uint64)
             ordinals.append(found.among(hashes) + rows)
             rows += len(hashes)
     numbers = np.concatenate(ordinals).astype(np.int64)
@@ -152,7 +153,7 @@ def _places(shown: str, lines: Integers | None, count: int) -> pa.Array:
     if lines is None:
         return pa.array([shown] * count, pa.string())
     return pc.binary_join_element_wise(
-        pa.scalar(shown), pa.array(lines).cast(pa.string()), pa.scalar(":")
+        pa.scalar(shown), integers(lines).cast(pa.string()), pa.scalar(":")
     )
 
 
@@ -170,7 +171,7 @@ def _matched(wanted: Hashes, found: _Found, places: pa.Array, *, whole: bool) ->
         return None
     back = np.empty(len(order), dtype=np.int64)
     back[order] = found_order
-    return places.take(pa.array(back))
+    return places.take(integers(back))
 
 
 def _last_of_each(there: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from headgate.engines.buffers import booleans, numbers
 from headgate.engines.rejected_rows import MASK, RAW_PREFIX, RejectedRows
 from headgate.engines.sql_types import sql_type
 from headgate.errors import Internal
@@ -123,7 +124,7 @@ class Rejecting:
         bits = _bits(masks)
         with self._lock:
             self._count(bits)
-            return pa.array((bits & np.int64(self._wanted)) != 0)
+            return booleans((bits & np.int64(self._wanted)) != 0)
 
     def _show(self, masks: pa.Array, rows: pa.Array) -> pa.Array:
         bits = _bits(masks)
@@ -139,13 +140,13 @@ class Rejecting:
         bad = (bits & self._quarantine) != 0
         violating = (bits != 0) & ~bad
         if bad.any():
-            chosen = pa.array(bad)
+            chosen = booleans(bad)
             self._capture(masks.filter(chosen), _struct(rows.select(self._kept).filter(chosen)))
         if violating.any():
-            chosen = pa.array(violating)
+            chosen = booleans(violating)
             self._tally(masks.filter(chosen))
             self._show(masks.filter(chosen), _struct(rows.filter(chosen)))
-        return rows.filter(pa.array(~bad)) if bad.any() else rows
+        return rows.filter(booleans(~bad)) if bad.any() else rows
 
     def _count(self, bits: Masks) -> None:
         if len(bits) == 1:
@@ -189,7 +190,7 @@ class Rejecting:
 def _bits(masks: pa.Array) -> Masks:
     if masks.null_count:
         raise Internal("mask-is-null", "A contract's mask gave NULL for a row.")
-    return np.asarray(_whole(masks).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return numbers(masks, np.int64)
 
 
 def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:

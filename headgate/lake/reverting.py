@@ -74,6 +74,7 @@ def revert_decision(  # noqa: PLR0911 - one line per reason
         run_entry=now,
         isolation="serializable",
         facts=facts,
+        takes_over=True,  # who owned the table when has no say in taking a run back
     )
     if isinstance(decision, Reexecute | MergeConflict):
         return RefuseRevert(reason=decision.reason)

@@ -112,6 +112,11 @@ def find_run(wiring: Wiring, id: str) -> RunRow:
     )
 
 
+def is_resumable(row: RunRow) -> bool:
+    """Whether a run is unfinished and has steps to run again: a hand-made transaction has none."""
+    return row.state not in FINAL and row.settings.get("kind", "run") == "run"
+
+
 def take_over(wiring: Wiring, id: str) -> RunRow:
     """Make an unfinished run this process's own: its fence counts up, its old owner stops.
 

@@ -133,17 +133,16 @@ def promoted(spec: ContractSpec, types: Mapping[str, str]) -> Mapping[str, str]:
     """Give columns' types as declared where what was given fits without loss."""
     declared = {name: str(kind) for name, kind in spec.kinds.items()}
     return {
-        name: declared[name] if (given, declared.get(name)) in LOSSLESS else given
+        name: declared[name] if given == NULLS or (given, declared.get(name)) in LOSSLESS else given
         for name, given in types.items()
+        if given != NULLS or name in declared
     }
 
 
+NULLS = "null"
+"""The type of a column in which nothing but NULL was seen: it fits any other."""
 LOSSLESS = frozenset(
     {("int", "long"), ("float", "double"), ("int", "double"), ("date", "timestamp")}
-    | {
-        ("unknown", kind)
-        for kind in ("int", "long", "float", "double", "string", "boolean", "date")
-    }
 )
 """Pairs of types (given, declared) where every given value is a declared one."""
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from headgate import contracts
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Refused
 from headgate.events import ConflictMet, Event, RunStarted, StepStarted
 from headgate.events import StepFailed as StepFailedEvent
 from headgate.lake import (
@@ -19,7 +19,15 @@ from headgate.lake import (
 )
 from headgate.pipelines import Graph, Pipeline, canonical
 from headgate.runs.attempt import Attempt, StepDone, event_row
-from headgate.runs.beginning import attempt_of, begin, ending, take_over
+from headgate.runs.beginning import (
+    FINAL,
+    attempt_of,
+    begin,
+    ending,
+    find_run,
+    is_resumable,
+    take_over,
+)
 from headgate.runs.executor import Finished, execute
 from headgate.runs.failures import step_failure, user_traceback
 from headgate.runs.loss import Loss
@@ -80,9 +88,19 @@ class PipelineRun:
         """Take an unfinished run up where it ended; steps whose code or inputs changed run again.
 
         Raises:
-            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+            NotFound: ``unknown-run``.
+            Refused: ``run-is-final``, ``run-is-alive``, ``not-resumable``.
         """
-        return self._go(attempt_of(self.wiring, take_over(self.wiring, id)))
+        row = find_run(self.wiring, id)
+        if row.state not in FINAL and not is_resumable(row):
+            raise Refused(
+                "not-resumable",
+                f"Run {row.id} was made by hand ({row.pipeline}); it has no steps to run again.",
+                readers=f"Readers of {row.target} see nothing of it.",
+                hint=f"Do it again, and end this one: headgate abandon {row.id[:6]}",
+                run=row.id,
+            )
+        return self._go(attempt_of(self.wiring, take_over(self.wiring, row.id)))
 
     def _check_contracts(self, tree: Tree) -> None:
         """Read the conditions of contracts that are new here, before anything is computed.

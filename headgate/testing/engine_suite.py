@@ -10,9 +10,10 @@ commits, never lists a directory, and accounts for every row it read.
 
 # ruff: noqa: D102, PLR2004, S101 - these are tests; their names say what they show
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,9 @@ import pytest
 from headgate.engines import Engine, MaskQuery, NativeFiles, Session, Sql, Written
 from headgate.errors import Corrupt, HeadgateError, Internal, Invalid
 from headgate.files import Scan, ScanGroup, WriteTarget
+
+if TYPE_CHECKING:
+    from headgate.engines import Rows
 
 LARGE_ROWS = 700_000
 """So many rows are no small table to any engine."""
@@ -43,12 +47,19 @@ class Desk:
         self.session = session
         self.directory = directory
 
-    def target(self, schema: pa.Schema, **more: object) -> WriteTarget:
+    def target(
+        self,
+        schema: pa.Schema,
+        *,
+        partition_by: Mapping[str, str] | None = None,
+        sort_by: tuple[str, ...] = (),
+    ) -> WriteTarget:
         return WriteTarget(
             directory=str(self.directory),
             prefix="run-step-1",
             schema=schema,
-            **more,  # type: ignore[arg-type] - the caller's
+            partition_by=partition_by or {},
+            sort_by=sort_by,
         )
 
     def scan(self, table: pa.Table) -> Scan:
@@ -373,7 +384,9 @@ class EngineSuite:
     def test_a_missing_column_stops_the_write(self, desk: Desk) -> None:
         target = desk.target(pa.schema([("x", pa.int64()), ("y", pa.int64())]))
         for rows in (Sql(text="select 1 as x"), pa.table({"x": [1]})):
-            assert code(lambda rows=rows: desk.session.write(rows, target)) == "missing-columns"
+            with pytest.raises(Invalid) as caught:
+                desk.session.write(rows, target)
+            assert caught.value.code == "missing-columns"
 
     def test_what_a_stream_raises_comes_out_and_nothing_stays(self, desk: Desk) -> None:
         schema = pa.schema([("x", pa.string())])
@@ -416,13 +429,14 @@ class EngineSuite:
             ),
         )
         desk.session.bind({"t": table})
-        rows = {
+        forms: Mapping[str, Callable[[], Rows]] = {
             "table": lambda: table,
             "large": lambda: table,
             "query": lambda: Sql(text="select * from t"),
             "scan": lambda: desk.scan(table),
             "stream": lambda: table.to_reader(1_000),
-        }[form]()
+        }
+        rows = forms[form]()
         written = desk.session.write(rows, desk.target(table.schema), mask=mask)
         warned = sum(i % 1000 == 7 for i in range(count))
         assert written.violations == {"unique": 100, "warned": warned, "never": 0}
