@@ -17,7 +17,7 @@ import pyarrow as pa
 from headgate.engines.raw_files import raw_query
 from headgate.engines.scans import scan_query
 from headgate.errors import Invalid
-from headgate.files import NativeFiles, Scan
+from headgate.filesets import NativeFiles, Scan
 from headgate.names import quote
 
 Bound: TypeAlias = "Scan | NativeFiles | pa.Table | pa.RecordBatchReader"

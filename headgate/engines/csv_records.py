@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from headgate.engines.malformed import Malformed, compression_of, opened, physical_lines
 from headgate.errors import Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 
 _CHUNK_BYTES = 1 << 20
 _LINES = 65_536

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from headgate.files import NativeFiles, Scan, WriteTarget
+from headgate.filesets import NativeFiles, Scan, WriteTarget
 from headgate.masks import MaskQuery
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from headgate.engines.engine import NativeFiles, Rows, Session, Sql
 from headgate.errors import Internal, Invalid, StepFailed, Unavailable
-from headgate.files import Scan
+from headgate.filesets import Scan
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +36,7 @@ ALLOWED = (
     "a polars LazyFrame or DataFrame, an Arrow Table, RecordBatch or RecordBatchReader, a pandas "
     "DataFrame, a DuckDB relation, or an iterable of dicts, record batches or frames"
 )
+_LIBRARIES = frozenset({"numpy", "pandas", "polars"})
 BATCH_ROWS = 65_536
 INFERENCE_ROWS = 100_000
 """From so many rows the types of dicts are inferred."""
@@ -153,7 +154,10 @@ def accept(
     framed = _from_frame(value, step)
     if framed is not None:
         return framed
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+    library = type(value).__module__.partition(".")[0]  # a series or an array is no table
+    if library in _LIBRARIES or isinstance(value, (str, bytes, Mapping)):
+        raise _wrong_type(value, step)
+    if not isinstance(value, Iterable):
         raise _wrong_type(value, step)
     return _from_iterable(value, step, schema)
 
@@ -319,12 +323,12 @@ def _checked_row(row: object, step: str) -> Mapping[str, object]:
 
 def _wrong_type(value: object, step: str, did: str = "returned") -> StepFailed:
     kind = type(value)
-    got = "None" if value is None else f"{kind.__module__}.{kind.__qualname__}"
-    got = got.removeprefix("builtins.")
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    got = "None" if value is None else name
     hint = "Did it forget to return?" if value is None else None
     return StepFailed(
         "step-returned-wrong-type",
-        f"{step} {did} {got.removeprefix('builtins.')}; allowed are {ALLOWED}.",
+        f"{step} {did} {got}; allowed are {ALLOWED}.",
         hint=hint,
         step=step,
         got=got,

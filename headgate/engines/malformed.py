@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from headgate.engines.raw_files import MALFORMED_BYTES
 from headgate.engines.rejected_rows import POSITION
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import quote
 
 RAW = "_raw"

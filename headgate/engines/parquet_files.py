@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from headgate.engines.sql_types import field_ids, may_lose
 from headgate.errors import Invalid, Unavailable
-from headgate.files import WriteTarget
+from headgate.filesets import WriteTarget
 from headgate.names import literal, quote
 
 ZSTD_LEVEL = 1

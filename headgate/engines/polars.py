@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import types
 
-from headgate.files import Scan, ScanGroup
+from headgate.filesets import Scan, ScanGroup
 
 CHUNK_ROWS = 100_000
 

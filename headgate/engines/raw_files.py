@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from headgate.engines.scans import file_list
 from headgate.errors import Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import literal, quote
 
 MALFORMED_BYTES = 65_536

@@ -4,7 +4,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from headgate.engines.sql_types import sql_type
-from headgate.files import Scan, ScanGroup
+from headgate.filesets import Scan, ScanGroup
 from headgate.names import literal, quote
 
 

@@ -39,7 +39,7 @@ from headgate.engines.rejecting import Rejecting
 from headgate.engines.scans import scan_query
 from headgate.engines.sql_types import cast
 from headgate.errors import Internal, Invalid
-from headgate.files import ScanGroup
+from headgate.filesets import ScanGroup
 from headgate.masks import ROWS, MaskQuery
 from headgate.names import Ids, quote
 

@@ -21,7 +21,7 @@ import pytest
 
 from headgate.engines import Engine, MaskQuery, NativeFiles, Session, Sql, Written
 from headgate.errors import Corrupt, HeadgateError, Internal, Invalid
-from headgate.files import Scan, ScanGroup, WriteTarget
+from headgate.filesets import Scan, ScanGroup, WriteTarget
 
 if TYPE_CHECKING:
     from headgate.engines import Rows

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headgate.engines import DuckDB, MaskQuery, NativeFiles, Sql, Written
 from headgate.errors import Invalid
-from headgate.files import WriteTarget
+from headgate.filesets import WriteTarget
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 COLUMNS = {"id": "BIGINT", "text": "VARCHAR"}
