@@ -82,7 +82,7 @@ def _generated(case: str, rows: int) -> Path:
     amount = "case when i % 1000 = 7 then '-1' else amount end" if case == "bad" else "amount"
     with duckdb.connect() as connection:
         connection.execute(
-            f"copy (select id, customer, channel, \"at\", {amount} as amount, quantity, note, express, "
+            f'copy (select id, customer, channel, "at", {amount} as amount, quantity, note, express, '
             "due, weight from (select i, i as id, 'C' || lpad((hash(i) % 900000)::varchar, 6, '0') "
             "as customer, (['web', 'store', 'phone', 'app'])[1 + (hash(i, 1) % 4)::int] as channel, "
             "timestamp '2024-01-01' + interval (hash(i, 2) % 31536000) second as \"at\", "

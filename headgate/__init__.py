@@ -8,9 +8,7 @@
 Names load when they are first touched: importing headgate loads no engine and no parser.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -137,18 +135,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return list(__all__)
-
-
-class _Door(ModuleType):
-    """The package: a submodule does not hide what the door calls by the same name.
-
-    Python sets ``headgate.files``, the module, on the package as soon as anybody imports it; here
-    ``hg.files`` stays the function. ``from headgate.files import ...`` is not concerned.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in _HOME):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door

@@ -64,8 +64,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def test_a_module_of_the_same_name_does_not_hide_the_door() -> None:
     program = (
-        "import headgate as hg, headgate.files\n"
-        "from headgate.files import DataFile\n"
+        "import headgate as hg, headgate.filesets\n"
+        "from headgate.filesets import DataFile\n"
         "print(hg.files)"
     )
     command = [sys.executable, "-c", program]

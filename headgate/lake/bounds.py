@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.operations import Scalar
 
 TEXT_LIMIT = 16

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from headgate.digests import digest
 from headgate.errors import Internal
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.column_types import plain
 from headgate.lake.operations import (
     AddColumn,

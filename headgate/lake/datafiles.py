@@ -18,7 +18,7 @@ import pyarrow.types as pt
 
 from headgate.digests import file_checksum
 from headgate.errors import Invalid
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.bounds import TEXT_LIMIT, cut_above, cut_below, scalar_bounds
 from headgate.lake.column_types import fields, path_text
 from headgate.lake.operations import Column

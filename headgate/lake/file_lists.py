@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.entries import TableBody
 from headgate.lake.listings import Listing, Manifest, decoded, listing_path
 from headgate.lake.recent import Recent

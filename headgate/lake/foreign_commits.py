@@ -8,7 +8,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
 from headgate.errors import Refused
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.column_types import plain
 from headgate.lake.entries import Entry
 from headgate.lake.iceberg_schemas import columns_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.operations import Column
 
 FORMAT = 1

@@ -38,7 +38,7 @@ from pyiceberg.types import (
 )
 
 from headgate.errors import Refused
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.bounds import scalar_bounds
 from headgate.lake.datafiles import Footer
 from headgate.lake.iceberg_bytes import MemoryInput, MemoryOutput

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 
 Scalar: TypeAlias = int | float | str | bool | None
 

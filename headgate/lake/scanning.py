@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headgate.errors import Invalid
-from headgate.files import DataFile, Scan, ScanGroup
+from headgate.filesets import DataFile, Scan, ScanGroup
 from headgate.lake.column_types import ListOf, MapOf, Path, StructOf, Type, parse, plain
 from headgate.lake.operations import Column
 from headgate.lake.schemas import arrow_schema

@@ -16,7 +16,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from headgate.errors import Refused
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.column_types import highest_id
 from headgate.lake.iceberg_io import LakeIO
 from headgate.lake.iceberg_schemas import (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headgate.errors import AlreadyExists, Conflict, Internal, Invalid
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.column_types import plain
 from headgate.lake.entries import Entry
 from headgate.lake.operations import (

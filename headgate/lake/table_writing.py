@@ -8,7 +8,7 @@ from pyiceberg.manifest import ManifestEntry
 from headgate.clock import Clock
 from headgate.digests import digest
 from headgate.errors import Conflict, Internal
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.allocation import Allocation
 from headgate.lake.column_types import plain
 from headgate.lake.datafiles import Footer, Footers, footer_bounds, partition_of

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from headgate.clock import Clock, SystemClock
 from headgate.digests import file_checksum
 from headgate.errors import Corrupt, Internal, Invalid
-from headgate.files import DataFile, Scan, WriteTarget
+from headgate.filesets import DataFile, Scan, WriteTarget
 from headgate.lake.allocation import Allocation
 from headgate.lake.column_types import plain
 from headgate.lake.contents import content_chain

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from headgate.engines import Engine, Session, Sql
 from headgate.errors import HeadgateError, Invalid, NotFound
-from headgate.files import Scan
+from headgate.filesets import Scan
 from headgate.lake import Commit, Entry, Lake, Tree, table_key
 from headgate.names import quote, suggestion
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headgate.contracts import arrow_schema
 from headgate.engines import Rows, Session, Sql, accept, supply
-from headgate.files import Scan
+from headgate.filesets import Scan
 from headgate.lake import Entry, Tree, cursor_key, table_key
 from headgate.names import quote
 from headgate.pipelines import Step

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import (
     AddColumn,
     Append,

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from headgate.contracts import cast_plan
 from headgate.engines import Rows, Session, Sql
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.lake import Tree
 from headgate.names import quote
 from headgate.runs.outputs import Output, Target, mask_of, stage

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from headgate.engines import Session, Sql
 from headgate.errors import Invalid
-from headgate.files import DataFile, Scan
+from headgate.filesets import DataFile, Scan
 from headgate.lake import Column, Delete, Entry, FileExchange, Tables, Upsert, bounds_meet
 from headgate.names import quote
 

@@ -24,7 +24,7 @@ from headgate.contracts import (
 )
 from headgate.engines import Session, Sql, Written
 from headgate.errors import Refused, StepFailed
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import (
     AddColumn,
     Append,

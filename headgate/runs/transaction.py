@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from headgate.engines import Session
-    from headgate.files import Scan
+    from headgate.filesets import Scan
 
 
 class Transaction:

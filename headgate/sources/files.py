@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from headgate.clock import Clock, SystemClock
 from headgate.digests import digest_json
 from headgate.errors import Invalid, NotFound, Unavailable
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import suggestion
 from headgate.sources.archives import LARGEST_BYTES, members, staged_member
 from headgate.sources.cursors import Cursor

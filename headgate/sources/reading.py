@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from headgate.errors import Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import literal
 from headgate.sources.formats.csv_query import csv_query
 

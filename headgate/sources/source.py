@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.sources.cursors import Cursor
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.entries import Entry, TableBody
 from headgate.lake.operations import (
     AddColumn,

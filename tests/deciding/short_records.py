@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import (
     Append,
     Column,

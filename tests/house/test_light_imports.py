@@ -6,7 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("duckdb", "numpy", "pandas", "polars", "pyarrow", "pyiceberg", "sqlglot")
-GROUND = ("errors", "names", "digests", "clock", "events", "files", "verdicts")
+GROUND = ("errors", "names", "digests", "clock", "events", "filesets", "verdicts")
 DOORS = ("lake", "contracts", "engines", "sources", "pipelines", "runs", "project")
 
 

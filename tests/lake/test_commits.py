@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import Corrupt
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake.commits import (
     Link,
     ancestor,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import bounds_meet, prune
 from headgate.lake.bounds import cut_above, cut_below, scalar_bounds
 from headgate.lake.datafiles import footer_bounds, read_footer

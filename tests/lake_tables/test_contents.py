@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.errors import Internal
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import (
     AddColumn,
     Append,

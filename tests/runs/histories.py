@@ -164,9 +164,7 @@ def play(place: Workplace, seed: int, isolation: Isolation) -> Played:
     names = [*SHARED, *(f"own_{run.number}" for run in runs)]
     with place.hall.transaction("main", name="reset") as transaction:
         for name in names:
-            transaction.write(
-                name, [{"k": rng.randrange(KEYS), "v": 1}], mode="replace"
-            )
+            transaction.write(name, [{"k": rng.randrange(KEYS), "v": 1}], mode="replace")
     for run in runs:  # each owns its own table
         entry = place.lake.tree(place.lake.resolve("main")).get(f"table/own_{run.number}")
         assert entry is not None

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from headgate.errors import Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.sources.formats.encodings import SAMPLE_BYTES, in_utf8, opened
 from headgate.sources.formats.inference import column_types, columns_of
 from headgate.sources.formats.raw_file import RawFile

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import literal
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from headgate.errors import Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.names import quote
 from headgate.sources.formats.csv_query import csv_query
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headgate.errors import Corrupt, Invalid
-from headgate.files import NativeFiles
+from headgate.filesets import NativeFiles
 from headgate.sources.formats.raw_file import RawFile
 
 OPTIONS: frozenset[str] = frozenset()
