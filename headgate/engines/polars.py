@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
+from polars.selectors import by_name  # col() would take * and ^...$ for patterns
 from pyarrow import types
 
 from headgate.filesets import Scan, ScanGroup
@@ -31,14 +32,14 @@ def _group_frame(wanted: pl.Schema, schema: pa.Schema, group: ScanGroup) -> pl.L
         missing_columns="insert",
     )
     if group.exact:
-        return frame.select(list(wanted))
+        return frame.select(by_name(*wanted))
     columns = []
     for name, kind in wanted.items():
         there = group.columns.get(name)
         if there is None:  # repeated, for a select of mere literals has one row
             column = pl.repeat(None, pl.len())
         else:
-            column = _found(pl.col(there), schema.field(name).type, (name,), group)
+            column = _found(by_name(there).as_expr(), schema.field(name).type, (name,), group)
         columns.append(column.cast(kind).alias(name))
     return frame.select(columns)
 

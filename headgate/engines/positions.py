@@ -142,11 +142,11 @@ def _places_in(
             hashes = numbers(batch.column(0), np.uint64)
             ordinals.append(found.among(hashes) + rows)
             rows += len(hashes)
-    numbers = np.concatenate(ordinals).astype(np.int64)
+    all_ordinals = np.concatenate(ordinals).astype(np.int64)
     lines = record_lines(
-        path, numbers, Layout.of(part), rows=rows, malformed=malformed.positions(path)
+        path, all_ordinals, Layout.of(part), rows=rows, malformed=malformed.positions(path)
     )
-    return _places(part.shown.get(path, path), lines, len(numbers))
+    return _places(part.shown.get(path, path), lines, len(all_ordinals))
 
 
 def _places(shown: str, lines: Integers | None, count: int) -> pa.Array:
