@@ -14,7 +14,7 @@ import msgspec
 
 from headgate.contracts import ContractSpec, contract_spec
 from headgate.digests import digest_json
-from headgate.errors import HeadgateError
+from headgate.errors import Conflict, HeadgateError
 from headgate.events import SchemaChanged, StepFailed, StepFinished, StepSkipped
 from headgate.lake import (
     Commit,
@@ -154,7 +154,10 @@ class StepWork:
             return None
         if prior.record.skipped is not None:
             return None  # it made nothing to keep: whether it may be skipped is asked anew
-        return keep(self.attempt, prior, tree, forced=self.forced_keys)
+        try:
+            return keep(self.attempt, prior, tree, forced=self.forced_keys)
+        except Conflict:  # its columns do not fit what others made of the table: compute it anew
+            return None
 
     # -- skipped: its output is published
 
