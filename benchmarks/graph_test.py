@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.measuring import report
-from headgate.files import DataFile
+from headgate.filesets import DataFile
 from headgate.lake import (
     Append,
     Commit,

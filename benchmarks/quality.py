@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from headgate.contracts import ContractSpec
     from headgate.engines import DuckDB, Session
-    from headgate.files import Scan
+    from headgate.filesets import Scan
 
 PEERS = ("dataframely", "pandera", "pointblank", "pydantic")
 MUST = 1.3
@@ -169,7 +169,7 @@ def _spec() -> "ContractSpec":
 def _scan(path: Path) -> "Scan":
     import pyarrow.parquet as pq
 
-    from headgate.files import Scan, ScanGroup
+    from headgate.filesets import Scan, ScanGroup
 
     footer = pq.ParquetFile(path)
     group = ScanGroup(paths=(str(path),), columns={}, exact=True)
@@ -196,7 +196,7 @@ CUSTOMERS = {"customer_id": "long", "name": "string"}
 
 def _ours_split(home: Path, memory: str) -> dict[str, int]:
     from headgate.contracts import arrow_schema, ingest_mask, questions, type_texts
-    from headgate.files import WriteTarget
+    from headgate.filesets import WriteTarget
 
     spec = _spec()
     engine, session = _session(home, memory)

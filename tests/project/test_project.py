@@ -182,7 +182,7 @@ def test_a_transaction_by_hand_publishes_whole_or_not_at_all(project):
         tx.write("evens", [{"n": 100, "square": 10_000}])
     assert tx.result.state == "published"
     assert project.table("evens").rows == 3
-    with pytest.raises(ZeroDivisionError), project.transaction() as tx:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), project.transaction() as tx:
         tx.write("evens", [{"n": 102, "square": 10_404}])
         1 / 0  # noqa: B018
     assert project.table("evens").rows == 3
