@@ -2,8 +2,8 @@
 
 Ours: the file source (digest, header, dialect), the contract's casts and mask, one masked write by
 the engine, rejected rows with their lines. The limit copies the same file with inferred types and
-checks nothing. ``clean`` has no bad row, ``bad`` has one in a thousand. Each work runs in a process of its
-own; peers run with ``--peers`` in throw-away environments.
+checks nothing. ``clean`` has no bad row, ``bad`` has one in a thousand. Each work runs in a process
+of its own; peers run with ``--peers`` in throw-away environments.
 """
 
 import argparse
@@ -83,7 +83,8 @@ def _generated(case: str, rows: int) -> Path:
     with duckdb.connect() as connection:
         connection.execute(
             f'copy (select id, customer, channel, "at", {amount} as amount, quantity, note, '
-            "express, due, weight from (select i, i as id, 'C' || lpad((hash(i) % 900000)::varchar, 6, '0') "
+            "express, due, weight from (select i, i as id, "
+            "'C' || lpad((hash(i) % 900000)::varchar, 6, '0') "
             "as customer, "
             "(['web', 'store', 'phone', 'app'])[1 + (hash(i, 1) % 4)::int] as channel, "
             "timestamp '2024-01-01' + interval (hash(i, 2) % 31536000) second as \"at\", "
