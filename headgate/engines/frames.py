@@ -8,6 +8,7 @@ recognised without importing the library it may come from.
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -213,7 +214,7 @@ def _from_iterable(
         )
     everything = chain([first], rest)
     if isinstance(first, Mapping):
-        return _from_dicts(everything, step)
+        return _from_dicts(everything, step, schema)
     return _from_chunks(everything, step)
 
 
@@ -256,12 +257,18 @@ def _as_table(chunk: object, step: str) -> pa.Table:
     return framed if isinstance(framed, pa.Table) else framed.read_all()
 
 
-def _from_dicts(rows: Iterable[object], step: str) -> pa.RecordBatchReader:
-    """Give the rows under a schema inferred from the first of them."""
+def _from_dicts(
+    rows: Iterable[object], step: str, declared: pa.Schema | None
+) -> pa.RecordBatchReader:
+    """Give the rows under a schema inferred from the first of them.
+
+    What is declared helps where Python's values do not tell: a map is a list of pairs, too.
+    """
     checked = (_checked_row(row, step) for row in rows)
     head = list(islice(checked, INFERENCE_ROWS))
     names = list(dict.fromkeys(name for row in head for name in row))
-    schema = pa.schema([(name, _inferred(name, head, step)) for name in names])
+    known = {field.name: field.type for field in declared or ()}
+    schema = pa.schema([(name, _inferred(name, head, step, known.get(name))) for name in names])
 
     def batches() -> Iterator[pa.RecordBatch]:
         everything = chain(head, checked)
@@ -273,9 +280,15 @@ def _from_dicts(rows: Iterable[object], step: str) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _inferred(name: str, rows: list[Mapping[str, object]], step: str) -> pa.DataType:
+def _inferred(
+    name: str, rows: list[Mapping[str, object]], step: str, declared: pa.DataType | None
+) -> pa.DataType:
+    values = [row.get(name) for row in rows]
+    if declared is not None and pa.types.is_nested(declared):
+        with suppress(*_UNFIT):
+            return pa.array(values, declared).type
     try:
-        return pa.array([row.get(name) for row in rows]).type
+        return pa.array(values).type
     except _UNFIT as error:
         raise StepFailed(
             "step-rows-differ",
