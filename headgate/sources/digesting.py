@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 
 from headgate.clock import Clock
 from headgate.digests import file_checksum
@@ -56,12 +57,12 @@ class Digests:
         )
 
     def save(self) -> None:
-        """Keep what was learned; of two processes at once, the last one's stays."""
+        """Keep what was learned beside what others have; steps and processes may do so at once."""
         if not self._changed:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(self._known))
+        partial = self._file.with_suffix(f".{os.getpid()}-{get_ident()}.partial")
+        partial.write_text(json.dumps({**_read(self._file), **self._known}))
         partial.replace(self._file)
         self._changed = False
 

@@ -91,9 +91,10 @@ def _held(
     ]
     if not asked:
         return {}
+    # A test is NULL where a cast fails inside it: that is no, and bool_and would pass over it.
     tests = ", ".join(
-        f"coalesce(bool_and(coalesce({test.format(x=quote(name))}, {quote(name)} is null)), false) "
-        f"and count({quote(name)}) > 0"
+        f"coalesce(bool_and(coalesce({test.format(x=quote(name))}, false)) "
+        f"filter ({quote(name)} is not null), false)"
         for name, _, test in asked
     )
     [row] = connection.execute(f"select {tests} from (select * {source})").fetchall()
