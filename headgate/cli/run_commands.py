@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headgate import runs as hall
 from headgate.cli.changes import is_table, table_of
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
@@ -17,7 +18,6 @@ from headgate.cli.progress import NOTHING, Progress
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
-from headgate.runs import is_resumable
 
 if TYPE_CHECKING:
     from headgate.lake import Isolation
@@ -355,7 +355,7 @@ def status(call: Call, limit: int) -> None:
     waiting = [
         each
         for each in open_runs
-        if each.state in {RunState.FAILED, RunState.PARKED} and is_resumable(each)
+        if each.state in {RunState.FAILED, RunState.PARKED} and hall.is_resumable(each)
     ]
     if waiting:
         terminal.words(f"To go on with one:  headgate resume {short_run(waiting[0].id)}")

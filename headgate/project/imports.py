@@ -237,4 +237,6 @@ class _Loader(SourceFileLoader):
 
 
 def _changed(file: Path) -> datetime:
-    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    """Give when a file was last changed, whatever its time of modification was set to."""
+    stat = file.stat()
+    return datetime.fromtimestamp(max(stat.st_mtime, stat.st_ctime), UTC)
