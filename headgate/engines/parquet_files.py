@@ -1,7 +1,7 @@
 """Writing Parquet: one COPY for what DuckDB computes, PyArrow for what already lies in memory."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -59,7 +59,8 @@ def copy_rows(
 ) -> Files:
     """Run a query into Parquet files of the target's directory; memory stays bounded.
 
-    With ``partition_by`` every file holds rows of one value. A query without rows leaves no file.
+    With ``partition_by`` every file holds rows of one value, which ``with_partitions`` adds: it
+    asks more, and what DuckDB counted would be of that. A query without rows leaves no file.
     """
     options = [
         "format parquet",
@@ -96,11 +97,7 @@ def copy_rows(
     if not parts:
         return Files(paths=tuple(p for p, _ in kept), rows=sum(n for _, n in kept), partitions={})
     flat = _flattened([path for path, _ in kept], place, target, unique)
-    return Files(
-        paths=tuple(flat),
-        rows=sum(n for _, n in kept),
-        partitions=_partition_values(connection, flat, target),
-    )
+    return Files(paths=tuple(flat), rows=sum(n for _, n in kept), partitions={})
 
 
 def _flattened(paths: list[str], place: Path, target: WriteTarget, unique: str) -> list[str]:
@@ -117,16 +114,19 @@ def _flattened(paths: list[str], place: Path, target: WriteTarget, unique: str) 
     return flat
 
 
-def _partition_values(
-    connection: duckdb.DuckDBPyConnection, paths: list[str], target: WriteTarget
-) -> dict[str, dict[str, object]]:
+def with_partitions(
+    connection: duckdb.DuckDBPyConnection, files: Files, target: WriteTarget
+) -> Files:
+    """Give the files with the partition each of them belongs to."""
+    if not target.partition_by:
+        return files
     expressions = ", ".join(target.partition_by.values())
     values: dict[str, dict[str, object]] = {}
-    for path in paths:
+    for path in files.paths:
         read = f"select {expressions} from read_parquet({literal(path)}) limit 1"
         [row] = connection.execute(read).fetchall()
         values[path] = dict(zip(target.partition_by, row, strict=True))
-    return values
+    return replace(files, partitions=values)
 
 
 def write_table(table: pa.Table, target: WriteTarget, *, unique: str) -> Files:

@@ -29,6 +29,7 @@ from headgate.engines.parquet_files import (
     copy_rows,
     missing_columns,
     refuse_colliding_names,
+    with_partitions,
     write_table,
 )
 from headgate.engines.positions import Raw, positioned
@@ -206,7 +207,7 @@ class Writing:
             for path in files.paths:
                 Path(path).unlink(missing_ok=True)
             raise
-        return files, profile, malformed
+        return with_partitions(connection, files, target), profile, malformed
 
     def _prepare(self, query: Query, mask: MaskQuery) -> None:
         for name, text in mask.preparations.items():

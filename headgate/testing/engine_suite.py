@@ -356,6 +356,14 @@ class EngineSuite:
         assert [str(path) for path in desk.files()] == sorted(written.paths)
         assert sorted(row["x"] for row in content(written)) == list(range(5_000))  # type: ignore[type-var]
 
+    def test_partitioned_rows_are_judged_like_others(self, desk: Desk) -> None:
+        table = pa.table({"day": [i % 3 for i in range(60)], "x": range(60)})
+        mask = MaskQuery(expression="(x % 10 = 0)::int", names=("round",), quarantine_bits=1)
+        target = desk.target(table.schema, partition_by={"day": "day"})
+        written = desk.session.write(table, target, mask=mask)
+        assert (len(written.paths), written.rows, written.rows_read) == (3, 54, 60)
+        assert {part["day"] for part in written.partitions.values()} == {0, 1, 2}
+
     def test_sorted_files_are_sorted(self, desk: Desk) -> None:
         table = pa.table({"x": [3, 1, 2, None]})
         written = desk.session.write(table, desk.target(table.schema, sort_by=("x",)))
