@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -146,13 +147,16 @@ def _emptied(directory: Path) -> Path:
 
 def _import() -> None:
     """Load what both works need: how long that takes is another row's question."""
-
-    import headgate.contracts
-    import headgate.engines.duckdb
-    import headgate.sources.files
-    import headgate.sources.formats.csv
-
-    headgate.contracts.ingest_mask, headgate.contracts.cast_plan  # noqa: B018 - doors are lazy
+    for name in (
+        "duckdb",
+        "pyarrow.parquet",
+        "headgate.contracts.casts",
+        "headgate.contracts.row_masks",
+        "headgate.engines.duckdb",
+        "headgate.sources.files",
+        "headgate.sources.formats.csv",
+    ):
+        import_module(name)
 
 
 # -- works

@@ -11,15 +11,18 @@ from benchmarks.measuring import WORK
 PACKAGES = {
     "dask": ("distributed>=2026.8",),
     "dataframely": ("dataframely>=2.0",),
+    "dlt": ("dlt[duckdb,filesystem,parquet]>=1.20",),
     "hamilton": ("sf-hamilton>=1.90",),
     "kedro": ("kedro>=1.7",),
     "luigi": ("luigi>=3.8",),
+    "pandas": ("pandas>=2.3", "pyarrow>=22"),
     "pandera": ("pandera[polars]>=0.26",),
     "pointblank": ("pointblank>=0.15", "polars>=1.30"),
     # Prefect 3.8 breaks with newer FastAPI and SQLAlchemy.
     "prefect": ("prefect>=3.8", "fastapi==0.139.0", "sqlalchemy<2.1"),
     "pydantic": ("pydantic>=2.12", "pyarrow>=22"),
     "pygit2": ("pygit2>=1.19",),
+    "pyiceberg": ("pyiceberg[sql-sqlite,pyarrow]>=0.12",),
     "tpch": ("tpchgen-cli>=4.0",),
 }
 
