@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headgate.errors import Internal
-from headgate.lake import cursor_key
+from headgate.lake import cursor_key, table_key
 from headgate.pipelines import Step
 from headgate.runs.attempt import Attempt
 from headgate.sources import Cursor, Setting, Source
@@ -28,7 +28,10 @@ class SourceState:
 
 
 def source_state(attempt: Attempt, step: Step) -> SourceState:
-    """Look at a step's source: from the cursor on, a replaced table from the beginning."""
+    """Look at a step's source: from the cursor on; from the beginning where its rows are not kept.
+
+    That is a table that is replaced, and one that is not there: dropped, or named anew.
+    """
     wiring, declared = attempt.wiring, step.source
     if declared is None:
         raise Internal("step-without-source", f"Step {step.name} has no source.")
@@ -37,8 +40,9 @@ def source_state(attempt: Attempt, step: Step) -> SourceState:
     )
     source = wiring.source(declared.kind, declared.options, setting)
     stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))
+    there = step.table is not None and attempt.base_tree.get(table_key(step.table)) is not None
     cursor = None
-    if step.mode != "replace" and stored is not None and stored.data is not None:
+    if step.mode != "replace" and there and stored is not None and stored.data is not None:
         cursor = source.cursor(stored.data)
     return SourceState(
         source=source, cursor=cursor, fingerprint=source.fingerprint() or f"unknown-{attempt.id}"
