@@ -13,6 +13,7 @@ _PATH = re.compile(r"[\"']([^\"']+\.parquet)\\?[\"']")
 _OUR_OWN_LINE = re.compile(
     r"\n+LINE \d+: (copy \(|select \* from \(|create |with \"?_hg|\.\.\.).*", re.DOTALL
 )
+_CSV_FILE = re.compile(r"^ *file = (.+)$", re.MULTILINE)
 MEND = "Look at every file:  headgate doctor --files  and restore it from a backup."
 _KINDS: Mapping[str, type[duckdb.Error]] = {
     "Conversion Error": duckdb.ConversionException,
@@ -43,7 +44,8 @@ def explained(doing: str) -> Iterator[None]:
     """Turn what DuckDB raises while ``doing`` something into headgate's errors.
 
     Raises:
-        Invalid: ``bad-sql``, ``sql-does-not-bind``, ``value-does-not-fit``, ``sql-failed``.
+        Invalid: ``bad-sql``, ``sql-does-not-bind``, ``value-does-not-fit``, ``sql-failed``,
+            ``csv-unreadable``.
         Corrupt: ``data-file-missing``, ``data-file-damaged``.
         Unavailable: ``out-of-memory``, ``disk-full``, ``file-unreadable``.
         Interrupted: ``interrupted``.
@@ -75,6 +77,8 @@ def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR
     text = str(error)
     reason = _OUR_OWN_LINE.sub("", text.split("Error: ", 1)[-1]).strip()
     about = f"{doing}: {reason}"
+    if csv := _CSV_FILE.search(text):
+        return _csv_trouble(csv[1], reason)
     match error:
         case duckdb.ParserException() | duckdb.SyntaxException():
             return Invalid("bad-sql", f"The SQL cannot be read: {reason}", doing=doing)
@@ -107,6 +111,21 @@ def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR
             return Internal("engine-failed", f"DuckDB failed in {about}", doing=doing)
         case _:
             return _file_trouble(text, reason, doing)
+
+
+def _csv_trouble(path: str, reason: str) -> Invalid:
+    """Say what is wrong with a CSV file, without the advice to read it less strictly."""
+    what = reason.partition("\nPossible")[0].partition("\n\n")[0]
+    ends = "state machine" in what
+    return Invalid(
+        "csv-unreadable",
+        f"{path} cannot be read as CSV: {'its lines end in different ways' if ends else what}",
+        hint="Make all line ends alike."
+        if ends
+        else "Mend the line, or say how the file is written.",
+        path=path,
+        reason=reason,
+    )
 
 
 def _file_trouble(text: str, reason: str, doing: str) -> HeadgateError:

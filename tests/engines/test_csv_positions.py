@@ -159,3 +159,33 @@ def test_a_quote_that_never_closes_loses_nothing_in_silence(engine, tmp_path):
         read(engine, path, tmp_path, MASK)
     assert caught.value.code == "csv-quote-open"
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_mixed_line_ends_are_named_and_nothing_is_written(engine, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,text\n1,a\r\n2,b\n3,c,d\n")
+    with pytest.raises(Invalid, match="different ways") as caught:
+        read(engine, path, tmp_path, MASK)
+    assert caught.value.code == "csv-unreadable"
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_a_query_that_only_looks_stops_at_the_first_malformed_record(engine, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id,text\n1,a\n2\n")
+    options = {"columns": COLUMNS, "header": True, "delimiter": ","}
+    session = engine.session()
+    session.bind({"raw": NativeFiles(paths=(str(path),), format="csv", options=options)})
+    with pytest.raises(Invalid) as caught:
+        session.scalars("select max(text) as m, min(id) as i from raw")
+    assert caught.value.code == "csv-unreadable"
+    assert "rows.csv" in caught.value.message
+    session.close()
+
+
+def test_bytes_that_are_no_utf8_are_a_malformed_record(engine, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,text\n1,a\n2,Z\xfcrich\n3,c\n")
+    written = read(engine, path, tmp_path, MASK)
+    assert written.malformed.column("_position").to_pylist() == ["rows.csv:3"]
+    assert (written.rows, written.rows_read) == (1, 3)
