@@ -4,7 +4,7 @@ A merge is a run: its reads and writes are those of the branch's commits since t
 keeping the commit at which it was taken; same graph, same contracts, same publication.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -15,6 +15,7 @@ from headgate.runs.beginning import attempt_of, begin, ending, find_run, take_ov
 from headgate.runs.loss import Loss
 from headgate.runs.publish import publish
 from headgate.runs.results import RunResult, nothing_of, result_of
+from headgate.runs.standing import all_carried, carried, standing
 from headgate.runs.transaction import cannot_rebase
 from headgate.runs.wiring import Wiring
 
@@ -30,10 +31,11 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
     tip, head = lake.resolve(source), wiring.head(target)
     fork = lake.merge_base(tip, head)
     theirs = lake.window(head, since=fork.number)
-    merged, in_effect = _merged_before(wiring, theirs, fork, source, tip)
-    mine = [c for c in lake.window(tip, since=fork.number) if c.number > merged]
+    done = _in_effect(theirs)
+    mine = lake.window(tip, since=fork.number)
     there = {c.id: found for c in mine if (found := _published_as(c, theirs)) is not None}
-    commits = [c for c in mine if c.id not in there]
+    commits = _brought(mine, {*done, *there})
+    left = [each for commit in commits for each in _steps(wiring, commit, tip, fork, done)]
     attempt = begin(
         wiring,
         pipeline="merge",
@@ -42,10 +44,9 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
         kind="merge",
         message=f"merge {source}@{tip.id}",
     )
-    attempt.in_effect = in_effect.union(there.values())
+    attempt.in_effect = _no_nodes(theirs, mine).union(there.values())
     with ending(attempt):
-        for commit in commits:
-            attempt.checkpoint(_steps(wiring, commit, fork))
+        attempt.checkpoint(left)
         if not any(step.changes for step in attempt.done.values()):
             return nothing_of(attempt)
         publication = publish(attempt, redo=_refuse)
@@ -101,41 +102,61 @@ def _published_as(commit: Commit, window: Sequence[Commit]) -> str | None:
     return None
 
 
-def _merged_before(
-    wiring: Wiring, window: Sequence[Commit], fork: Commit, source: str, tip: Commit
-) -> tuple[int, frozenset[str]]:
-    """Give the branch's last commit that is in effect on the target, and the merges."""
-    lake = wiring.lake
-    reverted = {run for commit in window for run in commit.record.reverts}
-    last = fork.number
-    merges = set[str]()
-    for commit in window:
-        name, _, at = commit.record.message.removeprefix("merge ").rpartition("@")
-        if commit.record.kind == "merge" and name == source and commit.record.run not in reverted:
-            known = lake.metastore.commit(at)
-            if known is not None and lake.is_ancestor(known.id, tip):
-                last = max(last, known.number)
-                merges.add(commit.id)
-    return last, frozenset(merges)
+def _in_effect(window: Sequence[Commit]) -> frozenset[str]:
+    """Give the commits whose work is in effect on the target since the fork."""
+    return all_carried(standing(window))
 
 
-def _steps(wiring: Wiring, commit: Commit, fork: Commit) -> list[StepDone]:
-    """Give a commit's steps as steps of the merge; the last carries the entries it set."""
+def _brought(mine: Sequence[Commit], there: Collection[str]) -> list[Commit]:
+    """Give the branch's commits that the target has not in effect, in order.
+
+    What the branch took back itself stays out with its revert, unless the target has it: then it is
+    the revert that is brought.
+    """
+    known, here = set(there), {commit.id for commit in standing(mine)}
+    taken_back = [commit for commit in mine if commit.id not in here]
+    if not any(carried(commit).keys() & known for commit in taken_back):
+        mine = [commit for commit in mine if commit.id in here]
+    return [commit for commit in mine if not carried(commit).keys() <= known]
+
+
+def _no_nodes(theirs: Sequence[Commit], mine: Sequence[Commit]) -> frozenset[str]:
+    """Give the target's commits that count for nothing against the branch.
+
+    They brought only what the branch has in effect, or they are out of effect.
+    """
+    known = all_carried(standing(mine))
+    here = {commit.id for commit in standing(theirs)}
+    return frozenset(c.id for c in theirs if c.id not in here or known.issuperset(carried(c)))
+
+
+def _steps(
+    wiring: Wiring, commit: Commit, tip: Commit, fork: Commit, there: Collection[str]
+) -> list[StepDone]:
+    """Give a commit's steps as steps of the merge; the last carries the entries it set.
+
+    They are those of the branch's tip. Of a merge only what is not in effect on the target counts.
+    """
     lake = wiring.lake
-    parent = lake.commit(commit.parent) if commit.parent else fork
-    changes: dict[str, Entry | None] = {
-        change.key: change.after for change in lake.tree(parent).diff(lake.tree(commit))
-    }
     records = [
         msgspec.structs.replace(
             record,
-            step=f"{commit.id[:8]}_{record.step}",
+            step=record.step if record.origin else f"{commit.id[:8]}_{record.step}",
+            origin=record.origin or commit.id,
             reads=tuple(_at(r, fork) for r in record.reads),
         )
         for record in commit.record.steps
+        if record.origin not in there
     ]
+    if len(records) == len(commit.record.steps):
+        parent = lake.commit(commit.parent) if commit.parent else fork
+        keys = [change.key for change in lake.tree(parent).diff(lake.tree(commit))]
+    else:
+        keys = sorted({write.key for record in records for write in record.writes})
+    tree = lake.tree(tip)
+    changes: dict[str, Entry | None] = {key: tree.get(key) for key in keys}
     if not records:
-        records = [StepRecord(step=commit.id[:8])]
+        records = [StepRecord(step=commit.id[:8], origin=commit.id)]
     return [
         StepDone(record=record, changes=changes if record is records[-1] else {})
         for record in records

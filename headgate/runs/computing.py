@@ -19,6 +19,7 @@ from headgate.runs.incremental import AppendedRows, ChangedRows, Position
 from headgate.runs.ingest import ingest
 from headgate.runs.inputs import Inputs
 from headgate.runs.outputs import Output, Target, write_output
+from headgate.runs.positions import state_seen
 
 
 class Computation:
@@ -110,7 +111,7 @@ class Computation:
         lake = attempt.wiring.lake
         cursor = attempt.base_tree.get(cursor_key(attempt.row.pipeline, self._step.name))
         position = Position.parse(cursor.data or "") if cursor else None
-        then = self._at(position.base_number, table) if position else None
+        then = self._then(position, table) if position else None
         session = self.session
         session.bind({"_hg_now": lake.tables.scan(now)})
         columns = ", ".join(quote(column.name) for column in now.table.schema) if now.table else "*"
@@ -131,7 +132,8 @@ class Computation:
             )
         return session.reader(Sql(text=query)).read_all()
 
-    def _at(self, number: int, table: str) -> Entry | None:
+    def _then(self, position: Position, table: str) -> Entry | None:
+        """Give a table as the step's last run read it: its own earlier steps included."""
         lake = self._attempt.wiring.lake
-        commit = next((c for c in lake.log(self._attempt.base) if c.number <= number), None)
-        return lake.tree(commit).get(table_key(table)) if commit else None
+        seen = state_seen(lake, position, self._step.name, self._attempt.base)
+        return lake.tree(seen).get(table_key(table)) if seen else None

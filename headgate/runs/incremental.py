@@ -27,11 +27,13 @@ from headgate.lake import (
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """What the cursor of a step with incremental inputs says: which run read them last, and where.
 
-    ``base_number`` is the publication number of the base of ``run``, as it was published.
+    ``base`` is the base of ``run``, as it was published, and ``base_number`` its publication
+    number: a branch that is merged brings its cursors, whose bases are not on the target's line.
     """
 
     run: str
     base_number: int
+    base: str | None = None
 
     def text(self) -> str:
         """Give the entry's data."""

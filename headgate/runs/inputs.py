@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from headgate.digests import digest_json
 from headgate.errors import NotFound, Refused
-from headgate.lake import Entry, Read, Tree, cursor_key, table_key
+from headgate.lake import Commit, Entry, Read, Tree, cursor_key, table_key
 from headgate.names import suggestion
 from headgate.pipelines import Input, Mode, Step
 from headgate.runs import incremental
 from headgate.runs.attempt import Attempt
 from headgate.runs.incremental import AppendedRows, ChangedRows, Everything, Position, RefuseInput
+from headgate.runs.positions import commits_since
 from headgate.runs.source_states import source_state
 
 
@@ -57,7 +58,8 @@ class Inputs:
         """Give the step's new cursor, None for a step without one."""
         if not self.increments:
             return None
-        return Position(run=self._attempt.id, base_number=self._attempt.base.number).text()
+        base = self._attempt.base
+        return Position(run=self._attempt.id, base_number=base.number, base=base.id).text()
 
     @property
     def has_news(self) -> bool:
@@ -110,7 +112,9 @@ class Inputs:
         lake = attempt.wiring.lake
         cursor = attempt.base_tree.get(cursor_key(attempt.row.pipeline, self._step.name))
         position = Position.parse(cursor.data) if cursor and cursor.data else None
-        commits = lake.window(attempt.base, since=position.base_number) if position else ()
+        commits: tuple[Commit, ...] = ()
+        if position is not None:
+            position, commits = commits_since(lake, position, attempt.base)
         decision = incremental.decide(
             table_key(one.table),
             self._step.name,

@@ -34,6 +34,7 @@ from headgate.runs.merging import RowFacts
 from headgate.runs.publish import publish
 from headgate.runs.results import RunResult, result_of
 from headgate.runs.skipping import Output
+from headgate.runs.standing import standing
 from headgate.runs.wiring import Wiring
 
 
@@ -129,7 +130,7 @@ def _effects(wiring: Wiring, which: str, head: Commit, target: str, *, apply: bo
     commit = _publication(wiring, which, head, target)
     before = lake.tree(lake.commit(commit.parent or commit.id))
     now = lake.tree(head)
-    later = _standing(lake.window(head, since=commit.number))
+    later = standing(lake.window(head, since=commit.number))
     reverted = operations_by_key(commit.record.steps)
     follow = operations_since(later)
     run = commit.record.run or commit.id
@@ -214,25 +215,16 @@ def _operations_kept(
             )
 
 
-def _standing(later: Sequence[Commit]) -> list[Commit]:
-    """Give the commits without those that were reverted among them, and without those reverts."""
-    undone = {run for commit in later for run in commit.record.reverts}
-    here = {commit.record.run for commit in later}
-    return [
-        commit
-        for commit in later
-        if commit.record.run not in undone
-        and not (commit.record.reverts and all(run in here for run in commit.record.reverts))
-    ]
-
-
 def _downstream(later: Sequence[Commit], gone: set[str]) -> tuple[set[str], tuple[str, ...]]:
     """Give the tables computed from what goes away, however indirectly, and the runs."""
     affected, stale = set(gone), set[str]()
     runs: dict[str, None] = {}
     for commit in later:
+        seen = False
         for step in commit.record.steps:
             touched = any(read.key in affected for read in step.reads)
+            if commit.record.kind == "transaction":  # what it read may be in all it writes then
+                seen = touched = seen or touched
             for write in step.writes:
                 if not write.key.startswith("table/"):
                     continue

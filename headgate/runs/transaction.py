@@ -56,6 +56,7 @@ class Transaction:
         self._ending = ending(attempt)
         self._count = 0
         self._reads: dict[str, Read] = {}
+        self._seen_entries: list[Entry] = []
         self.result: RunResult | None = None
 
     @property
@@ -134,7 +135,7 @@ class Transaction:
             output = write_output(attempt.wiring, session, tree, target, given)
         before = tree.get(table_key(table))
         changes = {
-            name: marked(entry, attempt.id, (before,)) if entry else None
+            name: marked(entry, attempt.id, (before, *self._seen_entries)) if entry else None
             for name, entry in output.changes.items()
         }
         self._done(target.step, changes, output.writes, output)
@@ -167,7 +168,8 @@ class Transaction:
             before=before.content,
             content=entry.content if entry else None,
         )
-        changed = {key: marked(entry, attempt.id, (before,)) if entry else None}
+        followed = (before, *self._seen_entries)
+        changed = {key: marked(entry, attempt.id, followed) if entry else None}
         self._done(f"delete_{self._count}", changed, (write,))
         left = entry.table.rows if entry and entry.table else 0
         return (before.table.rows if before.table else 0) - left
@@ -242,6 +244,8 @@ class Transaction:
 
     def _note_read(self, table: str, entry: Entry | None) -> None:
         key, content = table_key(table), entry.content if entry else None
+        if entry is not None and (entry.taint or entry.stale):
+            self._seen_entries.append(entry)  # Python may carry its rows into any later write
         read = Read(key=key, content=content, own=self._attempt.wrote(key))
         self._reads.setdefault(f"{key}@{content}", read)
 
