@@ -53,7 +53,7 @@ def files(
 
     Args:
         paths: paths or patterns, relative to the project.
-        format: ``csv``, ``parquet``, ``json``; told from the names where it is left out.
+        format: ``csv`` or ``parquet``; told from the names where it is left out.
         name: the step's name, where it is not the module attribute's.
         table: the table it writes, where it is not the step's name.
         contract: what the rows must satisfy; decides the columns' types.

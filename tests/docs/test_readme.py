@@ -39,7 +39,14 @@ def test_the_pipeline_it_shows_is_the_one_it_makes(tmp_path: Path) -> None:
     assert blocks(README, "python")[0].strip() == made.partition('"""\n\n')[2].strip()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/index.md"])
+LINKING = [
+    "CONTRIBUTING.md",
+    "README.md",
+    *(f"docs/{name}.md" for name in ("contracts", "index", "pipelines", "python")),
+]
+
+
+@pytest.mark.parametrize("page", LINKING)
 def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     broken = [

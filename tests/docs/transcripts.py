@@ -12,10 +12,15 @@ from pathlib import Path
 FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"\s+# exits with (\d+)$")
 NOISE = (
-    (re.compile(r"\b(run |run/|resume |as |in |see |of |@)[0-9a-f]{4,40}\b"), r"\1<id>"),
+    (
+        re.compile(r"(\b[Rr]un |\b(?:commit|resume|as|in|on|see|of) |run/|@)[0-9a-f]{4,40}\b"),
+        r"\1<id>",
+    ),
+    (re.compile(r"\([0-9a-f]{6}\)"), "(<id>)"),
     (re.compile(r"^[0-9a-f]{6}(?=  )"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?"), "<instant>"),
     (re.compile(r"   \d+(\.\d+)? (ms|s|min \d+ s)$"), ""),  # of what took a second or more
+    (re.compile(r", \d+(\.\d+)? (ms|s)$"), ""),
     (re.compile(r" {2,}"), "  "),
 )
 STEP = re.compile(r"  [✓=] ")
