@@ -210,12 +210,24 @@ def _fail(attempt: Attempt, error: HeadgateError) -> None:
     error.hint = _next_step(attempt, error)
     error.facts = {"run": row.id, "branch": row.branch, **error.facts}
     try:
-        _record_failure(attempt, error)
+        if not _was_published(attempt, error):
+            _record_failure(attempt, error)
     except Conflict:
         return  # somebody else has the run now, and its state is theirs to set
     except HeadgateError as trouble:  # a full disk refuses this, too; the run can be taken up
         error.readers = error.readers or f"Not published: {row.target} is as it was."
         error.message += f"\nThat could not be recorded: {trouble.message}"
+
+
+def _was_published(attempt: Attempt, error: HeadgateError) -> bool:
+    """Whether the run published before it was stopped; then the error says so."""
+    row = attempt.wiring.lake.metastore.run(attempt.id)
+    if row is None or row.state is not RunState.PUBLISHED or row.commit is None:
+        return False
+    attempt.row = row
+    error.readers = f"Published all the same. Readers of {row.target} see {row.commit[:6]}."
+    error.hint = f"Look:    headgate show run/{row.id[:6]}"
+    return True
 
 
 def _record_failure(attempt: Attempt, error: HeadgateError) -> None:

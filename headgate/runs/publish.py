@@ -12,6 +12,7 @@ import msgspec
 from headgate.errors import Conflict
 from headgate.events import RunPublished
 from headgate.lake import (
+    Candidate,
     Commit,
     Delete,
     Entry,
@@ -79,7 +80,7 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
                     continue  # what would be judged is not what would be published any more
             verdicts = verifier.judge(tree, changes, head=head)
             _sync(attempt, changes)
-            commit = _try(attempt, merged, changes, verdicts, verifier.footprint)
+            commit = _try(attempt, merged, changes, verdicts, verifier)
             if commit is not None:
                 tables = _changed(wiring.lake.tree(head), changes)
                 return Publication(commit=commit, verdicts=verdicts, tables=tables)
@@ -94,12 +95,12 @@ def _try(
     merged: Merged,
     changes: Mapping[str, Entry | None],
     verdicts: tuple[Verdict, ...],
-    footprint: Iterable[str],
+    verifier: Verifier,
 ) -> Commit | None:
     """Try the last act once; None: the head moved in a way that matters, merge again."""
     wiring, row = attempt.wiring, attempt.row
     lake, metastore = wiring.lake, wiring.lake.metastore
-    keys = sorted(_keys(attempt).union(footprint))
+    keys = sorted(_keys(attempt).union(verifier.footprint))
     while True:
         if _seniors(attempt, keys):
             wiring.clock.sleep(SHORT_WAIT)
@@ -119,6 +120,7 @@ def _try(
                 attempt.exclusive
                 or _meets(attempt, merged.head, keys)
                 or find_conflict(attempt, window)
+                or verifier.wants(lake.tree(head).with_changes(changes), changes)
             ):
                 return None
             now = wiring.clock.now()
@@ -149,15 +151,7 @@ def _try(
                 tables=_changed(lake.tree(head), changes),
                 wall_s=wiring.clock.monotonic_s() - attempt.began_s,
             )
-            outcome = metastore.publish(
-                row.target,
-                head=head.id,
-                commit=candidate.commit,
-                nodes=candidate.nodes,
-                run=row.id,
-                fence=row.fence,
-                events=[event_row(told)],
-            )
+            outcome = _commit(attempt, head, candidate, told)
             if outcome is Outcome.DONE:
                 attempt.published(candidate.commit)
                 wiring.tell(told)
@@ -167,6 +161,26 @@ def _try(
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
             metastore.drop_ticket(row.target, run=row.id)
+
+
+def _commit(attempt: Attempt, head: Commit, candidate: Candidate, told: RunPublished) -> Outcome:
+    """Do the one transaction. Where its answer is lost, look the run up: that decides."""
+    metastore = attempt.wiring.lake.metastore
+    try:
+        return metastore.publish(
+            attempt.row.target,
+            head=head.id,
+            commit=candidate.commit,
+            nodes=candidate.nodes,
+            run=attempt.id,
+            fence=attempt.row.fence,
+            events=[event_row(told)],
+        )
+    except Exception:
+        row = metastore.run(attempt.id)
+        if row is None or row.commit != candidate.commit.id:
+            raise
+        return Outcome.DONE
 
 
 def _keys(attempt: Attempt) -> set[str]:

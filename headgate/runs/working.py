@@ -122,6 +122,8 @@ class StepWork:
         code = self._digests.of(step)
         contents = dict(inputs.contents())
         for parent in looked_up(spec, step.table, step.mode):
+            if parent == step.table:
+                continue  # of a published append: it has changed what it had looked at
             entry = tree.get(table_key(parent))
             contents[f"parent/{parent}"] = entry.content if entry else None
         return fingerprint(
@@ -349,7 +351,7 @@ class StepWork:
         if output is not None:
             read_entries = [tree.get(read.key) for read in reads]
             spec = self.spec(step)
-            for parent in looked_up(spec, step.table, step.mode):
+            for parent in looked_up(spec, step.table, inputs.mode):
                 entry = tree.get(table_key(parent))
                 read_entries.append(entry)
                 reads.append(

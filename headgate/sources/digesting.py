@@ -42,14 +42,15 @@ class Digests:
     def state(self, path: Path) -> FileState:
         """Give a file's state; reads the file only where the cache does not know it."""
         stat = path.stat()
-        facts = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        facts = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns]
         known = self._known.get(str(path))
-        if known is not None and known[:3] == facts and known[3]:
-            digest = str(known[4])
+        if known is not None and known[:4] == facts and known[4]:
+            digest = str(known[5])
         else:
             digest = file_checksum(path)
             _prove_whole(path)
-            settled = self._clock.now().timestamp() * 1e9 - stat.st_mtime_ns > _TICK_NS
+            touched = max(stat.st_mtime_ns, stat.st_ctime_ns)
+            settled = self._clock.now().timestamp() * 1e9 - touched > _TICK_NS
             self._known[str(path)] = [*facts, settled, digest]
             self._changed = True
         return FileState(

@@ -1,5 +1,6 @@
 """Digests of files are remembered by all who learn them at the same time."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,3 +44,16 @@ def test_what_one_learned_after_another_began_is_kept(tmp_path: Path) -> None:
     (tmp_path / "cache" / "digests.json").unlink()
     known.save()
     assert not (tmp_path / "cache" / "digests.json").exists()
+
+
+def test_a_file_written_over_under_its_old_size_and_time_is_another(tmp_path: Path) -> None:
+    clock = ManualClock(datetime.now(UTC) + timedelta(hours=1))
+    file = tmp_path / "data.csv"
+    seen = set()
+    for text in ("k\n1\n", "k\n2\n"):
+        file.write_text(text)
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        digests = Digests(tmp_path / "cache", clock)
+        seen.add(digests.state(file).digest)
+        digests.save()
+    assert len(seen) == 2
