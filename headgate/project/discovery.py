@@ -14,7 +14,7 @@ from headgate.pipelines import Declaration, Declared, Pipeline, PipelineDeclarat
 from headgate.project.imports import Code, stamp
 from headgate.project.settings import FILE_NAME, Settings
 
-_IMPORTS_HEADGATE = re.compile(rb"^\s*(import|from)\s+headgate\b", re.MULTILINE)
+_IMPORTS_HEADGATE = re.compile(rb"^\s*(from\s+|import\s+([^\n#]*,\s*)?)headgate\b", re.MULTILINE)
 _NO_PIPELINES = re.compile(r"test_.*|.*_test|conftest|setup|noxfile|_.*")
 
 

@@ -25,10 +25,12 @@ def test_files_that_import_headgate_are_found_tests_and_others_are_not(settings,
     write("a.py", STEP.format(name="a"))
     write("b.py", "from headgate import sql_step\n")
     write("c.py", "import json  # headgate\n")
+    write("d.py", "import json, headgate as hg\n")
+    write("e.py", "import json  # , headgate\n")
     for other in ("test_a.py", "a_test.py", "conftest.py", "setup.py", "_scratch.py"):
         write(other, STEP.format(name="x"))
     write("below/d.py", STEP.format(name="d"))
-    assert names(files_of(settings())) == ["a.py", "b.py"]
+    assert names(files_of(settings())) == ["a.py", "b.py", "d.py"]
 
 
 def test_files_and_directories_can_be_listed(settings, write):
