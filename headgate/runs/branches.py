@@ -34,7 +34,8 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
     done = _in_effect(theirs)
     mine = lake.window(tip, since=fork.number)
     there = {c.id: found for c in mine if (found := _published_as(c, theirs)) is not None}
-    commits = _brought(mine, {*done, *there})
+    counted = _counted(mine, {*done, *there})
+    commits = [c for c in counted if not carried(c).keys() <= {*done, *there}]
     left = [each for commit in commits for each in _steps(wiring, commit, tip, fork, done)]
     attempt = begin(
         wiring,
@@ -44,7 +45,7 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
         kind="merge",
         message=f"merge {source}@{tip.id}",
     )
-    attempt.in_effect = _no_nodes(theirs, mine).union(there.values())
+    attempt.in_effect = _no_nodes(theirs, counted).union(there.values())
     with ending(attempt):
         attempt.checkpoint(left)
         if not any(step.changes for step in attempt.done.values()):
@@ -107,17 +108,17 @@ def _in_effect(window: Sequence[Commit]) -> frozenset[str]:
     return all_carried(standing(window))
 
 
-def _brought(mine: Sequence[Commit], there: Collection[str]) -> list[Commit]:
-    """Give the branch's commits that the target has not in effect, in order.
+def _counted(mine: Sequence[Commit], there: Collection[str]) -> Sequence[Commit]:
+    """Give the branch's commits that count, in order.
 
-    What the branch took back itself stays out with its revert, unless the target has it: then it is
-    the revert that is brought.
+    What the branch took back itself stays out with its revert, unless the target has it in effect:
+    then both count, and it is the revert that is brought.
     """
     known, here = set(there), {commit.id for commit in standing(mine)}
     taken_back = [commit for commit in mine if commit.id not in here]
-    if not any(carried(commit).keys() & known for commit in taken_back):
-        mine = [commit for commit in mine if commit.id in here]
-    return [commit for commit in mine if not carried(commit).keys() <= known]
+    if any(carried(commit).keys() & known for commit in taken_back):
+        return mine
+    return [commit for commit in mine if commit.id in here]
 
 
 def _no_nodes(theirs: Sequence[Commit], mine: Sequence[Commit]) -> frozenset[str]:
@@ -125,7 +126,7 @@ def _no_nodes(theirs: Sequence[Commit], mine: Sequence[Commit]) -> frozenset[str
 
     They brought only what the branch has in effect, or they are out of effect.
     """
-    known = all_carried(standing(mine))
+    known = all_carried(mine)
     here = {commit.id for commit in standing(theirs)}
     return frozenset(c.id for c in theirs if c.id not in here or known.issuperset(carried(c)))
 
@@ -133,7 +134,7 @@ def _no_nodes(theirs: Sequence[Commit], mine: Sequence[Commit]) -> frozenset[str
 def _steps(
     wiring: Wiring, commit: Commit, tip: Commit, fork: Commit, there: Collection[str]
 ) -> list[StepDone]:
-    """Give a commit's steps as steps of the merge; the last carries the entries it set.
+    """Give a commit's steps as steps of the merge; each carries the entries it set, the last all.
 
     They are those of the branch's tip. Of a merge only what is not in effect on the target counts.
     """
@@ -158,7 +159,12 @@ def _steps(
     if not records:
         records = [StepRecord(step=commit.id[:8], origin=commit.id)]
     return [
-        StepDone(record=record, changes=changes if record is records[-1] else {})
+        StepDone(
+            record=record,
+            changes=changes
+            if record is records[-1]
+            else {write.key: changes[write.key] for write in record.writes if write.key in changes},
+        )
         for record in records
     ]
 
