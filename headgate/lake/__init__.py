@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headgate.lake.bounds import prune as prune
     from headgate.lake.contents import content_after as content_after
     from headgate.lake.contents import content_chain as content_chain
+    from headgate.lake.damaged_files import damage as damage
     from headgate.lake.diffing import Change as Change
     from headgate.lake.durability import FileSync as FileSync
     from headgate.lake.durability import SystemSync as SystemSync
@@ -186,6 +187,7 @@ _FILES = {
         "low",
     ),
     "table_states": ("FileExchange",),
+    "damaged_files": ("damage",),
     "tables": ("Problem", "Tables", "WritePlan"),
     "trees": ("Tree",),
 }

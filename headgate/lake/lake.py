@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from headgate.clock import Clock
-from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused
+from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused, Unavailable
 from headgate.lake import commits, refs
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
@@ -61,10 +61,20 @@ class Lake:
             AlreadyExists: ``lake-exists``.
             Refused: ``network-file-system``, ``reserved-ref``.
             Invalid: ``bad-ref-name``.
+            Unavailable: ``cannot-write``.
+            Corrupt: ``metastore-missing``.
         """
         location = location.absolute()
         _unreserved(ref_name(main))
-        location.mkdir(parents=True, exist_ok=True)
+        try:
+            location.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                "cannot-write",
+                f"No lake can be made in {location}: {error.strerror}.",
+                hint="Choose another lake.location, or mend the rights on it.",
+                path=str(location),
+            ) from error
         path = location / METASTORE_FILE
         if path.exists():
             raise AlreadyExists(

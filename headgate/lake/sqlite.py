@@ -21,6 +21,7 @@ way to write. Programs that write to the file past headgate are outside of it.
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ _LOG_BYTES = 32 << 20
 _RESTART_FACTOR = 4
 _RESTART_PATIENCE_MS = 200
 _VALUES_AT_ONCE = 256
+_LITTLE_BYTES = 1 << 20
 
 DIALECT = Dialect(
     placeholder="?",
@@ -93,8 +95,10 @@ def create_sqlite(
     Raises:
         AlreadyExists: ``lake-exists``.
         Refused: ``network-file-system``, ``sqlite-too-old``.
+        Corrupt: ``metastore-missing``.
     """
     refuse_remote(path.parent)
+    refuse_orphans(path)
     making = path.with_name(f".{path.name}.{unique}")
     database = SqliteDatabase(making)
     try:
@@ -131,10 +135,11 @@ def open_sqlite(
     Raises:
         NotFound: ``no-lake``.
         Refused: ``network-file-system``, ``lake-too-new``, ``sqlite-too-old``.
-        Corrupt: ``metastore-corrupt``.
+        Corrupt: ``metastore-corrupt``, ``metastore-missing``.
         Unavailable: ``metastore-locked``.
     """
     if not path.is_file():
+        refuse_orphans(path)
         raise NotFound(
             "no-lake",
             f"There is no lake in {path.parent}.",
@@ -154,6 +159,29 @@ def open_sqlite(
         database.close()
         raise
     return SqlMetastore(database, clock=clock, facts=facts)
+
+
+def refuse_orphans(path: Path) -> None:
+    """Refuse a directory that holds tables' files, and no metastore: its history was lost.
+
+    Raises:
+        Corrupt: ``metastore-missing``.
+    """
+    kept = [name for name in ("data", "metadata") if _holds_anything(path.parent / name)]
+    if kept and not path.exists():
+        raise Corrupt(
+            "metastore-missing",
+            f"{path} is missing, but {path.parent} holds the files of a lake's tables.",
+            hint="Restore the metastore's backup; or move the directory away to begin anew.",
+            path=str(path),
+        )
+
+
+def _holds_anything(directory: Path) -> bool:
+    try:
+        return any(directory.iterdir())
+    except OSError:
+        return False
 
 
 def _backup(path: Path, format_: int) -> Path:
@@ -320,6 +348,17 @@ class SqliteDatabase:
             path=str(self._path),
         )
 
+    def _is_writable(self) -> bool:
+        directory = self._path.parent
+        return os.access(directory, os.W_OK) and os.access(self._path, os.W_OK)
+
+    def _is_disk_full(self) -> bool:
+        """Tell why SQLite could not write: also readers of a closed metastore write a little."""
+        try:
+            return shutil.disk_usage(self._path.parent).free < _LITTLE_BYTES
+        except OSError:
+            return False
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -339,17 +378,21 @@ class SqliteDatabase:
                 hint="Restore the metastore's backup.",
                 path=path,
             )
-        if name.startswith("SQLITE_READONLY"):
+        if name.startswith("SQLITE_READONLY") or (
+            name.startswith("SQLITE_CANTOPEN") and not self._is_writable()
+        ):
             return Refused(
                 "metastore-read-only",
-                f"{path} cannot be written: {error}",
-                hint="Give yourself the right to write the file and its directory.",
+                f"{path} may not be written: {error}. Reading a lake takes that, too: SQLite notes "
+                "who reads.",
+                hint="Give yourself the right to write the file and its directory, or a copy.",
                 path=path,
             )
-        if name == "SQLITE_FULL":
+        if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and self._is_disk_full()):
             return Unavailable(
                 "metastore-full",
-                f"There is no room to write {path}.",
+                f"The disk is full: there is no room to write {path}.",
+                readers="Nothing was changed.",
                 hint="Free some space, then try again.",
                 path=path,
             )

@@ -18,7 +18,10 @@ from pathlib import Path
 
 from headgate.errors import Corrupt, Invalid, Unavailable
 
-_MEND = "Look at every file:  headgate doctor --files  and restore it from a backup."
+MEND = (
+    "Restore it from a backup; a table that a step replaces can be computed again:  "
+    "headgate run --force\nLook at every file:  headgate doctor --files"
+)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/.+)\Z")
 
@@ -99,7 +102,7 @@ class Storage:
             raise Corrupt(
                 "metadata-missing",
                 f"The Iceberg file {place} is missing.",
-                hint=_MEND,
+                hint=MEND,
                 path=place,
             ) from error
         except OSError as error:
@@ -119,15 +122,16 @@ def metadata_damaged(path: str, error: Exception) -> Corrupt:
     """Give the error for a file of Iceberg metadata that cannot be read."""
     return Corrupt(
         "metadata-damaged",
-        f"The Iceberg file {path} cannot be read: {error}",
-        hint=_MEND,
+        f"The Iceberg file {path} is not what was written.",
+        hint=MEND,
         path=path,
+        reason=str(error),
     )
 
 
 def data_file_missing(path: str) -> Corrupt:
     """Give the error for a data file that a commit refers to and that is not there."""
-    return Corrupt("data-file-missing", f"A data file is missing: {path}.", hint=_MEND, path=path)
+    return Corrupt("data-file-missing", f"A data file is missing: {path}.", hint=MEND, path=path)
 
 
 def data_file_damaged(path: str, reason: str) -> Corrupt:
@@ -135,7 +139,7 @@ def data_file_damaged(path: str, reason: str) -> Corrupt:
     return Corrupt(
         "data-file-damaged",
         f"A data file is not what was written: {path}.",
-        hint=_MEND,
+        hint=MEND,
         path=path,
         reason=reason,
     )

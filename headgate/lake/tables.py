@@ -71,7 +71,8 @@ class WritePlan:
 class Problem:
     """A file of a table that is not what was written; ``what`` is the code of the error.
 
-    ``data-file-missing``, ``data-file-damaged``, ``metadata-missing`` or ``metadata-damaged``.
+    ``data-file-missing``, ``data-file-damaged``, ``file-unreadable``, ``metadata-missing`` or
+    ``metadata-damaged``.
     """
 
     path: str
@@ -425,7 +426,8 @@ class Tables:
             error = data_file_missing(path)
             return Problem(path=path, what=error.code, message=error.message)
         except OSError as error:
-            reason = str(error)
+            refused = f"The data file {path} cannot be read: {error.strerror}."
+            return Problem(path=path, what="file-unreadable", message=refused)
         if reason is None:
             return None
         damaged = data_file_damaged(path, reason)
