@@ -3,9 +3,11 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Self
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
@@ -59,15 +61,27 @@ class DuckDB:
             self._database = duckdb.connect(":memory:", config=config)
             self._database.execute("set global TimeZone = 'UTC'")
         self._lock = Lock()
+        self._sessions: WeakSet[DuckDBSession] = WeakSet()
 
     def session(self) -> "DuckDBSession":
         """Open a unit of work: under a millisecond."""
         with self._lock:
-            return DuckDBSession(self, self._database.cursor())
+            session = DuckDBSession(self, self._database.cursor())
+            self._sessions.add(session)
+            return session
+
+    def interrupt(self) -> None:
+        """Make what sessions compute now end with ``interrupted``. From any thread."""
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.interrupt()
 
     def close(self) -> None:
-        """Close the database; sessions end with it."""
-        self._database.close()
+        """Close the database; sessions end with it, and what they compute is interrupted."""
+        self.interrupt()
+        with suppress(duckdb.Error):  # a query that has not noticed yet keeps it until it does
+            self._database.close()
         if self._own_scratch:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
@@ -152,6 +166,12 @@ class DuckDBSession(Session):
     def write(self, rows: Rows, target: WriteTarget, *, mask: MaskQuery | None = None) -> Written:
         """Compute rows once; accepted ones become files, rejected ones come back with masks."""
         return self._writing.write(rows, target, mask)
+
+    def interrupt(self) -> None:
+        """Make what is computed now end with ``interrupted``. From any thread."""
+        for connection in (self._bindings.connection, *self._readers):
+            with suppress(duckdb.Error):  # it was closed meanwhile
+                connection.interrupt()
 
     def close(self) -> None:
         """Free everything the session holds; its open streams end."""

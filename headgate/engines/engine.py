@@ -99,6 +99,10 @@ class Engine(Protocol):
         """Open a unit of work. Cheap: milliseconds."""
         ...
 
+    def interrupt(self) -> None:
+        """Make what its sessions compute now end with ``interrupted``. From any thread."""
+        ...
+
     def close(self) -> None:
-        """Free everything the engine holds; its sessions end with it."""
+        """Free everything the engine holds; what its sessions compute is interrupted."""
         ...

@@ -14,7 +14,7 @@ _OUR_OWN_LINE = re.compile(
     r"\n+LINE \d+: (copy \(|select \* from \(|create |with \"?_hg|\.\.\.).*", re.DOTALL
 )
 _CSV_FILE = re.compile(r"^ *file = (.+)$", re.MULTILINE)
-MEND = "Look at every file:  headgate doctor --files  and restore it from a backup."
+MEND = "Restore the file from a backup.\nLook at every file:  headgate doctor --files"
 _KINDS: Mapping[str, type[duckdb.Error]] = {
     "Conversion Error": duckdb.ConversionException,
     "Out of Range Error": duckdb.OutOfRangeException,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -165,20 +165,26 @@ def accept(
 
 def _from_frame(value: object, step: str) -> "pa.Table | pa.RecordBatchReader | None":
     """Recognise frames of libraries that are imported: no value of another can exist."""
-    polars = sys.modules.get("polars")
+    polars = _loaded("polars", "LazyFrame", "DataFrame")
     if polars is not None and isinstance(value, (polars.LazyFrame, polars.DataFrame)):
         from headgate.engines.polars import frame_batches, frame_table  # noqa: PLC0415 - as above
 
         if isinstance(value, polars.LazyFrame):
             return frame_batches(value)
         return frame_table(value)
-    pandas = sys.modules.get("pandas")
+    pandas = _loaded("pandas", "DataFrame")
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return _from_pandas(value, step)
-    duckdb = sys.modules.get("duckdb")
+    duckdb = _loaded("duckdb", "DuckDBPyRelation")
     if duckdb is not None and isinstance(value, duckdb.DuckDBPyRelation):
         return value.to_arrow_reader(BATCH_ROWS)
     return None
+
+
+def _loaded(name: str, *classes: str) -> Any:  # noqa: ANN401 - a module
+    """Give a library that is imported, with these classes: another thread may be importing it."""
+    module = sys.modules.get(name)
+    return module if all(hasattr(module, each) for each in classes) else None
 
 
 def _from_pandas(frame: "pd.DataFrame", step: str) -> pa.Table:

@@ -99,7 +99,7 @@ def cast(expression: str, given: pa.DataType, wanted: pa.DataType) -> str:
     target = sql_type(wanted)
     if given.equals(_WIDE):  # a HUGEINT looks like this, and Parquet would make it a DOUBLE
         return f"cast({expression} as {target})"
-    if target == sql_type(given):
+    if target == sql_type(given) and not types.is_null(given):
         return expression
     plain = f"cast({expression} as {target})"
     if not may_lose(given, wanted):
