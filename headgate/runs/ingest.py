@@ -5,10 +5,11 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from headgate.contracts import cast_plan
+from headgate.contracts import arrow_schema, cast_plan
 from headgate.engines import Rows, Session, Sql
+from headgate.errors import Invalid
 from headgate.filesets import NativeFiles
-from headgate.lake import Tree
+from headgate.lake import Tree, table_key
 from headgate.names import quote
 from headgate.runs.outputs import Output, Target, mask_of, stage
 from headgate.runs.source_states import SourceState
@@ -30,13 +31,14 @@ def ingest(
         native = source.native(state.cursor)
         if native is not None:
             if native.files is None:
-                return _nothing(), native.cursor.text()
+                return _nothing(wiring, session, tree, target, state), native.cursor.text()
             output = write_raw(wiring, session, tree, target, native.files)
             return output, native.cursor.text()
         stream = _Stream(source.read(state.cursor))
         reader = stream.reader()
         if reader is None:
-            return _nothing(), state.cursor.text() if state.cursor else None
+            output = _nothing(wiring, session, tree, target, state)
+            return output, state.cursor.text() if state.cursor else None
         output = write_raw(wiring, session, tree, target, reader)
         return output, stream.cursor.text() if stream.cursor else None
 
@@ -64,8 +66,31 @@ def write_raw(
     return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask)
 
 
-def _nothing() -> Output:
-    return Output(changes={}, writes=(), rows_in=0, rows=0)
+def _nothing(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, state: SourceState
+) -> Output:
+    """Give the output of a source without rows and without columns.
+
+    A table that grows stays as it is, or begins empty under its contract. What would be replaced is
+    not emptied for a file that lost even its header.
+
+    Raises:
+        Invalid: ``source-empty``.
+    """
+    if target.mode != "replace":
+        if tree.get(table_key(target.table)) is not None:
+            return Output(changes={}, writes=(), rows_in=0, rows=0)
+        if target.spec is not None:
+            schema = arrow_schema(target.spec)
+            return stage(wiring, session, tree, target, schema.empty_table(), schema=schema)
+    title = state.source.describe().title
+    raise Invalid(
+        "source-empty",
+        f"{title} holds nothing, not even the names of columns.",
+        hint="No rows are a header without rows; look at what wrote it.",
+        table=target.table,
+        source=title,
+    )
 
 
 class _Stream:

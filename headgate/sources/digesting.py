@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
@@ -61,10 +62,11 @@ class Digests:
         """Keep what was learned beside what others have; steps and processes may do so at once."""
         if not self._changed:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(f".{os.getpid()}-{get_ident()}.partial")
-        partial.write_text(json.dumps({**_read(self._file), **self._known}))
-        partial.replace(self._file)
+        with suppress(OSError):  # then the files are read again the next time
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._file.with_suffix(f".{os.getpid()}-{get_ident()}.partial")
+            partial.write_text(json.dumps({**_read(self._file), **self._known}))
+            partial.replace(self._file)
         self._changed = False
 
 

@@ -113,7 +113,10 @@ class FileSource:
         if self._states is None:
             found: dict[Path, None] = {}
             for pattern in self._patterns:
-                found.update(dict.fromkeys(self._matches(pattern)))
+                try:
+                    found.update(dict.fromkeys(self._matches(pattern)))
+                except OSError as error:  # a directory on the way
+                    raise _unreadable(pattern, error) from error
             self._states = tuple(self._state(path) for path in found)
             self._digests.save()
         return self._states
@@ -149,6 +152,14 @@ class FileSource:
             )
         place = (self._setting.root / pattern).parent
         names = [path.name for path in place.iterdir()] if place.is_dir() else []
+        link = self._setting.root / pattern
+        if link.is_symlink():
+            return NotFound(
+                "file-missing",
+                f"{pattern} is a link to {link.readlink()}, which is not there.",
+                hint="Put the file there, or mend the link.",
+                path=pattern,
+            )
         meant = suggestion(PurePath(pattern).name, names)
         return NotFound(
             "file-missing",
@@ -161,14 +172,7 @@ class FileSource:
         try:
             return self._digests.state(path)
         except OSError as error:
-            denied = error.errno == errno.EACCES
-            reason = f"{'may not' if denied else 'cannot'} be read: {error.strerror}"
-            raise Unavailable(
-                "file-unreadable",
-                f"{self._shown(path)} {reason}.",
-                hint="Check the file's permissions." if denied else None,
-                path=str(path),
-            ) from error
+            raise _unreadable(self._shown(path), error) from error
 
     def _shown(self, path: Path) -> str:
         try:
@@ -255,6 +259,16 @@ class FileSource:
                     hint=f"Did you mean {meant}?" if meant else None,
                     option=name,
                 )
+
+
+def _unreadable(shown: str, error: OSError) -> Unavailable:
+    denied = error.errno == errno.EACCES
+    return Unavailable(
+        "file-unreadable",
+        f"{shown} {'may not' if denied else 'cannot'} be read: {error.strerror}.",
+        hint="Give yourself the right to it." if denied else None,
+        path=shown,
+    )
 
 
 def _patterns(options: Mapping[str, object]) -> tuple[str, ...]:

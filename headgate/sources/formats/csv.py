@@ -214,10 +214,9 @@ def _names(
             hint='Name them: columns=["id", ...].',
             path=file.shown,
         )
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        if name.lower() in seen:
             raise Invalid(
                 "csv-duplicate-names",
                 f"{file.shown} has two columns named {name!r} (capital letters do not count).",
@@ -225,6 +224,7 @@ def _names(
                 path=file.shown,
                 column=name,
             )
+        seen.add(name.lower())
     return names
 
 
