@@ -15,6 +15,8 @@ _STEP = re.compile(rf"{_SEGMENT}\Z")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z")
 _MAX_NAME = 255
 RESERVED_REF_PREFIXES = ("run/",)
+QUARANTINE = "_quarantine"
+"""The namespace of the tables that hold rejected rows."""
 
 
 class Ids(Protocol):
@@ -72,6 +74,23 @@ def table_name(text: str) -> str:
             name=text,
         )
     return text
+
+
+def own_table_name(text: str) -> str:
+    """Check the name of a table that people make; quarantines are made by runs.
+
+    Raises:
+        Invalid: ``bad-table-name``, ``reserved-table-name``.
+    """
+    if text.partition(".")[0] == QUARANTINE:
+        raise Invalid(
+            "reserved-table-name",
+            f"{text!r} cannot be written by hand: names that begin with {QUARANTINE}. are those of "
+            "quarantines.",
+            hint="Choose a name outside of that namespace.",
+            name=text,
+        )
+    return table_name(text)
 
 
 def step_name(text: str) -> str:

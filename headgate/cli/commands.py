@@ -1,5 +1,6 @@
 """The table of commands, loaded one by one, and the boundary where errors become exit codes."""
 
+import errno
 import os
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from headgate import __version__
 from headgate.cli.exit_codes import INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
 from headgate.cli.options import Call, error_document, error_words, terminal_of_this_process
 from headgate.clock import SystemClock
-from headgate.errors import HeadgateError, Invalid
+from headgate.errors import HeadgateError, Invalid, Unavailable
 from headgate.names import suggestion
 
 COMMANDS: Mapping[str, str] = {
@@ -43,6 +44,11 @@ COMMANDS: Mapping[str, str] = {
     "completion": "project_commands:completion",
 }
 
+
+_OUTSIDE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+)
+"""What the machine refuses, and no bug of ours."""
 
 COMPLETION_VARIABLE = "_HEADGATE_COMPLETE"
 
@@ -120,13 +126,27 @@ def _answered(call: Call, arguments: list[str]) -> int:  # noqa: PLR0911 - a way
     except BrokenPipeError:
         raise
     except HeadgateError as error:
-        if call.json:
-            call.terminal.document({"error": error_document(error)})
-        for line in error_words(call.terminal, error):
-            call.terminal.words(line)
-        return exit_code(error)
+        return _told(call, error)
+    except OSError as error:
+        if error.errno not in _OUTSIDE:
+            return _confess(call)
+        refused = Unavailable(
+            "system-refused",
+            f"The operating system refused {error.filename or 'a file'}: {error.strerror}.",
+            hint="Look at the disk and at the rights on it.",
+            path=str(error.filename or ""),
+        )
+        return _told(call, refused)
     except Exception:  # noqa: BLE001 - the boundary: a bug is written down and named
         return _confess(call)
+
+
+def _told(call: Call, error: HeadgateError) -> int:
+    if call.json:
+        call.terminal.document({"error": error_document(error)})
+    for line in error_words(call.terminal, error):
+        call.terminal.words(line)
+    return exit_code(error)
 
 
 def _invoked(call: Call, arguments: list[str]) -> int:

@@ -124,4 +124,14 @@ def error_document(error: HeadgateError) -> dict[str, object]:
 
 def ref_option(text: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Give a command the option ``--ref``."""
-    return click.option("--ref", metavar="REF", help=f"{text} [default: the target branch]")
+    return click.option(
+        "--ref", metavar="REF", callback=named, help=f"{text} [default: the target branch]"
+    )
+
+
+def named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty name: a shell's variable that was not set must not mean the default."""
+    del context
+    if value is not None and not value.strip():
+        raise click.BadParameter("the name is empty; is a variable not set?", param=parameter)
+    return value

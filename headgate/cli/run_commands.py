@@ -12,7 +12,7 @@ from headgate import runs as hall
 from headgate.cli.changes import is_table, table_of
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
-from headgate.cli.options import Call, command, error_document, error_words
+from headgate.cli.options import Call, command, error_document, error_words, named
 from headgate.cli.phrases import counted, instant, short, short_run, without_quarantines
 from headgate.cli.progress import NOTHING, Progress
 from headgate.cli.tables import aligned
@@ -20,19 +20,28 @@ from headgate.errors import HeadgateError
 from headgate.lake import RunState
 
 if TYPE_CHECKING:
-    from headgate.lake import Isolation
+    from headgate.lake import Isolation, RunRow
     from headgate.project import Project
     from headgate.runs import Plan, RevertPlan, RunResult
 
+_WORKING = (RunState.RUNNING, RunState.PUBLISHING)
 _UNFINISHED = (RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.PARKED)
 
 
 @click.command()
 @click.argument("pipeline", required=False)
 @click.option(
-    "--branch", metavar="NAME", help="Publish to this branch; made off the target if new."
+    "--branch",
+    metavar="NAME",
+    callback=named,
+    help="Publish to this branch; made off the target if new.",
 )
-@click.option("--target", metavar="NAME", help="Publish to this branch. [default: lake.target]")
+@click.option(
+    "--target",
+    metavar="NAME",
+    callback=named,
+    help="Publish to this branch. [default: lake.target]",
+)
 @click.option(
     "--isolation",
     type=click.Choice(("serializable", "snapshot-isolation", "fresh")),
@@ -105,7 +114,9 @@ def adopt(call: Call, run: str) -> None:
 
 @click.command()
 @click.argument("source", metavar="BRANCH")
-@click.option("--into", metavar="NAME", help="The branch that gets it. [default: lake.target]")
+@click.option(
+    "--into", metavar="NAME", callback=named, help="The branch that gets it. [default: lake.target]"
+)
 @command()
 def merge(call: Call, source: str, into: str | None) -> None:
     """Publish a branch to the target, after its checks.
@@ -288,7 +299,12 @@ def result_document(result: "RunResult") -> dict[str, object]:
 
 @click.command()
 @click.argument("pipeline", required=False)
-@click.option("--target", metavar="NAME", help="The branch to plan for. [default: lake.target]")
+@click.option(
+    "--target",
+    metavar="NAME",
+    callback=named,
+    help="The branch to plan for. [default: lake.target]",
+)
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter."
 )
@@ -338,6 +354,10 @@ def status(call: Call, limit: int) -> None:
     if not listed:
         return
     terminal.data("")
+    now = project.clock.now()
+    dead = {
+        each.id for each in open_runs if each.state in _WORKING and not hall.is_at_work(each, now)
+    }
     rows = [
         (
             short_run(each.id),
@@ -345,7 +365,7 @@ def status(call: Call, limit: int) -> None:
             each.pipeline,
             each.target,
             instant(each.began),
-            first_line(each.reason.get("message")) if each.reason else "",
+            "Its process has ended." if each.id in dead else _reason(each),
         )
         for each in listed.values()
     ]
@@ -355,7 +375,11 @@ def status(call: Call, limit: int) -> None:
     waiting = [
         each
         for each in open_runs
-        if each.state in {RunState.FAILED, RunState.PARKED} and hall.is_resumable(each)
+        if (each.state not in _WORKING or each.id in dead) and hall.is_resumable(each)
     ]
     if waiting:
         terminal.words(f"To go on with one:  headgate resume {short_run(waiting[0].id)}")
+
+
+def _reason(run: "RunRow") -> str:
+    return first_line(run.reason.get("message")) if run.reason else ""

@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from headgate.errors import Internal, Invalid, Refused, StepFailed
-from headgate.names import step_name, table_name
+from headgate.names import own_table_name, step_name
 from headgate.pipelines import forms, places
 from headgate.pipelines.forms import Form
 from headgate.pipelines.parameters import Parameter, group_of
@@ -103,7 +103,7 @@ class Settings:
         if self.name is not None:
             step_name(self.name)
         if self.table is not None:
-            table_name(self.table)
+            own_table_name(self.table)
         if self.mode not in MODES:
             raise Invalid(
                 "unknown-step-mode",

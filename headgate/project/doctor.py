@@ -60,7 +60,8 @@ def examine(
 
 
 def _trouble(what: str, error: HeadgateError) -> Finding:
-    level: Level = "bad" if isinstance(error, Corrupt) else "note"
+    harmless = what == "pipelines" or isinstance(error, NotFound)
+    level: Level = "note" if harmless and not isinstance(error, Corrupt) else "bad"
     return Finding(what=what, level=level, found=error.message, hint=error.hint)
 
 
@@ -179,7 +180,8 @@ def _runs(lake: Lake, clock: Clock) -> Iterator[Finding]:
 
 def _tables(lake: Lake, *, files: bool) -> Iterator[Finding]:
     """Look at every table that a branch or a tag reaches, each version of it once."""
-    heads = {branch.name: branch.head for branch in lake.branches()}
+    branches = sorted(lake.branches(), key=lambda each: (not each.protected, each.name))
+    heads = {branch.name: branch.head for branch in branches}
     heads |= {tag.name: tag.commit for tag in lake.tags()}
     seen: dict[str, tuple[str, str, Entry]] = {}
     for ref, head in heads.items():
@@ -199,7 +201,8 @@ def _tables(lake: Lake, *, files: bool) -> Iterator[Finding]:
                 what=f"{name} at {ref}",
                 level="bad",
                 found=problem.message,
-                hint="Restore the file from a backup, or  headgate revert  the run that wrote it.",
+                hint="Restore it from a backup, take back the run that wrote it (headgate revert), "
+                "or compute the table again:  headgate run --force",
             )
     yield from _stale(stale)
     read = "every byte read" if files else "lengths compared;  --files  reads every byte"

@@ -5,6 +5,7 @@ imports inside functions, pickles and annotations work; when it is left, whateve
 stands there again. Two projects with a ``flights.py`` each never meet.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -198,6 +199,8 @@ class _Finder:
             if path.suffix == ".py" and path.stem.isidentifier():
                 yield path.stem
             elif path.name.isidentifier() and path.is_dir():
+                if not os.access(path, os.R_OK | os.X_OK):
+                    continue
                 ordinary = (path / "__init__.py").exists()
                 if ordinary or (path.name not in _RESERVED and any(path.glob("*.py"))):
                     yield path.name

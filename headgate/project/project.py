@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, cast
 from headgate.clock import Clock, SystemClock
 from headgate.contracts import EVALUATOR, ContractSpec
 from headgate.engines import Engine
-from headgate.errors import AlreadyExists, NotFound, Refused
+from headgate.errors import AlreadyExists, Interrupted, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
 from headgate.names import Ids, RandomIds
@@ -200,7 +200,7 @@ class Project:
         Raises:
             NotFound: ``unknown-table``; and what ``at`` raises.
         """
-        return self.at(ref or self.settings.target).table(name)
+        return self.at(self._or_target(ref)).table(name)
 
     def quarantine(self, table: str, *, ref: str | None = None) -> TableHandle:
         """Give the rows that were set aside from a table.
@@ -208,13 +208,13 @@ class Project:
         Raises:
             NotFound: ``nothing-quarantined``, ``unknown-table``; and what ``at`` raises.
         """
-        return self.at(ref or self.settings.target).quarantine(table)
+        return self.at(self._or_target(ref)).quarantine(table)
 
     def log(
         self, ref: str | None = None, *, table: str | None = None, limit: int | None = None
     ) -> Iterator[Commit]:
         """Give a ref's commits, newest first; with ``table`` those that changed it."""
-        commit = self.lake.resolve(ref or self.settings.target)
+        commit = self.lake.resolve(self._or_target(ref))
         return self.lake.log(commit, limit=limit, table=table)
 
     def diff(self, before: str, after: str) -> tuple[Change, ...]:
@@ -244,7 +244,7 @@ class Project:
         Raises:
             NotFound: ``no-contract``, ``unknown-table``; and what ``at`` raises.
         """
-        view = self.at(ref or self.settings.target)
+        view = self.at(self._or_target(ref))
         entry = view.tree.get(contract_key(table))
         if entry is None or entry.data is None:
             view.table(table)
@@ -258,7 +258,7 @@ class Project:
 
     def contracts(self, *, ref: str | None = None) -> Mapping[str, ContractSpec]:
         """Give every contract that holds at a ref, by table."""
-        view = self.at(ref or self.settings.target)
+        view = self.at(self._or_target(ref))
         return {
             key.removeprefix(contract_key("")): ContractSpec.from_json(entry.data)
             for key, entry in view.tree.items(contract_key(""))
@@ -316,7 +316,7 @@ class Project:
         chosen = self._chosen(pipeline, isolation, steps)
         values = self._settled(chosen, parameters)
         lake = self._made_lake()
-        target = target or self.settings.target
+        target = self._or_target(target)
         if branch is not None:
             if lake.metastore.branch(branch) is None:
                 with contextlib.suppress(AlreadyExists):  # another process was faster
@@ -342,7 +342,8 @@ class Project:
         Parameters that were given when it began hold again; those of files and code are today's.
 
         Raises:
-            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``; and as ``run``.
+            NotFound: ``unknown-run``.
+            Refused: ``run-is-final``, ``run-is-alive``, ``not-resumable``; and as ``run``.
         """
         row = self.find_run(run)
         isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
@@ -366,7 +367,7 @@ class Project:
         """
         chosen = self._chosen(pipeline, None, ())
         values = self._settled(chosen, parameters)
-        target = target or self.settings.target
+        target = self._or_target(target)
         with contextlib.ExitStack() as stack:
             try:
                 lake = self.lake
@@ -390,7 +391,7 @@ class Project:
             NotFound: ``unknown-branch``.
         """
         self._made_lake()
-        return self._plain_hall().transaction(target or self.settings.target, name=name)
+        return self._plain_hall().transaction(self._or_target(target), name=name)
 
     def merge(
         self, branch: str, *, into: str | None = None, listeners: Iterable[Listener] = ()
@@ -402,7 +403,7 @@ class Project:
             CheckFailed: a contract fails on the union.
         """
         with self._hall(self.lake, listeners) as hall:
-            return hall.merge(branch, into or self.settings.target)
+            return hall.merge(branch, self._or_target(into))
 
     def adopt(self, run: str, *, listeners: Iterable[Listener] = ()) -> RunResult:
         """Publish what an unfinished run made so far; every contract is judged again.
@@ -435,7 +436,7 @@ class Project:
             CheckFailed: a contract fails without the run.
         """
         with self._hall(self.lake, listeners) as hall:
-            return hall.revert(which, target=target or self.settings.target)
+            return hall.revert(which, target=self._or_target(target))
 
     def plan_revert(self, which: str, *, target: str | None = None) -> "RevertPlan":
         """Say what ``revert`` would do. Changes nothing.
@@ -443,7 +444,7 @@ class Project:
         Raises:
             As ``revert``.
         """
-        return self._plain_hall().plan_revert(which, target=target or self.settings.target)
+        return self._plain_hall().plan_revert(which, target=self._or_target(target))
 
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
         """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
@@ -451,7 +452,7 @@ class Project:
         Raises:
             NotFound: ``no-contract``; and what ``at`` raises.
         """
-        commit = self.lake.resolve(ref or self.settings.target)
+        commit = self.lake.resolve(self._or_target(ref))
         if table is not None:
             self.contract(table, ref=ref)
         verdicts = self._plain_hall().check(commit)
@@ -459,13 +460,22 @@ class Project:
 
     # -- parts
 
+    def _or_target(self, name: str | None) -> str:
+        """Give the settings' target where nothing was named; an empty name is not nothing."""
+        return self.settings.target if name is None else name
+
     @contextlib.contextmanager
     def _hall(self, lake: Lake, listeners: Iterable[Listener]) -> Iterator[Hall]:
         """Give the hall, with the user's modules importable while it is at work."""
         with contextlib.ExitStack() as stack:
             if self._discovery is not None:
                 stack.enter_context(self._discovery.code.importable())
-            yield Hall(self._wiring(lake, listeners), evaluator=self._evaluator())
+            try:
+                yield Hall(self._wiring(lake, listeners), evaluator=self._evaluator())
+            except Interrupted:
+                if self._engine is not None:
+                    self._engine.interrupt()
+                raise
 
     def _plain_hall(self) -> Hall:
         """Give the hall for what runs none of the user's steps."""

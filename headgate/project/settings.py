@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from headgate.errors import HeadgateError, Invalid, NotFound
+from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.names import ref_name, step_name, suggestion
 
 FILE_NAME = "headgate.toml"
 STATE_DIRECTORY = ".headgate"
 PROFILE_VARIABLE = "HEADGATE_PROFILE"
 ISOLATIONS = ("serializable", "snapshot-isolation", "fresh")
+_PREFIX = "HEADGATE_"
+_PARAMETERS = "HEADGATE_PARAM_"
 _DOCUMENTATION = "Every setting is listed in docs/settings.md."
 _SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|%)\Z", re.IGNORECASE)
 
@@ -299,11 +301,18 @@ def _name_of(root: Path) -> str:
 
 def _load(file: Path) -> tuple[dict[str, object], str]:
     try:
-        source = file.read_bytes().decode()
+        source = file.read_bytes().decode("utf-8-sig")
         return tomllib.loads(source), source
     except FileNotFoundError:
         find_root(file.parent)
         raise
+    except OSError as error:
+        raise Unavailable(
+            "file-unreadable",
+            f"{file} cannot be read: {error.strerror}.",
+            hint="Mend the rights on it.",
+            path=str(file),
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(
             "bad-settings-file",
@@ -335,6 +344,8 @@ def _take(
     profiles: bool,
 ) -> None:
     for section, content in document.items():
+        if section not in _TABLES and not isinstance(content, dict):
+            raise _homeless(section, place)
         if section not in _TABLES or (section == "profile" and not profiles):
             raise _unknown(section, place, (f"[{name}]" for name in _TABLES), section=True)
         if not isinstance(content, dict):
@@ -389,6 +400,17 @@ def _unknown(name: str, place: _Place, known: Iterable[str], *, section: bool) -
     )
 
 
+def _homeless(name: str, place: _Place) -> Invalid:
+    """Give the error for a key above all tables; its table is known if another has it."""
+    homes = [key.partition(".")[0] for key in _BY_NAME if key.partition(".")[2] == name]
+    return Invalid(
+        "unknown-setting",
+        f"{place.of(name)}: {name} stands in no table.",
+        hint=f"Write it under [{homes[0]}]." if homes else _DOCUMENTATION,
+        setting=name,
+    )
+
+
 def _profile(document: Mapping[str, object], name: str, file: Path) -> Mapping[str, object]:
     profiles = document.get("profile", {})
     known = profiles if isinstance(profiles, dict) else {}
@@ -409,14 +431,18 @@ def _take_environment(environment: Mapping[str, str], values: dict[str, object])
     variables = {key.variable: key for key in KEYS}
     starts = tuple(f"HEADGATE_{section.upper()}_" for section in _SECTIONS)
     for variable in sorted(environment):
-        if not variable.startswith("HEADGATE_"):
+        if not variable.startswith(_PREFIX):
             continue
         key = variables.get(variable)
         if key is not None:
             place = _Place(file=f"environment variable {variable}", source="")
             _set(key.name, key.from_text(environment[variable]), place, values)
-        elif variable.startswith(starts):
-            meant = suggestion(variable, variables)
+            continue
+        own = variable == PROFILE_VARIABLE or variable.startswith(_PARAMETERS)
+        bare = {name.removeprefix(_PREFIX): name for name in (*variables, PROFILE_VARIABLE)}
+        close = None if own else suggestion(variable.removeprefix(_PREFIX), bare)
+        meant = bare[close] if close is not None else None
+        if variable.startswith(starts) or meant is not None:
             raise Invalid(
                 "unknown-setting",
                 f"environment variable {variable} is no setting.",

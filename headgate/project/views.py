@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from headgate.engines import Engine, Session, Sql
 from headgate.errors import HeadgateError, Invalid, NotFound
 from headgate.filesets import Scan
-from headgate.lake import Commit, Entry, Lake, Tree, table_key
+from headgate.lake import Commit, Entry, Lake, Tree, damage, table_key
 from headgate.names import quote, suggestion
 
 if TYPE_CHECKING:
@@ -132,9 +132,27 @@ class View:
     @contextmanager
     def session(self, query: str = "") -> Iterator[Session]:
         """Open the engine on the tables that a query may name."""
-        with closing(self._engine().session()) as session:
-            session.bind(self._named_in(query))
+        entries = self._named_in(query)
+        with self.undamaged(entries), closing(self._engine().session()) as session:
+            tables = self._lake.tables
+            session.bind({name: tables.scan(entry) for name, entry in entries.items()})
             yield session
+
+    @contextmanager
+    def undamaged(self, read: Mapping[str, Entry]) -> Iterator[None]:
+        """Name the table and the file where a reading fails for a damaged file.
+
+        Raises:
+            Corrupt: ``data-file-missing``, ``data-file-damaged``, ``metadata-missing``,
+                ``metadata-damaged``.
+        """
+        try:
+            yield
+        except Exception as error:
+            damaged = damage(self._lake.tables, read, error)
+            if damaged is None:
+                raise
+            raise damaged from error
 
     def supplied(self, form: str, rows: "Scan | pa.Table") -> object:
         """Give rows in a form that needs no session any more once it is made."""
@@ -148,13 +166,10 @@ class View:
         unknown = _NO_TABLE.search(error.message)
         return self._unknown(unknown[1]) if unknown else error
 
-    def _named_in(self, query: str) -> dict[str, "Scan | pa.Table"]:
+    def _named_in(self, query: str) -> dict[str, Entry]:
         names = {name for found in _NAME.findall(query) for name in _spellings(found)}
         entries = self._tree.get_many(table_key(name) for name in names)
-        return {
-            key.removeprefix("table/"): self._lake.tables.scan(entry)
-            for key, entry in entries.items()
-        }
+        return {key.removeprefix("table/"): entry for key, entry in entries.items()}
 
     def _unknown(self, name: str) -> NotFound:
         meant = suggestion(name, self.tables)
@@ -258,19 +273,19 @@ class TableHandle:
 
     def scan(self) -> "pl.LazyFrame":
         """Give the table as a Polars lazy frame: only what a query needs is read."""
-        return cast("pl.LazyFrame", self.view.supplied("polars-lazy", self.files))
+        return cast("pl.LazyFrame", self._supplied("polars-lazy"))
 
     def to_polars(self) -> "pl.DataFrame":
         """Read the table as a Polars data frame."""
-        return cast("pl.DataFrame", self.view.supplied("polars", self.files))
+        return cast("pl.DataFrame", self._supplied("polars"))
 
     def to_arrow(self) -> "pa.Table":
         """Read the table as an Arrow table."""
-        return cast("pa.Table", self.view.supplied("arrow", self.files))
+        return cast("pa.Table", self._supplied("arrow"))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Read the table as a pandas data frame."""
-        return cast("pd.DataFrame", self.view.supplied("pandas", self.files))
+        return cast("pd.DataFrame", self._supplied("pandas"))
 
     def to_rows(self) -> list[dict[str, object]]:
         """Read the table as dictionaries; for a few rows."""
@@ -281,6 +296,10 @@ class TableHandle:
         # PyIceberg is loaded for those who ask for it.
         catalog = import_module("headgate.lake").IcebergCatalog(self._lake, self.view.commit.id)
         return cast("IcebergTable", catalog.load_table(self.name))
+
+    def _supplied(self, form: str) -> object:
+        with self.view.undamaged({self.name: self.entry}):
+            return self.view.supplied(form, self.files)
 
     def _all(self, *, limit: int | None = None) -> Query:
         cut = "" if limit is None else f" limit {limit:d}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.runs.beginning import is_at_work as is_at_work
     from headgate.runs.beginning import is_resumable as is_resumable
     from headgate.runs.beginning import owner_name as owner_name
     from headgate.runs.hall import Hall as Hall
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from headgate.runs.wiring import Wiring as Wiring
 
 _FILES = {
-    "beginning": ("is_resumable", "owner_name"),
+    "beginning": ("is_at_work", "is_resumable", "owner_name"),
     "hall": ("Hall",),
     "plan": ("Plan",),
     "planned": ("PlannedStep",),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headgate.errors import Conflict
+from headgate.errors import Conflict, Unavailable
 from headgate.events import Event
 from headgate.lake import (
     Commit,
@@ -139,9 +139,12 @@ class Attempt:
 
     def _beat(self) -> None:
         while not self._stop.wait(LEASE.total_seconds() / 3):
-            alive = self.wiring.lake.metastore.heartbeat(
-                self.id, fence=self.row.fence, lease_until=self.wiring.clock.now() + LEASE
-            )
+            try:
+                alive = self.wiring.lake.metastore.heartbeat(
+                    self.id, fence=self.row.fence, lease_until=self.wiring.clock.now() + LEASE
+                )
+            except Unavailable:  # locked, or a full disk: the next beat may come through
+                continue
             if not alive:
                 self._lost.set()
                 return

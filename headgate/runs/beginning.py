@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -117,13 +118,7 @@ def is_resumable(row: RunRow) -> bool:
     return row.state not in FINAL and row.settings.get("kind", "run") == "run"
 
 
-def take_over(wiring: Wiring, id: str) -> RunRow:
-    """Make an unfinished run this process's own: its fence counts up, its old owner stops.
-
-    Raises:
-        NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
-    """
-    row = find_run(wiring, id)
+def _refuse_final(row: RunRow) -> None:
     if row.state in FINAL:
         raise Refused(
             "run-is-final",
@@ -132,8 +127,17 @@ def take_over(wiring: Wiring, id: str) -> RunRow:
             run=row.id,
             state=str(row.state),
         )
-    working = row.state in {RunState.RUNNING, RunState.PUBLISHING}
-    if working and is_alive(row.owner) and row.lease_until > wiring.clock.now():
+
+
+def take_over(wiring: Wiring, id: str) -> RunRow:
+    """Make an unfinished run this process's own: its fence counts up, its old owner stops.
+
+    Raises:
+        NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+    """
+    row = find_run(wiring, id)
+    _refuse_final(row)
+    if is_at_work(row, wiring.clock.now()):
         raise Refused(
             "run-is-alive",
             f"Run {row.id} is still going on, in {row.owner}.",
@@ -265,6 +269,12 @@ def _next_step(attempt: Attempt, error: HeadgateError) -> str:
 def owner_name() -> str:
     """Name this process to others: host, process id and start (ids are used again)."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def is_at_work(row: RunRow, now: datetime) -> bool:
+    """Whether somebody works on a run: its process lives, and has given signs of it."""
+    working = row.state in {RunState.RUNNING, RunState.PUBLISHING}
+    return working and row.lease_until > now and is_alive(row.owner)
 
 
 def is_alive(owner: str) -> bool:

@@ -21,8 +21,7 @@ def step_failure(step: str, error: BaseException, root: Path) -> HeadgateError:
     elif isinstance(error, OSError) and not own_frames(error, root):
         error = system_trouble(error)
     if isinstance(error, HeadgateError):
-        if not error.message.startswith(f"Step {step} "):
-            error.message = f"Step {step}: {error.message.removeprefix(f'{step}: ')}"
+        error.message = _named(step, error.message)
         return error
     failed = StepFailed(
         "step-raised",
@@ -86,6 +85,15 @@ def _is_own(file: Path, root: Path) -> bool:
     if not file.is_relative_to(root):
         return False
     return "site-packages" not in file.relative_to(root).parts  # an environment inside the project
+
+
+def _named(step: str, message: str) -> str:
+    """Begin a message with the step's name; many do already."""
+    if message.startswith(f"Step {step} "):
+        return message
+    if message.startswith((f"{step} ", f"{step}: ")):
+        return f"Step {message}"
+    return f"Step {step}: {message}"
 
 
 def _place(error: BaseException, root: Path) -> str:

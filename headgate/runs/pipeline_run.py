@@ -259,7 +259,7 @@ class _Coordinator:
                 attempt=1,
                 code=error.code,
                 message=error.message,
-                traceback=user_traceback(end.error, root),
+                traceback=user_traceback(end.error if error.code == "step-raised" else error, root),
             )
         )
         return StepRow(

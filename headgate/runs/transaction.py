@@ -24,7 +24,7 @@ from headgate.lake import (
     contract_key,
     table_key,
 )
-from headgate.names import suggestion, table_name
+from headgate.names import own_table_name, suggestion
 from headgate.runs.applying import apply_operations
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import ending
@@ -98,7 +98,7 @@ class Transaction:
         Raises:
             Invalid: what the rows or the key break. NotFound, Refused: as a step would.
         """
-        table_name(table)
+        own_table_name(table)
         if mode not in get_args(Mode):
             raise Invalid(
                 "unknown-step-mode",

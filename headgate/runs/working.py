@@ -29,6 +29,7 @@ from headgate.lake import (
     Tree,
     Write,
     cursor_key,
+    damage,
     step_key,
     table_key,
 )
@@ -244,6 +245,9 @@ class StepWork:
             try:
                 return self._computed(step, tree, inputs, digest, number)
             except Exception as error:
+                damaged = self._damaged(step, tree, inputs, error)
+                if damaged is not None:
+                    raise damaged from error
                 if number > step.retries:
                     raise
                 delay = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY)
@@ -252,6 +256,17 @@ class StepWork:
                 attempt.wiring.clock.sleep(delay)
                 self.attempts[step.name] = number + 1
                 self._record(step, StepState.RUNNING, number + 1)
+
+    def _damaged(
+        self, step: Step, tree: Tree, inputs: Inputs, error: Exception
+    ) -> HeadgateError | None:
+        """Give the damaged file that a step failed for, if one is to blame."""
+        read = dict(inputs.entries)
+        for table in (step.table, *looked_up(self.spec(step), step.table, step.mode)):
+            entry = tree.get(table_key(table)) if table is not None else None
+            if table is not None and entry is not None:
+                read.setdefault(table, entry)
+        return damage(self.attempt.wiring.lake.tables, read, error)
 
     def _record(
         self,
