@@ -91,7 +91,7 @@ def _named(step: str, message: str) -> str:
     """Begin a message with the step's name; many do already."""
     if message.startswith(f"Step {step} "):
         return message
-    if message.startswith((f"{step} ", f"{step}: ")):
+    if message.startswith((f"{step}: ", *(f"{step} {did} " for did in ("returned", "yielded")))):
         return f"Step {message}"
     return f"Step {step}: {message}"
 
