@@ -2,7 +2,7 @@
 
 The coordinator (the calling thread) owns the run's branch: workers compute, it commits.
 A step is released only after the transaction that says its upstreams are done. Completions that
-arrive while a transaction is in flight share the next one. Nothing polls.
+arrive while a transaction is in flight share the next one. Nothing polls for them.
 
 Steps run in daemon threads: SQL and engines release the GIL, and Ctrl-C never waits for a worker. A
 thread cannot be killed, therefore ``timeout=`` is refused where a step is declared; a process pool
@@ -11,11 +11,14 @@ takes the place of ``_Workers`` for steps that need one.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
 from headgate.pipelines import Graph
+
+SIGNAL_S = 0.5
+"""A signal that arrives just before a wait begins is seen when the wait ends: no wait is longer."""
 
 Outcome = TypeVar("Outcome")
 
@@ -35,7 +38,7 @@ class _Workers(Generic[Outcome]):
     def __init__(self, work: Callable[[str], Outcome], count: int) -> None:
         self._work = work
         self._todo: SimpleQueue[str | None] = SimpleQueue()
-        self.done: SimpleQueue[Finished[Outcome]] = SimpleQueue()
+        self._done: SimpleQueue[Finished[Outcome]] = SimpleQueue()
         self._threads = [
             Thread(target=self._loop, name=f"step-{number}", daemon=True) for number in range(count)
         ]
@@ -44,6 +47,18 @@ class _Workers(Generic[Outcome]):
 
     def give(self, step: str) -> None:
         self._todo.put(step)
+
+    def ended(self) -> list[Finished[Outcome]]:
+        """Wait for a step to end, and give all that have."""
+        while True:
+            try:
+                ended = [self._done.get(timeout=SIGNAL_S)]
+                break
+            except Empty:
+                pass
+        while not self._done.empty():
+            ended.append(self._done.get())
+        return ended
 
     def stop(self) -> None:
         for _ in self._threads:
@@ -54,9 +69,9 @@ class _Workers(Generic[Outcome]):
             try:
                 outcome = self._work(step)
             except BaseException as error:  # noqa: BLE001 - the coordinator decides
-                self.done.put(Finished(step, None, error))
+                self._done.put(Finished(step, None, error))
             else:
-                self.done.put(Finished(step, outcome, None))
+                self._done.put(Finished(step, outcome, None))
 
 
 def execute(
@@ -101,9 +116,7 @@ def execute(
                     workers.give(step)
             if running == 0:
                 return
-            ended = [workers.done.get()]
-            while not workers.done.empty():
-                ended.append(workers.done.get())
+            ended = workers.ended()
             running -= len(ended)
     finally:
         workers.stop()
