@@ -5,7 +5,6 @@ from random import Random
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -14,6 +13,8 @@ import headgate as hg
 from headgate.errors import Invalid, Refused, StepFailed
 from headgate.pipelines import Declared, Step
 from headgate.pipelines.steps import declaration_of
+
+pd = pytest.importorskip("pandas")
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
