@@ -42,6 +42,7 @@ from headgate.errors import (
     Unavailable,
 )
 from headgate.lake.database import Dialect, Parameter, Row
+from headgate.lake.lock_holders import holders
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
 from headgate.lake.records import Commit
@@ -341,11 +342,15 @@ class SqliteDatabase:
         handles.resume(child=child)
 
     def _locked(self) -> Unavailable:
+        beside = (self._path.with_name(f"{self._path.name}{end}") for end in ("", "-shm", "-gate"))
+        found = holders(beside)
+        by = f"process {' and '.join(found)}" if found else "another process"
         return Unavailable(
             "metastore-locked",
-            f"{self._path} was locked by another process for {self._patience.total_seconds():g} s.",
-            hint="Look for a stopped headgate process, then try again.",
+            f"{self._path} was locked by {by} for {self._patience.total_seconds():g} s.",
+            hint="Wait for it, or end it if it is stopped; then try again.",
             path=str(self._path),
+            holders=list(found),
         )
 
     def _is_writable(self) -> bool:
@@ -391,8 +396,7 @@ class SqliteDatabase:
         if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and self._is_disk_full()):
             return Unavailable(
                 "metastore-full",
-                f"The disk is full: there is no room to write {path}.",
-                readers="Nothing was changed.",
+                f"The disk is full: there is no room to write {path}. Nothing was changed.",
                 hint="Free some space, then try again.",
                 path=path,
             )

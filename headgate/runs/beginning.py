@@ -220,7 +220,8 @@ def _fail(attempt: Attempt, error: HeadgateError) -> None:
         return  # somebody else has the run now, and its state is theirs to set
     except HeadgateError as trouble:  # a full disk refuses this, too; the run can be taken up
         error.readers = error.readers or f"Not published: {row.target} is as it was."
-        error.message += f"\nThat could not be recorded: {trouble.message}"
+        if trouble.code != error.code:
+            error.message += f"\nThat could not be recorded: {trouble.message}"
 
 
 def _was_published(attempt: Attempt, error: HeadgateError) -> bool:

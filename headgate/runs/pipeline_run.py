@@ -119,30 +119,29 @@ class PipelineRun:
     # -- the way through
 
     def _go(self, attempt: Attempt) -> RunResult:
-        row = attempt.row
-        self.wiring.tell(
-            RunStarted(
-                run=row.id,
-                at=self.wiring.clock.now(),
-                pipeline=row.pipeline,
-                target=row.target,
-                base=attempt.base.id,
-                attempt=row.fence,
-                steps=self.graph.order,
-            )
-        )
-        settings = row.settings
-        work = StepWork(
-            attempt,
-            self.graph,
-            parameters=self.parameters,
-            now=datetime.fromisoformat(str(settings["now"])),
-            seed=int(str(settings["seed"])),
-            evaluator=self.evaluator,
-            force=self.force,
-            take_over=attempt.take_over,
-        )
+        row, settings = attempt.row, attempt.row.settings
         with ending(attempt):
+            self.wiring.tell(
+                RunStarted(
+                    run=row.id,
+                    at=self.wiring.clock.now(),
+                    pipeline=row.pipeline,
+                    target=row.target,
+                    base=attempt.base.id,
+                    attempt=row.fence,
+                    steps=self.graph.order,
+                )
+            )
+            work = StepWork(
+                attempt,
+                self.graph,
+                parameters=self.parameters,
+                now=datetime.fromisoformat(str(settings["now"])),
+                seed=int(str(settings["seed"])),
+                evaluator=self.evaluator,
+                force=self.force,
+                take_over=attempt.take_over,
+            )
             self._execute(attempt, work)
             if attempt.changes_nothing:
                 return nothing_of(attempt)
