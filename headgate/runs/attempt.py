@@ -57,7 +57,7 @@ class StepDone:
 class Attempt:
     """A run between two publications of others: based on one commit of its target.
 
-    ``done`` holds what each finished step did, in the order they finished; ``tree`` is the run's
+    ``done`` holds what each finished step did; ``tree`` is the run's
     own view: its base plus its own writes. ``prior`` holds what an earlier attempt did, to be kept
     where nothing it depends on has changed. An ``exclusive`` attempt publishes only onto its base.
     """
@@ -126,6 +126,10 @@ class Attempt:
     def wrote(self, key: str) -> bool:
         """Whether a finished step of this attempt has changed the key."""
         return any(key in step.changes for step in self.done.values())
+
+    def arrange(self, order: Iterable[str]) -> None:
+        """Put what the steps did in the pipeline's order, whichever thread was the faster."""
+        self.done = {step: self.done[step] for step in order if step in self.done}
 
     # -- signs of life
 

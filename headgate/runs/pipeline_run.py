@@ -184,6 +184,7 @@ class PipelineRun:
         )
         if coordinator.failed is not None:
             raise coordinator.failed
+        attempt.arrange(self.graph.order)
         return coordinator.computed
 
 

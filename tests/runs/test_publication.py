@@ -22,6 +22,24 @@ def doubled(numbers: pl.LazyFrame) -> pl.LazyFrame:
 total = hg.sql_step("select sum(d)::bigint as total from doubled")
 """
 
+RACE = """
+import threading
+import headgate as hg
+import polars as pl
+
+faster_one_ended = threading.Event()
+
+@hg.step
+def first() -> pl.DataFrame:
+    faster_one_ended.wait(10)
+    return pl.DataFrame({"n": [1]})
+
+@hg.step
+def second() -> pl.DataFrame:
+    faster_one_ended.set()
+    return pl.DataFrame({"n": [2]})
+"""
+
 LIMITED = """
 from typing import Annotated
 import headgate as hg
@@ -45,6 +63,13 @@ def test_all_tables_become_visible_in_one_commit(place: Workplace) -> None:
     assert place.lake.resolve("main~1").id == before
     assert set(result.tables) == {"numbers", "doubled", "total"}
     assert place.rows("total") == [{"total": 12}]
+
+
+def test_steps_are_told_in_the_pipelines_order_whichever_ended_first(place: Workplace) -> None:
+    result = place.hall.run(place.pipeline(RACE), target="main")
+    assert [step.step for step in result.steps] == ["first", "second"]
+    record = place.lake.resolve("main").record
+    assert [step.step for step in record.steps] == ["first", "second"]
 
 
 def test_a_second_run_has_nothing_to_do_and_makes_no_commit(place: Workplace) -> None:
