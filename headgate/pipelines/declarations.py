@@ -20,6 +20,7 @@ from headgate.pipelines import signatures, sql_steps
 from headgate.pipelines.annotations import GuardedImports
 from headgate.pipelines.graph import Graph
 from headgate.pipelines.places import LEDGER, Place
+from headgate.pipelines.signatures import Signature
 from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration
 from headgate.pipelines.steps import Declaration, Injected, Input, Query, Step, declaration_of
 
@@ -64,7 +65,8 @@ def collect(
     """
     project = _Project(tuple(modules), root=root, cache=cache)
     named = project.named(project.all(Declaration))
-    by_declaration = {id(declaration): name for name, declaration in named.items()}
+    by_declaration: dict[int | str, str] = {name: name for name in named}
+    by_declaration.update((id(declaration), name) for name, declaration in named.items())
     steps = {
         name: project.step(name, declaration, by_declaration) for name, declaration in named.items()
     }
@@ -121,12 +123,19 @@ class _Project:
                 )
         return named
 
-    def step(self, name: str, declaration: Declaration, names: Mapping[int, str]) -> Step:
+    def step(self, name: str, declaration: Declaration, names: Mapping[int | str, str]) -> Step:
         """Read one declaration whole."""
-        settings = declaration.settings
+        settings, function = declaration.settings, declaration.function
+        place = declaration.place.within(self._root)
+        signature, description = Signature(), ""
+        if isinstance(function, FunctionType):
+            signature = signatures.read(function, name, self._guarded)
+            description = _first_line(function.__doc__)
+            if signature.nothing:
+                _check_needs_no_table(name, place, declaration)
         step = Step(
             name=name,
-            table=settings.table or name,
+            table=None if signature.nothing else settings.table or name,
             after=tuple(self._after(name, one, declaration, names) for one in settings.after),
             mode=settings.mode,
             key=settings.key,
@@ -138,22 +147,15 @@ class _Project:
             retries=settings.retries,
             timeout=settings.timeout,
             isolate=settings.isolate,
-            place=declaration.place.within(self._root),
+            place=place,
+            function=function,
+            inputs=signature.inputs,
+            parameters=signature.parameters,
+            injected=signature.injected,
+            returns=signature.returns,
+            description=description,
         )
-        if isinstance(declaration.function, FunctionType):
-            signature = signatures.read(declaration.function, name, self._guarded)
-            if signature.nothing:
-                step = _without_table(step, declaration)
-            return replace(
-                step,
-                function=declaration.function,
-                inputs=signature.inputs,
-                parameters=signature.parameters,
-                injected=signature.injected,
-                returns=signature.returns,
-                description=_first_line(declaration.function.__doc__),
-            )
-        if declaration.source is None:
+        if function is None and declaration.source is None:
             return self._sql_step(step, declaration)
         return step
 
@@ -162,7 +164,7 @@ class _Project:
         name: str,
         declaration: PipelineDeclaration,
         steps: Mapping[str, Step],
-        names: Mapping[int, str],
+        names: Mapping[int | str, str],
         declarations: Mapping[str, Declaration],
         isolation: Isolation,
     ) -> Pipeline:
@@ -223,17 +225,17 @@ class _Project:
             ) from error
 
     def _after(
-        self, name: str, one: object, declaration: Declaration, names: Mapping[int, str]
+        self, name: str, one: object, declaration: Declaration, names: Mapping[int | str, str]
     ) -> str:
         return self._meant(f"Step {name}", one, declaration.place, names)
 
-    def _meant(self, who: str, one: object, place: Place, names: Mapping[int, str]) -> str:
+    def _meant(self, who: str, one: object, place: Place, names: Mapping[int | str, str]) -> str:
         """Give the name of the step meant by a name or by the declared thing itself."""
         declaration = declaration_of(one)
-        name = one if isinstance(one, str) else names.get(id(declaration))
-        if isinstance(name, str) and name in names.values():
+        name = names.get(one if isinstance(one, str) else id(declaration))
+        if name is not None:
             return name
-        close = suggestion(one, names.values()) if isinstance(one, str) else None
+        close = suggestion(one, {*names.values()}) if isinstance(one, str) else None
         raise Invalid(
             "after-unknown-step",
             f"{who} ({place.within(self._root)}) names {one!r}, which is no step of the project.",
@@ -336,7 +338,7 @@ def _in_the_lakes_case(step: Step, tables: Sequence[str]) -> Step:
     return replace(step, inputs=tuple(renamed.values()))
 
 
-def _without_table(step: Step, declaration: Declaration) -> Step:
+def _check_needs_no_table(name: str, place: Place, declaration: Declaration) -> None:
     """Refuse what only a table can have, for a function that is declared to return None."""
     settings = declaration.settings
     for what, given in (
@@ -350,11 +352,10 @@ def _without_table(step: Step, declaration: Declaration) -> Step:
         if given:
             raise Invalid(
                 "step-without-table",
-                f"Step {step.name} ({step.place}) returns None: it has no table, but has {what}.",
+                f"Step {name} ({place}) returns None: it has no table, but has {what}.",
                 hint=f"Return a table, or leave {what} away.",
-                step=step.name,
+                step=name,
             )
-    return replace(step, table=None)
 
 
 def _references(contract: type[Contract] | None) -> tuple[str, ...]:
@@ -363,7 +364,7 @@ def _references(contract: type[Contract] | None) -> tuple[str, ...]:
 
 
 def _first_line(doc: str | None) -> str:
-    lines = inspect.cleandoc(doc or "").splitlines()
+    lines = inspect.cleandoc(doc).splitlines() if doc else ()
     return lines[0] if lines else ""
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType, FunctionType
 
@@ -21,9 +22,13 @@ class Place:
 
     def within(self, root: Path | None) -> "Place":
         """Give the same place with its file relative to ``root``, if it is in there."""
-        if root is None or not Path(self.file).is_relative_to(root):
-            return self
-        return Place(str(Path(self.file).relative_to(root)), self.line)
+        return self if root is None else Place(_relative(self.file, root), self.line)
+
+
+@lru_cache(maxsize=256)
+def _relative(file: str, root: Path) -> str:
+    path = Path(file)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file
 
 
 def of_function(function: FunctionType) -> Place:

@@ -510,13 +510,10 @@ class Project:
             chosen = replace(chosen, steps=tuple(s for s in graph.steps if s.name in needed))
         if isolation is None and self.discovery.is_implied(chosen):
             isolation = cast("Isolation", self.settings.isolation)
-        retries = self.settings.retries
-        tried = tuple(replace(s, retries=s.retries or retries) for s in chosen.steps)
-        return replace(
-            chosen,
-            steps=tried if retries else chosen.steps,
-            isolation=isolation or chosen.isolation,
-        )
+        tried = chosen.steps
+        if retries := self.settings.retries:
+            tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
+        return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
 
     def _settled(
         self,
