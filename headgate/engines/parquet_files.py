@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from headgate.engines.sql_types import field_ids, may_lose
 from headgate.errors import Invalid, Unavailable
@@ -66,6 +67,7 @@ def copy_rows(
         "format parquet",
         "compression zstd",
         f"compression_level {ZSTD_LEVEL}",
+        f"parquet_version '{_encodings(target.schema)}'",
         "write_bloom_filter false",
         "return_stats",
     ]
@@ -98,6 +100,20 @@ def copy_rows(
         return Files(paths=tuple(p for p, _ in kept), rows=sum(n for _, n in kept), partitions={})
     flat = _flattened([path for path, _ in kept], place, target, unique)
     return Files(paths=tuple(flat), rows=sum(n for _, n in kept), partitions={})
+
+
+def _encodings(schema: pa.Schema) -> str:
+    """Give the version of Parquet's encodings: 2, smaller and twice as fast to read, if all read it.
+
+    Spark reads version 2's encodings of integers and texts since 3.3, but that of floating-point
+    numbers only in releases of 2026 (SPARK-56894).
+    """
+    return "V1" if any(_has_floats(field.type) for field in schema) else "V2"
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    inner = [kind.field(number).type for number in range(kind.num_fields)]
+    return types.is_floating(kind) or any(map(_has_floats, inner))
 
 
 def _flattened(paths: list[str], place: Path, target: WriteTarget, unique: str) -> list[str]:

@@ -319,6 +319,20 @@ class EngineSuite:
         assert footer.row_group(0).column(0).compression == "ZSTD"
         assert footer.row_group(0).column(0).statistics.has_min_max
 
+    def test_numbers_are_encoded_as_every_reader_of_the_field_knows(self, desk: Desk) -> None:
+        query = "select i, i * 0.1::double as d, [i * 0.1::float] as f from range(100000) t(i)"
+        table = pa.schema(
+            [
+                pa.field("i", pa.int64()),
+                pa.field("d", pa.float64()),
+                pa.field("f", pa.list_(pa.float32())),
+            ]
+        )
+        [path] = desk.session.write(Sql(text=query), desk.target(table)).paths
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        used = {code for at in range(group.num_columns) for code in group.column(at).encodings}
+        assert "BYTE_STREAM_SPLIT" not in used
+
     def test_names_of_files_begin_with_the_prefix_and_never_repeat(self, desk: Desk) -> None:
         table = pa.table({"x": [1]})
         paths = [
