@@ -38,6 +38,9 @@ from headgate.names import literal, quote, suggestion
 RAW = "_raw."
 """What stands before a column's name where its raw value goes along with the typed one."""
 
+TRIED = "_tried."
+"""What stands before a column's name where its text was read as a number, well or badly."""
+
 _DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE = r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -48,8 +51,9 @@ _INFINITY = r"(?i)\s*[+-]?inf(inity)?\s*"
 class CastPlan:
     """How raw columns become the contract's.
 
-    ``items`` are the columns of the typed rows: name and SQL over the raw ones; beside every column
-    whose values can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the
+    ``items`` are the columns of the typed rows: name and SQL over the raw ones and over ``tried``,
+    what is computed of them once because an item names it twice; beside every column whose values
+    can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the
     typed columns without those. ``flags`` are the conditions of unreadable values. ``problems``
     says what makes the raw columns unfit as a whole; rows must not flow then. ``reader_types`` is
     for readers that parse text by
@@ -58,6 +62,7 @@ class CastPlan:
 
     contract: str
     items: tuple[tuple[str, str], ...]
+    tried: tuple[tuple[str, str], ...]
     schema: pa.Schema
     flags: tuple[Flag, ...]
     raw_names: Mapping[str, str]
@@ -79,6 +84,9 @@ class CastPlan:
         items = ", ".join(
             text if text == quote(name) else f"{text} AS {quote(name)}" for name, text in self.items
         )
+        if self.tried:
+            tried = ", ".join(f"{text} AS {quote(name)}" for name, text in self.tried)
+            relation = f"(SELECT *, {tried} FROM {relation})"
         return f"SELECT {items} FROM {relation}"
 
     def refuse(self) -> None:
@@ -106,6 +114,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
     raw_names: dict[str, str] = {}
     problems: list[str] = []
     beside: list[tuple[str, str]] = []
+    tried: list[tuple[str, str]] = []
     for column in spec.columns:
         field = given.get(column.source) or given.get(column.source.casefold())
         if field is None:
@@ -115,7 +124,11 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
             quote(field.name),
             [*fields, pa.field(column.name, arrow_type(column.kind))],
         )
-        cast = cast_sql(source, field.type, column.kind)
+        attempt = f"{TRIED}{column.name}"
+        number = _number_text(source, field.type, column.kind)
+        cast = cast_sql(source, field.type, column.kind, number=number and quote(attempt))
+        if number is not None:
+            tried.append((attempt, number))
         if cast is None:
             problems.append(
                 f"{column.source} is {type_text(field.type)}, which cannot become {column.type}"
@@ -144,6 +157,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
     return CastPlan(
         contract=spec.name,
         items=(*items, *beside),
+        tried=tuple(tried),
         schema=pa.schema(fields),
         flags=tuple(flags),
         raw_names=raw_names,
@@ -187,8 +201,13 @@ def sql_type(kind: ColumnType) -> str:
             }[kind]  # fmt: skip
 
 
-def cast_sql(source: str, raw: pa.DataType, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table of types
-    """Give SQL that is NULL where a raw value cannot be read; None where none of that type can."""
+def cast_sql(  # noqa: PLR0911 - a table of types
+    source: str, raw: pa.DataType, target: ColumnType, *, number: str | None = None
+) -> str | None:
+    """Give SQL that is NULL where a raw value cannot be read; None where none of that type can.
+
+    ``number`` stands for what a text is, read as a number, where that is computed elsewhere.
+    """
     if raw.equals(arrow_type(target)):
         return source
     if pa.types.is_null(raw):
@@ -197,7 +216,7 @@ def cast_sql(source: str, raw: pa.DataType, target: ColumnType) -> str | None:  
     if pa.types.is_timestamp(raw) and raw.unit != "us" and target in INSTANTS:
         return _finer_instant(source, raw, target)
     if given == STRING:
-        return _from_text(source, target)
+        return _from_text(source, target, number)
     if given == target and not pa.types.is_integer(raw):
         return f"CAST({source} AS {sql_type(target)})"
     if isinstance(target, ListType | StructType):
@@ -290,16 +309,24 @@ def _number(
     return _there_and_back(source, raw, target)
 
 
-def _from_text(source: str, target: ColumnType) -> str | None:
+def _number_text(source: str, raw: pa.DataType, target: ColumnType) -> str | None:
+    """Give how a text is tried as a number, where that is asked of it."""
+    if isinstance(target, IntType | FloatType) and pa.types.is_string(raw):
+        return f"TRY_CAST({source} AS {sql_type(target)})"
+    return None
+
+
+def _from_text(source: str, target: ColumnType, number: str | None) -> str | None:
+    tried = number or f"TRY_CAST({source} AS {sql_type(target)})"
     match target:
         case IntType():
-            return _whole_text(source, target)
+            return _whole_text(source, target, tried)
         case FloatType():
-            return _float_text(source, target)
+            return _float_text(source, tried)
         case DecimalType(scale=scale):
             fraction = rf"(\.[0-9]{{0,{scale}}}0*)?"
             pattern = rf"\s*[+-]?([0-9]+{fraction}|\.[0-9]{{1,{max(scale, 1)}}}0*)\s*"
-            return _if_full(source, pattern, f"TRY_CAST({source} AS {sql_type(target)})")
+            return _if_full(source, pattern, tried)
         case _:
             return _plain_text(source, target)
 
@@ -308,28 +335,21 @@ def _if_full(source: str, pattern: str, then: str) -> str:
     return f"CASE WHEN regexp_full_match({source}, {literal(pattern)}) THEN {then} END"
 
 
-def _whole_text(source: str, target: IntType) -> str:
-    wanted = sql_type(target)
+def _whole_text(source: str, target: IntType, number: str) -> str:
     otherwise = _if_full(
         source,
         r"\s*[+-]?[0-9]+(\.0*)?\s*",
-        f"TRY_CAST(split_part({source}, '.', 1) AS {wanted})",
+        f"TRY_CAST(split_part({source}, '.', 1) AS {sql_type(target)})",
     )
-    number = f"TRY_CAST({source} AS {wanted})"
     # What is written as it would be printed needs no regular expression: nearly all there is.
     return f"CASE WHEN CAST({number} AS VARCHAR) = {source} THEN {number} ELSE {otherwise} END"
 
 
-def _float_text(source: str, target: FloatType) -> str:
-    number = f"TRY_CAST({source} AS {sql_type(target)})"
-    marks = " OR ".join(f"contains({source}, '{mark}')" for mark in "_eE")
-    # Without an exponent, so few digits are no infinity.
+def _float_text(source: str, number: str) -> str:
+    # DuckDB reads 1_000 as a number, and 1e999 as an infinity.
     return (
-        f"CASE WHEN strlen({source}) <= 30 AND {source} < ':' AND NOT ({marks}) "
-        f"AND NOT contains({source}, 'i') THEN {number} "
-        f"WHEN contains({source}, '_') THEN NULL "
-        rf"WHEN isinf({number}) "
-        rf"AND NOT regexp_full_match({source}, '(?i)\s*[+-]?inf(inity)?\s*') THEN NULL "
+        f"CASE WHEN contains({source}, '_') THEN NULL "
+        f"WHEN isinf({number}) AND NOT regexp_full_match({source}, {literal(_INFINITY)}) THEN NULL "
         f"ELSE {number} END"
     )
 
@@ -345,10 +365,12 @@ def _if_shaped(source: str, shape: str, then: str, otherwise: str) -> str:
 def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911 - a table
     trimmed = f"trim({source})"
     if target == BOOL:
+        word = f"lower({trimmed})"
+        # Of five words or more DuckDB makes a join, which is computed for every row.
         return (
             f"CASE WHEN {source} IN ('true', 'false') THEN {source} = 'true' "
-            f"WHEN lower({trimmed}) IN ('true', 't', 'yes', 'y', '1') THEN TRUE "
-            f"WHEN lower({trimmed}) IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
+            f"WHEN {word} IN ('true', 't', 'yes') OR {word} IN ('y', '1') THEN TRUE "
+            f"WHEN {word} IN ('false', 'f', 'no') OR {word} IN ('n', '0') THEN FALSE END"
         )
     if target == DATE:
         otherwise = _if_full(source, rf"\s*{_DAY}\s*", f"TRY_CAST({trimmed} AS DATE)")

@@ -1,6 +1,6 @@
 """Masks for rows that come in: one integer per row that says which checks it violates."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from headgate.verdicts import Severity
 
 if TYPE_CHECKING:
     from headgate.contracts.casts import CastPlan
+
+_NO_BITS = "CAST(0 AS BIGINT)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,14 @@ def ingest_mask(
         if any(quote(name) in f.sql for b in bits for f in b)
     }
     query = MaskQuery(
-        expression=mask_sql([_any(group) for group in bits]),
+        expression=mask_sql(
+            [_any(group) for group in bits],
+            apart=[
+                number
+                for number, group in enumerate(bits)
+                if any(isinstance(flag.check, checks.KeyCheck) for flag in group)
+            ],
+        ),
         names=tuple(" or ".join(flag.check.name for flag in group) for group in bits),
         quarantine_bits=quarantine_bits,
         preparations=used,
@@ -122,15 +131,23 @@ def ingest_mask(
     return IngestMask(query=query, groups=groups, left=tuple(left))
 
 
-def mask_sql(conditions: Sequence[str]) -> str:
-    """Give the integer whose bit i is set where condition i is true."""
-    if not conditions:
-        return "CAST(0 AS BIGINT)"
-    bits = (
-        f"CASE WHEN {condition} THEN CAST({1 << bit} AS BIGINT) ELSE CAST(0 AS BIGINT) END"
-        for bit, condition in enumerate(conditions)
-    )
-    return "(" + " | ".join(bits) + ")"
+def mask_sql(conditions: Sequence[str], *, apart: Collection[int] = ()) -> str:
+    """Give the integer whose bit i is set where condition i is true.
+
+    Nearly all rows violate nothing: for them it is asked once if any condition is true, and no bit
+    is made. Conditions ``apart``, windows and look-ups in other tables, are asked only once.
+    """
+    bits = {
+        number: f"CASE WHEN {condition} THEN CAST({1 << number} AS BIGINT) ELSE {_NO_BITS} END"
+        for number, condition in enumerate(conditions)
+    }
+    parts = [bits[number] for number in sorted(apart)]
+    near = [number for number in bits if number not in apart]
+    if near:
+        some = " OR ".join(conditions[number] for number in near)
+        made = " | ".join(bits[number] for number in near)
+        parts.append(f"CASE WHEN {some} THEN {made} ELSE {_NO_BITS} END")
+    return f"({' | '.join(parts)})" if parts else _NO_BITS
 
 
 def _row_flag(spec: ContractSpec, check: checks.RowCheck, casts: "CastPlan | None") -> str:

@@ -155,9 +155,10 @@ def _count_lines(path: str, layout: Layout) -> int:
     last = b""
     with closing(opened(path, layout.compression)) as file:
         while chunk := file.read(_CHUNK_BYTES):
-            breaks += chunk.count(b"\n")
+            text = np.frombuffer(chunk, dtype=np.uint8)
+            breaks += int(np.count_nonzero(text == _LF))
             if not breaks:
-                returns += chunk.count(b"\r")
+                returns += int(np.count_nonzero(text == _CR))
             last = chunk[-1:]
     lines = (breaks or returns) + int(last not in {b"", b"\n", b"\r"})
     return max(lines - layout.skip - int(layout.header), 0)

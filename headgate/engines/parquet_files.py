@@ -103,7 +103,7 @@ def copy_rows(
 
 
 def _encodings(schema: pa.Schema) -> str:
-    """Give the version of Parquet's encodings: 2, smaller and twice as fast to read, if all read it.
+    """Give the version of Parquet's encodings: 2, half the work to read, where all can read it.
 
     Spark reads version 2's encodings of integers and texts since 3.3, but that of floating-point
     numbers only in releases of 2026 (SPARK-56894).
