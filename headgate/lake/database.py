@@ -85,6 +85,13 @@ class Database(Protocol):
         """
         ...
 
+    def keep_copy(self, session: Session, name: str) -> str:
+        """Keep a copy of everything as it was before this writing transaction; say where it is.
+
+        An older copy of that name is replaced. The copy is whole, or not there.
+        """
+        ...
+
     def check(self) -> Sequence[str]:
         """Give what the database finds wrong with itself, if anything. Reads all of it."""
         ...

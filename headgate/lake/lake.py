@@ -1,6 +1,7 @@
 """The lake: commits, branches and tags, and the trees behind them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,9 +12,11 @@ from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused,
 from headgate.lake import commits, refs
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
+from headgate.lake.migrations import Upgraded, upgrade
 from headgate.lake.nodes import NodeReader
 from headgate.lake.records import Commit, Record
-from headgate.lake.sqlite import create_sqlite, open_sqlite
+from headgate.lake.sql_metastore import refuse_at_work
+from headgate.lake.sqlite import create_sqlite, open_sqlite, sqlite_database
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
 from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
@@ -109,6 +112,38 @@ class Lake:
         return cls(
             location, open_sqlite(location / METASTORE_FILE, clock=clock), clock=clock, ids=ids
         )
+
+    @classmethod
+    def upgrade(
+        cls,
+        location: Path,
+        *,
+        clock: Clock,
+        is_alive: Callable[[str], bool],
+        keep_copy: bool = True,
+    ) -> Upgraded:
+        """Bring an older lake's metastore to today's format: a copy first, then all, or nothing.
+
+        Args:
+            location: the lake's directory.
+            clock: which runs' leases are over.
+            is_alive: whether a run's owner may still be at work.
+            keep_copy: copy the metastore first.
+
+        Raises:
+            NotFound: ``no-lake``.
+            Refused: ``lake-too-new``, ``runs-at-work``.
+            Corrupt: ``metastore-corrupt``.
+            Unavailable: ``metastore-locked``, ``metastore-full``.
+        """
+        path = location.absolute() / METASTORE_FILE
+        with closing(sqlite_database(path)) as database:
+            return upgrade(
+                database,
+                str(path),
+                refuse=lambda session: refuse_at_work(session, clock.now(), is_alive),
+                keep_copy=keep_copy,
+            )
 
     def __enter__(self) -> Self:
         return self

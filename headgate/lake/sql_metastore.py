@@ -4,7 +4,7 @@ In every transaction the run's row comes before the branch's, so that two transa
 never wait for each other in a circle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 _AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
+_NAMED = 5
 _KEPT_COMMITS = 1024
 _KEPT_LINKS = 65536
 _PAST_HEX = "g"
@@ -587,6 +588,24 @@ def found_lake(
         session.change_many(statements.PUT_NODE, nodes.items())
         metastore._put_linked(session, None, genesis)  # noqa: SLF001 - its own room
         metastore._create_branch(session, branch)  # noqa: SLF001
+
+
+def refuse_at_work(session: Session, now: datetime, is_alive: Callable[[str], bool]) -> None:
+    """Refuse where runs are at work: their leases are not over and their owners may be alive.
+
+    Raises:
+        Refused: ``runs-at-work``.
+    """
+    rows = session.rows(statements.LEASED_RUNS, (_stored(now),))
+    working = [id for id, state, owner in rows if state in _AT_WORK and is_alive(owner)]
+    if working:
+        listed = ", ".join(working[:_NAMED])
+        raise Refused(
+            "runs-at-work",
+            f"Runs are at work: {listed}{' ...' if len(working) > _NAMED else ''}.",
+            hint="Wait for their end:  headgate status",
+            runs=working,
+        )
 
 
 def overlap(some: Iterable[str], others: Iterable[str]) -> bool:

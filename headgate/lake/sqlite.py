@@ -25,7 +25,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from headgate.errors import (
     Refused,
     Unavailable,
 )
-from headgate.lake.database import Dialect, Parameter, Row
+from headgate.lake.database import Dialect, Parameter, Row, Session
 from headgate.lake.lock_holders import holders
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
@@ -115,7 +115,7 @@ def create_sqlite(
         database.close()
         for leftover in path.parent.glob(f"{making.name}*"):
             leftover.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    _sync_path(path.parent)
 
 
 def open_sqlite(
@@ -125,7 +125,7 @@ def open_sqlite(
     patience: timedelta = _PATIENCE,
     migrations: Migrations = MIGRATIONS,
 ) -> SqlMetastore:
-    """Open a metastore file; one of an older format is copied, then brought up to date.
+    """Open a metastore file.
 
     Args:
         path: the file.
@@ -135,9 +135,26 @@ def open_sqlite(
 
     Raises:
         NotFound: ``no-lake``.
-        Refused: ``network-file-system``, ``lake-too-new``, ``sqlite-too-old``.
+        Refused: ``network-file-system``, ``lake-too-new``, ``lake-too-old``, ``sqlite-too-old``.
         Corrupt: ``metastore-corrupt``, ``metastore-missing``.
         Unavailable: ``metastore-locked``.
+    """
+    database = sqlite_database(path, patience=patience)
+    try:
+        facts = open_facts(database, str(path), migrations=migrations)
+    except HeadgateError:
+        database.close()
+        raise
+    return SqlMetastore(database, clock=clock, facts=facts)
+
+
+def sqlite_database(path: Path, *, patience: timedelta = _PATIENCE) -> "SqliteDatabase":
+    """Give the database of a metastore file that is there, whatever its format.
+
+    Raises:
+        NotFound: ``no-lake``.
+        Refused: ``network-file-system``, ``sqlite-too-old``.
+        Corrupt: ``metastore-missing``.
     """
     if not path.is_file():
         refuse_orphans(path)
@@ -148,18 +165,7 @@ def open_sqlite(
             path=str(path.parent),
         )
     refuse_remote(path.parent)
-    database = SqliteDatabase(path, patience=patience)
-    try:
-        facts = open_facts(
-            database,
-            str(path),
-            copy=lambda format_: database.copy(_backup(path, format_)),
-            migrations=migrations,
-        )
-    except HeadgateError:
-        database.close()
-        raise
-    return SqlMetastore(database, clock=clock, facts=facts)
+    return SqliteDatabase(path, patience=patience)
 
 
 def refuse_orphans(path: Path) -> None:
@@ -183,10 +189,6 @@ def _holds_anything(directory: Path) -> bool:
         return any(directory.iterdir())
     except OSError:
         return False
-
-
-def _backup(path: Path, format_: int) -> Path:
-    return path.with_name(f"{path.name}.format-{format_}.{os.getpid()}")
 
 
 class SqliteDatabase:
@@ -303,15 +305,28 @@ class SqliteDatabase:
         return f"SQLite {sqlite3.sqlite_version}" + (f" on {kind}" if kind else "")
 
     def copy(self, to: Path) -> None:
-        """Write a copy of the database as it is now to a new file. Writers wait meanwhile."""
-        here = self._here()
-        with self._translated():
-            self._enter(here)
-            try:
-                with here.lock:
-                    here.connection(durable=False).execute("vacuum into ?", (str(to),))
-            finally:
-                here.gate.leave()
+        """Write a copy of one state of the database to a file; nobody waits meanwhile.
+
+        The copy is synced. It is whole, or not there; a file of that name is replaced.
+        """
+        making = to.with_name(f".{to.name}.{os.getpid()}.making")
+        making.unlink(missing_ok=True)
+        try:
+            here = self._here()
+            with self._translated(), here.copy_lock, closing(here.reader()) as reader:
+                reader.execute("vacuum into ?", (str(making),))
+            _sync_path(making)
+            making.replace(to)
+        finally:
+            making.unlink(missing_ok=True)
+        _sync_path(to.parent)
+
+    def keep_copy(self, session: Session, name: str) -> str:
+        """Keep a copy beside the file. What the transaction changed is not in it."""
+        del session
+        kept = self._path.with_name(f"{self._path.name}.{name}")
+        self.copy(kept)
+        return str(kept)
 
     def _enter(self, here: "_Handles") -> None:
         if not here.gate.enter(self._patience):
@@ -471,23 +486,29 @@ class _Handles:
         self.gate = _Gate(path.with_name(f"{path.name}-gate"))
         self.lock = threading.RLock()
         self.durable_lock = threading.RLock()
+        self.copy_lock = threading.RLock()
 
     def connection(self, *, durable: bool) -> sqlite3.Connection:
         """Give one of the two connections. The caller holds its lock."""
         connection = self._connections.get(durable)
         if connection is None:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=self._patience.total_seconds(),
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
+            connection = self.reader()
             connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
-            connection.execute("pragma wal_autocheckpoint = 0")
             connection.execute(f"pragma journal_size_limit = {self._log_bytes}")
             connection.execute("pragma cache_size = -16000")
             self._connections[durable] = connection
+        return connection
+
+    def reader(self) -> sqlite3.Connection:
+        """Give a connection of the caller's own, for a long read."""
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._patience.total_seconds(),
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.execute("pragma wal_autocheckpoint = 0")
         return connection
 
     def close(self) -> None:
@@ -497,12 +518,14 @@ class _Handles:
     def pause(self) -> None:
         self.lock.acquire()
         self.durable_lock.acquire()
+        self.copy_lock.acquire()
         self._close_connections()
 
     def resume(self, *, child: bool) -> None:
         if child:  # its locks are gone with the threads that held them; the file is the parent's
             self.gate.abandon()
         else:
+            self.copy_lock.release()
             self.durable_lock.release()
             self.lock.release()
 
@@ -593,9 +616,9 @@ def _locked(file: int) -> bool:
     return True
 
 
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _sync_path(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(file)
     finally:
-        os.close(directory)
+        os.close(file)

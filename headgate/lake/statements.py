@@ -57,11 +57,30 @@ SCHEMA = (
         primary key (scope, name)
     )[clustered]""",
 )
+"""Format 1. It never changes: what a format adds stands in a tuple of its own below."""
+
+ADDED_IN_2: tuple[str, ...] = (
+    # What must be kept because a copy of the metastore elsewhere still needs it: ``commits`` are
+    # roots (a JSON list of ids) like the heads of branches, until ``expires`` (NULL: no end).
+    """create table backups (
+        name [text] primary key, created [integer] not null, expires [integer],
+        location [text] not null, commits [text] not null
+    )[table]""",
+    # Who may delete files: see ``epochs``. The first epoch is the lake's id.
+    "insert into lake (key, value) select 'epoch', value from lake where key = 'id'",
+)
 
 # -- the lake itself
 FACTS = "select key, value from lake"
 PUT_FACT = """insert into lake (key, value) values (?, ?)
     on conflict (key) do update set value = excluded.value"""
+
+# -- backups: what the sweep must keep for them
+BACKUPS = "select name, created, expires, location, commits from backups order by created, name"
+PUT_BACKUP = """insert into backups (name, created, expires, location, commits)
+    values (?, ?, ?, ?, ?)
+    on conflict (name) do update set expires = excluded.expires, commits = excluded.commits"""
+DELETE_BACKUP = "delete from backups where name = ?"
 
 # -- nodes
 NODES = "select hash, body from nodes where hash in ([list])"
@@ -116,6 +135,7 @@ RUNS_IN_STATES = f"""select {_RUN} from runs where state in ([list])
     order by began desc, id desc limit ?"""
 RUNS_OF_PIPELINE_IN_STATES = f"""select {_RUN} from runs where state in ([list]) and pipeline = ?
     order by began desc, id desc limit ?"""
+LEASED_RUNS = "select id, state, owner from runs where lease_until > ? order by id"  # any format
 FIND_RUNS = "select id from runs where id >= ? and id < ? order by id limit ?"
 PUT_RUN = f"""insert into runs ({_RUN}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict (id) do nothing"""

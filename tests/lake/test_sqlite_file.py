@@ -410,52 +410,6 @@ def test_a_lake_of_a_newer_format_is_refused(path: Path) -> None:
     }
 
 
-STEPS = (["create table extra (n integer)"], ["insert into extra values (7)"])
-
-
-def test_an_older_lake_is_copied_and_brought_up_to_date_once(path: Path) -> None:
-    for _ in range(2):
-        with closing(open_sqlite(path, clock=ManualClock(), migrations=STEPS)) as store:
-            assert store.describe()["format"] == "3"
-            with store._database.reading() as session:
-                assert session.rows("select n from extra") == [(7,)]
-    (backup,) = path.parent.glob(f"{path.name}.format-1.*")
-    with opened(backup) as store:
-        assert store.describe()["format"] == "1"
-        assert store.branch("main") is not None
-
-
-def test_of_several_that_upgrade_one_makes_each_step(path: Path) -> None:
-    def open_and_close() -> None:
-        with closing(open_sqlite(path, clock=ManualClock(), migrations=STEPS)) as store:
-            formats.append(store.describe()["format"])
-
-    formats: list[str] = []
-    database = SqliteDatabase(path)
-    copied: list[int] = []
-
-    def copy(format_: int) -> None:
-        copied.append(format_)
-        open_and_close()  # somebody else is faster
-
-    with closing(database):
-        facts = migrations.open_facts(database, str(path), copy=copy, migrations=STEPS)
-        assert (facts[migrations.FORMAT_FACT], formats, copied) == ("3", ["3"], [1])
-        with database.reading() as session:
-            assert session.rows("select n from extra") == [(7,)]
-
-
-def test_an_upgrade_that_fails_leaves_the_format_it_had(path: Path) -> None:
-    steps = [["create table extra (n integer)", "insert into nowhere values (1)"]]
-    with pytest.raises(HeadgateError):
-        open_sqlite(path, clock=ManualClock(), migrations=steps)
-    with opened(path) as store:
-        assert store.describe()["format"] == "1"
-    with closing(sqlite3.connect(path)) as connection:
-        tables = "select name from sqlite_master where name = 'extra'"
-        assert connection.execute(tables).fetchall() == []
-
-
 def test_a_copy_is_taken_while_others_write(path: Path) -> None:
     with opened(path) as store, closing(SqliteDatabase(path)) as database:
         put(store, 1)
