@@ -14,7 +14,9 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``metadata`` is the path of the Iceberg ``metadata.json``, relative to the lake's location.
     ``owner`` is the pipeline that may replace the table. ``schema`` repeats the metadata's current
-    schema, so that plans and merges need no file.
+    schema, so that plans and merges need no file. ``sort_by`` is a hint: by these columns the rows
+    of each newly written file are sorted, and whoever rewrites files (a keyed write, a compaction)
+    keeps apart what lies apart in them. Files that others wrote need not follow it.
     """
 
     uuid: str
@@ -25,6 +27,7 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: int
     owner: str | None = None
     key_columns: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
     drop_epochs: dict[str, int] = {}
 

@@ -55,7 +55,9 @@ def foreign_operations(
     columns, operations = _schema_operations(lake, name, entry, wanted, rows=bool(added))
     files = lake.tables.collect([lake.tables.absolute(path) for path in added], columns)
     if removed:
-        return (*operations, Replace(files=(*kept, *files), schema=columns))
+        names = {column.name for column in columns}
+        sort_by = body.sort_by if names.issuperset(body.sort_by) else ()
+        return (*operations, Replace(files=(*kept, *files), schema=columns, sort_by=sort_by))
     if files:
         return (*operations, Append(files=files))
     return tuple(operations)

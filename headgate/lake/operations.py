@@ -55,11 +55,15 @@ class Rename(msgspec.Struct, frozen=True, kw_only=True, tag="rename", omit_defau
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True, tag="append", omit_defaults=True):
-    """Rows were added. ``key_columns`` is set where the table's rows are known by a key."""
+    """Rows were added. ``key_columns`` is set where the table's rows are known by a key.
+
+    ``sort_by`` sets what the table is sorted by, from now on; empty, it leaves that as it is.
+    """
 
     files: tuple[DataFile, ...]
     key_columns: tuple[str, ...] = ()
     footprint: Footprint = {}
+    sort_by: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -71,20 +75,23 @@ class Upsert(msgspec.Struct, frozen=True, kw_only=True, tag="upsert", omit_defau
     """Rows replaced those of equal key, or were added. ``files`` holds the staged input rows.
 
     ``columns`` names what is set: in rows it hits, the table's other columns stay, also those that
-    were added after the upsert was recorded. None sets every column there is.
+    were added after the upsert was recorded. None sets every column there is. ``sort_by`` is as in
+    ``Append``.
     """
 
     key_columns: tuple[str, ...]
     files: tuple[DataFile, ...]
     columns: tuple[str, ...] | None = None
     footprint: Footprint = {}
+    sort_by: tuple[str, ...] = ()
 
 
 class Replace(msgspec.Struct, frozen=True, kw_only=True, tag="replace", omit_defaults=True):
-    """The table became exactly these rows under exactly this schema."""
+    """The table became exactly these rows under exactly this schema, sorted by exactly this."""
 
     files: tuple[DataFile, ...]
     schema: tuple[Column, ...]
+    sort_by: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -48,6 +48,7 @@ class TableState:
     columns: tuple[Column, ...]
     partition: tuple[str, ...] = ()
     key_columns: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
     drop_epochs: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = False
     removed: frozenset[str] = frozenset()
@@ -65,6 +66,7 @@ def state_of(entry: Entry | None) -> TableState | None:
         columns=body.schema,
         partition=body.partition,
         key_columns=body.key_columns,
+        sort_by=body.sort_by,
         drop_epochs=body.drop_epochs,
     )
 
@@ -116,14 +118,15 @@ def _after(  # noqa: PLR0911 - a table of operations
     state: TableState, operation: Operation, exchange: FileExchange | None, table: str
 ) -> TableState:
     match operation:
-        case Append(files=files, key_columns=keys):
-            return replace(_added(state, files), key_columns=keys or state.key_columns)
-        case Replace(files=files, schema=schema):
+        case Append(files=files, key_columns=keys, sort_by=sort):
+            keys, sort = keys or state.key_columns, sort or state.sort_by
+            return replace(_added(state, files), key_columns=keys, sort_by=sort)
+        case Replace(files=files, schema=schema, sort_by=sort):
             emptied = replace(state, fresh=True, removed=frozenset(), added={}, kind="overwrite")
-            return _with_columns(_added(emptied, files), schema, table)
-        case Upsert(key_columns=keys):
+            return replace(_with_columns(_added(emptied, files), schema, table), sort_by=sort)
+        case Upsert(key_columns=keys, sort_by=sort):
             done = _exchanged(state, operation, exchange, table)
-            return replace(done, key_columns=keys)
+            return replace(done, key_columns=keys, sort_by=sort or state.sort_by)
         case Delete():
             return _exchanged(state, operation, exchange, table)
         case Rewrite(removed=removed, added=added):
@@ -211,7 +214,21 @@ def _with_columns(state: TableState, columns: tuple[Column, ...], table: str) ->
                     column=before_field.column,
                 )
         partition_fields(state.partition, columns, table=table)
-    keys = state.key_columns
-    if not {*keys} <= {column.name for column in columns}:
-        keys = ()
-    return replace(state, columns=columns, drop_epochs=epochs, key_columns=keys)
+    return replace(
+        state,
+        columns=columns,
+        drop_epochs=epochs,
+        key_columns=_followed(state.key_columns, state.columns, columns),
+        sort_by=_followed(state.sort_by, state.columns, columns),
+    )
+
+
+def _followed(
+    names: tuple[str, ...], before: Sequence[Column], after: Sequence[Column]
+) -> tuple[str, ...]:
+    """Give what the named columns are called after a change; nothing, where one of them is gone."""
+    ids = {column.name: column.id for column in before}
+    renamed = {column.id: column.name for column in after}
+    there = {column.name for column in after}
+    found = [renamed.get(ids.get(name, 0), name) for name in names]
+    return tuple(found) if there.issuperset(found) else ()

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import msgspec
+
 from headgate.clock import Clock, SystemClock
 from headgate.digests import file_checksum
 from headgate.errors import Corrupt, Internal, Invalid
@@ -38,7 +40,7 @@ from headgate.lake.schema_changes import (
 )
 from headgate.lake.storage import Storage, data_file_damaged, data_file_missing, metadata_directory
 from headgate.lake.table_states import FileExchange, TableState, state_after, state_of
-from headgate.names import Ids
+from headgate.names import Ids, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,13 +142,14 @@ class Tables:
         A table that is not there is created: the operations begin with ``Create``, and for
         ``append`` and ``upsert`` go on with an ``AddColumn`` per column (a ``Replace`` carries its
         schema itself). The target has what the rows have, in the table's order, with its ids and
-        types; columns of the table that the rows lack are not in the files and read as NULL.
+        types; columns of the table that the rows lack are not in the files and read as NULL. Rows
+        are sorted by ``sort_by``, or by what the table is sorted by where that is empty.
         ``staged_input`` says that the files are an operation's input and not the table's own: they
         are not divided by partition.
 
         Raises:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
-                ``partition-...``.
+                ``partition-...``; ``sort-unknown-column``.
         """
         from headgate.lake.schemas import arrow_schema as to_arrow
         from headgate.lake.schemas import columns_of
@@ -174,6 +177,8 @@ class Tables:
             )
             columns = plan.columns
             operations += plan.operations
+        _check_sort(sort_by, columns, table)
+        sort = tuple(sort_by) or (body.sort_by if body is not None else ())
         partitions = partition_fields(fields, columns, table=table)
         _check_divides(partitions, incoming, table)
         if mode != "replace":
@@ -190,7 +195,7 @@ class Tables:
                     field.name: partition_expression(field, types[field.column])
                     for field in partitions
                 },
-                sort_by=tuple(sort_by),
+                sort_by=tuple(name for name in sort if name in types),
             ),
             columns=columns,
             operations=tuple(operations),
@@ -253,6 +258,7 @@ class Tables:
         new_body = _with(
             new_body,
             key_columns=state.key_columns,
+            sort_by=state.sort_by,
             owner=owner or (body.owner if body is not None else None),
         )
         return Entry(
@@ -445,21 +451,13 @@ def _differs(state: TableState, body: TableBody) -> bool:
     )
 
 
-def _with(body: TableBody, *, key_columns: tuple[str, ...], owner: str | None) -> TableBody:
-    if body.key_columns == key_columns and body.owner == owner:
+def _with(
+    body: TableBody, *, key_columns: tuple[str, ...], sort_by: tuple[str, ...], owner: str | None
+) -> TableBody:
+    known = (body.key_columns, body.sort_by, body.owner)
+    if known == (key_columns, sort_by, owner):
         return body
-    return TableBody(
-        uuid=body.uuid,
-        metadata=body.metadata,
-        schema=body.schema,
-        rows=body.rows,
-        size_bytes=body.size_bytes,
-        files=body.files,
-        owner=owner,
-        key_columns=key_columns,
-        partition=body.partition,
-        drop_epochs=body.drop_epochs,
-    )
+    return msgspec.structs.replace(body, key_columns=key_columns, sort_by=sort_by, owner=owner)
 
 
 def _body(entry: Entry) -> TableBody:
@@ -490,6 +488,20 @@ def _check_keys(key_columns: Sequence[str], incoming: Sequence[Column], table: s
                 hint="Return the key column, or declare another key. Columns: " + ", ".join(names),
                 table=table,
                 column=key,
+            )
+
+
+def _check_sort(sort_by: Sequence[str], columns: Sequence[Column], table: str) -> None:
+    names = [column.name for column in columns]
+    for name in sort_by:
+        if name not in names:
+            close = suggestion(name, names)
+            raise Invalid(
+                "sort-unknown-column",
+                f"Table {table!r} is to be sorted by {name!r}, which it does not have.",
+                hint=f"Did you mean {close!r}?" if close else "Columns: " + ", ".join(names),
+                table=table,
+                column=name,
             )
 
 

@@ -226,6 +226,7 @@ def stage(
     before = tree.get(key)
     _refuse_foreign(before, target)
     tables = wiring.lake.tables
+    sort_by = _sort(before, target, schema.names)
     plan = tables.plan_write(
         before,
         schema,
@@ -233,7 +234,7 @@ def stage(
         mode=target.mode,
         prefix=target.prefix,
         partition=target.partition_by,
-        sort_by=target.sort_by,
+        sort_by=sort_by,
         key_columns=target.key,
         staged_input=target.mode == "upsert",
     )
@@ -242,15 +243,21 @@ def stage(
     data: Operation
     match target.mode:
         case "replace":
-            data = Replace(files=files, schema=plan.columns)
+            data = Replace(files=files, schema=plan.columns, sort_by=sort_by)
         case "append":
-            data = Append(files=files, key_columns=target.key, footprint=footprint(files))
+            data = Append(
+                files=files,
+                key_columns=target.key,
+                footprint=footprint(files),
+                sort_by=sort_by,
+            )
         case "upsert":
             data = Upsert(
                 files=files,
                 key_columns=target.key,
                 columns=tuple(schema.names),
                 footprint=footprint(files, target.key),
+                sort_by=sort_by,
             )
     operations = (*plan.operations, data)
     entry = apply_operations(
@@ -291,6 +298,14 @@ def stage(
         },
         schema_changes=() if before is None else tuple(_told(plan.operations)),
     )
+
+
+def _sort(before: Entry | None, target: Target, columns: Sequence[str]) -> tuple[str, ...]:
+    """Give what rows are sorted by: by hand, a table is replaced in the order it had."""
+    had = before.table.sort_by if before is not None and before.table is not None else ()
+    if target.sort_by or target.mode != "replace" or not target.by_hand:
+        return target.sort_by
+    return had if {*columns}.issuperset(had) else ()
 
 
 def footprint(files: Sequence[DataFile], columns: Sequence[str] | None = None) -> Footprint:

@@ -90,10 +90,13 @@ class Transaction:
         *,
         mode: Mode = "append",
         key: str | tuple[str, ...] = (),
+        sort_by: str | tuple[str, ...] = (),
     ) -> Output:
         """Write rows to a table: any frame, Arrow data, or an iterable of dicts.
 
         A table that has a contract keeps it: its row checks split the rows as they would in a step.
+        Rows are sorted by ``sort_by``, and so is what is written to the table from now on; without
+        it, by what the table is sorted by.
 
         Raises:
             Invalid: what the rows or the key break. NotFound, Refused: as a step would.
@@ -125,6 +128,7 @@ class Transaction:
             run=attempt.id,
             step=f"write_{self._count}",
             attempt=1,
+            sort_by=(sort_by,) if isinstance(sort_by, str) else tuple(sort_by),
             spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
             by_hand=True,
         )
