@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from headgate.errors import Invalid
 from headgate.pipelines import places
@@ -18,6 +18,7 @@ class FileOptions(TypedDict, total=False):
 
     member: str
     largest_bytes: int
+    changed: Literal["refuse", "again"]
     columns: Sequence[str]
     comment: str
     compression: str
@@ -57,8 +58,8 @@ def files(
         name: the step's name, where it is not the module attribute's.
         table: the table it writes, where it is not the step's name.
         contract: what the rows must satisfy; decides the columns' types.
-        mode: ``replace`` reads all files whenever any changed; ``append`` and ``upsert`` read the
-            new and changed ones.
+        mode: ``replace`` reads all files whenever any changed; ``upsert`` reads the new and
+            changed ones; ``append`` the new ones, and refuses changed ones.
         key: the columns rows are known by.
         after: steps that must be done first.
         partition_by: SQL expressions over the columns.

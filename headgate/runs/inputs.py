@@ -107,11 +107,18 @@ class Inputs:
 
     # -- increments
 
+    def _position(self) -> Position | None:
+        """Give how far the step has read; None, too, where what it made of that is not there."""
+        attempt, table = self._attempt, self._step.table
+        if table is not None and attempt.base_tree.get(table_key(table)) is None:
+            return None
+        cursor = attempt.base_tree.get(cursor_key(attempt.row.pipeline, self._step.name))
+        return Position.parse(cursor.data) if cursor and cursor.data else None
+
     def _increment(self, one: Input) -> AppendedRows | ChangedRows | Everything:
         attempt = self._attempt
         lake = attempt.wiring.lake
-        cursor = attempt.base_tree.get(cursor_key(attempt.row.pipeline, self._step.name))
-        position = Position.parse(cursor.data) if cursor and cursor.data else None
+        position = self._position()
         commits: tuple[Commit, ...] = ()
         if position is not None:
             position, commits = commits_since(lake, position, attempt.base)

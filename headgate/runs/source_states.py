@@ -36,7 +36,10 @@ def source_state(attempt: Attempt, step: Step) -> SourceState:
     if declared is None:
         raise Internal("step-without-source", f"Step {step.name} has no source.")
     setting = Setting(
-        root=wiring.root, cache=wiring.cache / "sources", as_text=step.contract is not None
+        root=wiring.root,
+        cache=wiring.cache / "sources",
+        as_text=step.contract is not None,
+        appends=step.mode == "append",
     )
     source = wiring.source(declared.kind, declared.options, setting)
     stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))

@@ -178,8 +178,9 @@ class StepWork:
 
     def _without_news(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone | None:
         """Give a step whose incremental inputs have nothing new: it does nothing."""
-        if inputs.has_news:
-            return None
+        return None if inputs.has_news else self._nothing_new(step, inputs, digest)
+
+    def _nothing_new(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone:
         commit = self.attempt.base.id
         record = StepRecord(
             step=step.name, fingerprint=digest, reads=inputs.reads(), skipped=Skip(commit=commit)
@@ -344,7 +345,16 @@ class StepWork:
                     )
                     output = computation.write(target)
                 cursor = computation.cursor or inputs.position()
+        if output is not None and self._changed_nothing(step, tree, output, cursor):
+            return self._nothing_new(step, inputs, digest)
         return self._done(step, tree, inputs, digest, output, cursor, number, began, cpu)
+
+    def _changed_nothing(
+        self, step: Step, tree: Tree, output: "Output", cursor: str | None
+    ) -> bool:
+        """Whether what was read had nothing new, as when a file only vanished."""
+        stored = tree.get(cursor_key(self.attempt.row.pipeline, step.name))
+        return not output.writes and stored is not None and stored.data == cursor
 
     def _done(
         self,

@@ -5,12 +5,12 @@ The cursor says which files have been read, and in which state: what is new or c
 
 import errno
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from headgate.clock import Clock, SystemClock
 from headgate.digests import digest_json
-from headgate.errors import Invalid, NotFound, Unavailable
+from headgate.errors import Invalid, NotFound, Refused, Unavailable
 from headgate.filesets import NativeFiles
 from headgate.names import suggestion
 from headgate.sources.archives import LARGEST_BYTES, members, staged_member
@@ -28,7 +28,8 @@ _SUFFIXES = {
     ".pq": "parquet",
 }
 _PACKED = (".gz", ".zip")
-_OWN_OPTIONS = frozenset({"paths", "format", "member", "largest_bytes"})
+_OWN_OPTIONS = frozenset({"paths", "format", "member", "largest_bytes", "changed"})
+_REFUSE, _AGAIN = "refuse", "again"
 
 
 class FileSource:
@@ -36,8 +37,9 @@ class FileSource:
 
     Options: ``paths`` (a path or pattern, or several), ``format`` (``csv`` or ``parquet``, told
     from the names otherwise), ``member`` (which file of an archive: a name or a pattern),
-    ``largest_bytes`` (of an unpacked member), and those of the format
-    (``headgate/sources/formats``).
+    ``largest_bytes`` (of an unpacked member), ``changed`` (a file that was read and has changed,
+    where rows are appended: ``refuse``, or ``again``, read all of it once more), and those of the
+    format (``headgate/sources/formats``).
 
     Raises:
         Invalid: ``unknown-option``, ``bad-option``, ``files-without-path``.
@@ -53,6 +55,7 @@ class FileSource:
         self._format = options.get("format")
         self._member = options.get("member")
         self._largest_bytes = int(str(options.get("largest_bytes", LARGEST_BYTES)))
+        self._changed = _choice(options.get("changed", _REFUSE))
         self._options = {k: v for k, v in options.items() if k not in _OWN_OPTIONS}
         self._digests = Digests(setting.cache / "files", clock or SystemClock())
         self._states: tuple[FileState, ...] | None = None
@@ -74,10 +77,15 @@ class FileSource:
         return digest_json([[self._shown(s.path), s.size_bytes, s.digest] for s in self._files()])
 
     def native(self, cursor: Cursor | None) -> NativeRead:
-        """Give the new and changed files, checked, unpacked and told apart by layout."""
+        """Give the new and changed files, checked, unpacked and told apart by layout.
+
+        Raises:
+            Refused: ``file-changed``: its rows would be added a second time.
+        """
+        self._refuse_changed(cursor)
         news = [state for state in self._files() if not self._is_read(state, cursor)]
         return NativeRead(
-            files=self._native(news) if news else None, cursor=self._cursor(self._files())
+            files=self._native(news) if news else None, cursor=self._cursor(self._files(), cursor)
         )
 
     def read(self, cursor: Cursor | None) -> Iterator[Batch]:
@@ -85,21 +93,23 @@ class FileSource:
 
         Raises:
             Invalid: ``malformed-record``: only an engine's write can put such records aside.
+            Refused: ``file-changed``: its rows would be added a second time.
         """
+        self._refuse_changed(cursor)
         from headgate.sources.reading import tables  # noqa: PLC0415 - engines read by themselves
 
         done = [state for state in self._files() if self._is_read(state, cursor)]
         for state in self._files():
             if state in done:
                 continue
-            before = self._cursor(done) if done or cursor else None
+            before = self._cursor(done, cursor) if done or cursor else None
             done.append(state)
             files = self._native([state])
             chunks = iter(tables(files)) if files is not None else iter(())
             chunk = next(chunks, None)
             while chunk is not None:
                 following = next(chunks, None)
-                yield Batch(rows=chunk, cursor=before if following else self._cursor(done))
+                yield Batch(rows=chunk, cursor=before if following else self._cursor(done, cursor))
                 chunk = following
 
     def close(self) -> None:
@@ -186,8 +196,27 @@ class FileSource:
         items = (cursor.items if cursor else None) or {}
         return items.get(self._shown(state.path)) == state.digest
 
-    def _cursor(self, states: "tuple[FileState, ...] | list[FileState]") -> Cursor:
-        return Cursor(kind=self.kind, items={self._shown(s.path): s.digest for s in states})
+    def _refuse_changed(self, cursor: Cursor | None) -> None:
+        if not self._setting.appends or self._changed == _AGAIN or cursor is None:
+            return
+        items = cursor.items or {}
+        for state in self._files():
+            shown = self._shown(state.path)
+            if items.get(shown, state.digest) != state.digest:
+                raise Refused(
+                    "file-changed",
+                    f"{shown} has changed since its rows were appended: read again, they would be "
+                    "there twice.",
+                    hint='Give the step a key and mode="upsert"; or put new rows into new files; '
+                    'or say changed="again" to append all its rows once more.',
+                    path=shown,
+                )
+
+    def _cursor(self, states: Sequence[FileState], before: Cursor | None) -> Cursor:
+        """Give the cursor after these files; one that has vanished and comes back is still read."""
+        read = (before.items if before else None) or {}
+        now = {self._shown(state.path): state.digest for state in states}
+        return Cursor(kind=self.kind, items={**read, **now})
 
     # -- formats
 
@@ -269,6 +298,16 @@ def _unreadable(shown: str, error: OSError) -> Unavailable:
         hint="Give yourself the right to it." if denied else None,
         path=shown,
     )
+
+
+def _choice(changed: object) -> str:
+    if changed not in {_REFUSE, _AGAIN}:
+        raise Invalid(
+            "bad-option",
+            f"changed is {changed!r}; it can be {_REFUSE!r} or {_AGAIN!r}.",
+            option="changed",
+        )
+    return str(changed)
 
 
 def _patterns(options: Mapping[str, object]) -> tuple[str, ...]:

@@ -23,12 +23,14 @@ class Setting:
 
     Paths are relative to ``root``, the project's directory. ``cache`` may be dropped at any time.
     With ``as_text`` every column of a text format is read as text, because a contract says what it
-    means; otherwise types are inferred from all of the rows.
+    means; otherwise types are inferred from all of the rows. With ``appends`` the rows are added to
+    those read before: what was read must not be given again.
     """
 
     root: Path
     cache: Path
     as_text: bool = False
+    appends: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,28 @@ def test_without_news_there_is_nothing_to_do(place: Workplace) -> None:
     assert place.head() == (first.commit.id if first.commit else None)
 
 
+def test_a_table_that_was_dropped_is_made_of_everything(place: Workplace) -> None:
+    pipeline = place.pipeline(SOURCE)
+    _came(place.root, "1.csv", "buy", "view")
+    place.hall.run(pipeline, target="main")
+    _came(place.root, "2.csv", "buy")
+    with place.hall.transaction("main", name="cleaning") as change:
+        change.drop("buys")
+    place.hall.run(pipeline, target="main")
+    assert place.rows("buys") == [{"kind": "buy"}] * 2
+
+
+def test_a_file_that_vanished_makes_no_commit(place: Workplace) -> None:
+    pipeline = place.pipeline(SOURCE)
+    _came(place.root, "1.csv", "buy", "view")
+    _came(place.root, "2.csv", "buy")
+    place.hall.run(pipeline, target="main")
+    head = place.head()
+    (place.root / "events" / "1.csv").unlink()
+    assert place.hall.run(pipeline, target="main").state == "nothing-to-do"
+    assert place.head() == head
+
+
 def test_rows_that_changed_are_refused_by_a_step_that_only_appends(place: Workplace) -> None:
     pipeline = place.pipeline(SOURCE)
     _came(place.root, "1.csv", "buy", "view")

@@ -13,7 +13,7 @@ import pytest
 
 from headgate.clock import ManualClock
 from headgate.engines import DuckDB
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Refused
 from headgate.filesets import WriteTarget
 from headgate.sources import FileSource, Setting
 from headgate.testing.source_suite import Situation, SourceSuite, rows_of
@@ -157,6 +157,36 @@ def test_a_file_that_was_only_touched_is_not_read_again(tmp_path):
     changed = opened(tmp_path, "a.csv")
     assert changed.fingerprint() != fingerprint
     assert rows_of(changed.read(cursor)) == [{"n": 2}]
+
+
+def appended(root: Path, **options: object) -> FileSource:
+    setting = Setting(root=root, cache=root / ".cache", appends=True)
+    return FileSource({"paths": ("*.csv",), **options}, setting)
+
+
+def test_a_changed_file_is_not_appended_twice_unasked(tmp_path):
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    cursor = appended(tmp_path).native(None).cursor
+    (tmp_path / "a.csv").write_text("n\n1\n2\n")
+    (tmp_path / "b.csv").write_text("n\n3\n")
+    for read in (FileSource.native, lambda source, cursor: list(source.read(cursor))):
+        with pytest.raises(Refused, match=r"a\.csv has changed") as refused:
+            read(appended(tmp_path), cursor)
+        assert refused.value.code == "file-changed"
+    again = appended(tmp_path, changed="again")
+    assert rows_of(again.read(cursor)) == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_a_file_that_vanished_and_comes_back_is_not_read_twice(tmp_path):
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    (tmp_path / "b.csv").write_text("n\n2\n")
+    cursor = appended(tmp_path).native(None).cursor
+    (tmp_path / "a.csv").rename(tmp_path / "away")
+    without = appended(tmp_path).native(cursor)
+    assert without.files is None
+    assert without.cursor == cursor
+    (tmp_path / "away").rename(tmp_path / "a.csv")
+    assert appended(tmp_path).native(without.cursor).files is None
 
 
 def test_a_file_is_digested_once_while_size_and_time_stay(tmp_path, monkeypatch):
