@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from importlib import import_module, invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -26,6 +27,8 @@ _OURS = frozenset(
 _RESERVED = _OURS | sys.stdlib_module_names
 _SETTLED = timedelta(seconds=2)
 """Bytecode tells sources apart by size and whole seconds: younger than this it proves nothing."""
+
+_IMPORTED_NOW: ContextVar[tuple[Path, ...]] = ContextVar("imported_now", default=())
 
 
 class Code:
@@ -59,12 +62,12 @@ class Code:
         """Import one file of the project, and what it imports.
 
         Raises:
-            Invalid: ``import-failed``, ``module-shadows``.
+            Invalid: ``import-failed``, ``module-shadows``, ``import-runs-project``.
             HeadgateError: what a declaration in the file refused.
         """
         self._refuse_shadows(file)
         name = module_name(file.relative_to(self.root))
-        with self.importable():
+        with self.importable(), _once(file, self.root):
             try:
                 return self._imported(name, file)
             except HeadgateError as error:
@@ -121,6 +124,23 @@ class Code:
                 hint=f"Give {self.root / hidden[0]} another name.",
                 module=hidden[0],
             )
+
+
+@contextmanager
+def _once(file: Path, root: Path) -> Iterator[None]:
+    """Refuse a file that opens its own project while it is imported: that would have no end."""
+    if file in _IMPORTED_NOW.get():
+        raise Invalid(
+            "import-runs-project",
+            f"{file.relative_to(root)} uses its own project while it is imported to find pipelines.",
+            hint='Put what it does under  if __name__ == "__main__":',
+            file=str(file.relative_to(root)),
+        )
+    token = _IMPORTED_NOW.set((*_IMPORTED_NOW.get(), file))
+    try:
+        yield
+    finally:
+        _IMPORTED_NOW.reset(token)
 
 
 def module_name(path: Path) -> str:

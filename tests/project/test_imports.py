@@ -155,3 +155,16 @@ def test_packages_and_odd_names_are_imported(project):
     code = Code(odd.parent)
     assert code.load(file).PRICE == 3
     assert code.load(odd).PRICE == 4
+
+
+def test_a_file_that_opens_its_own_project_while_it_is_imported_is_refused(project):
+    source = """
+from pathlib import Path
+from headgate.project.imports import Code
+
+Code(Path(__file__).parent).load(Path(__file__))
+"""
+    file = project("flights.py", source)
+    with pytest.raises(Invalid, match=r"flights\.py uses its own project") as refused:
+        Code(file.parent).load(file)
+    assert refused.value.code == "import-runs-project"
