@@ -132,7 +132,7 @@ def _once(file: Path, root: Path) -> Iterator[None]:
     if file in _IMPORTED_NOW.get():
         raise Invalid(
             "import-runs-project",
-            f"{file.relative_to(root)} uses its own project while it is imported to find pipelines.",
+            f"{file.relative_to(root)} uses its own project while it is imported for its steps.",
             hint='Put what it does under  if __name__ == "__main__":',
             file=str(file.relative_to(root)),
         )
