@@ -9,6 +9,7 @@ from headgate.doors import door
 
 if TYPE_CHECKING:
     from headgate.lake.bounds import bounds_meet as bounds_meet
+    from headgate.lake.bounds import holding as holding
     from headgate.lake.bounds import prune as prune
     from headgate.lake.contents import content_after as content_after
     from headgate.lake.contents import content_chain as content_chain
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from headgate.lake.merging import Reexecute as Reexecute
     from headgate.lake.merging import merge_decision as merge_decision
     from headgate.lake.merging import questions as questions
+    from headgate.lake.metastore import Backup as Backup
     from headgate.lake.metastore import Branch as Branch
     from headgate.lake.metastore import EventRow as EventRow
     from headgate.lake.metastore import Metastore as Metastore
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from headgate.lake.metastore import StepRow as StepRow
     from headgate.lake.metastore import StepState as StepState
     from headgate.lake.metastore import Tag as Tag
+    from headgate.lake.migrations import Upgraded as Upgraded
     from headgate.lake.operations import AddColumn as AddColumn
     from headgate.lake.operations import Append as Append
     from headgate.lake.operations import ChangeSchema as ChangeSchema
@@ -96,7 +99,7 @@ if TYPE_CHECKING:
     from headgate.lake.trees import Tree as Tree
 
 _FILES = {
-    "bounds": ("bounds_meet", "prune"),
+    "bounds": ("bounds_meet", "holding", "prune"),
     "contents": ("content_after", "content_chain"),
     "diffing": ("Change",),
     "durability": ("FileSync", "SystemSync", "sync"),
@@ -138,6 +141,7 @@ _FILES = {
         "questions",
     ),
     "metastore": (
+        "Backup",
         "Branch",
         "EventRow",
         "Metastore",
@@ -149,6 +153,7 @@ _FILES = {
         "StepState",
         "Tag",
     ),
+    "migrations": ("Upgraded",),
     "operations": (
         "AddColumn",
         "Append",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 Parameter: TypeAlias = str | int | bytes | None
@@ -90,6 +91,17 @@ class Database(Protocol):
 
         An older copy of that name is replaced. The copy is whole, or not there.
         """
+        ...
+
+    def copy(self, to: Path) -> None:
+        """Write one state of everything to an SQLite file, whole or not at all; nobody waits.
+
+        A file of that name is replaced. The copy is synced.
+        """
+        ...
+
+    def identity(self) -> str:
+        """Name this very database: a copy of it has another name."""
         ...
 
     def check(self) -> Sequence[str]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 from headgate.clock import Clock
 from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused, Unavailable
-from headgate.lake import commits, refs
+from headgate.lake import commits, epochs, refs
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
-from headgate.lake.migrations import Upgraded, upgrade
+from headgate.lake.migrations import Upgraded, open_facts, upgrade
 from headgate.lake.nodes import NodeReader
 from headgate.lake.records import Commit, Record
-from headgate.lake.sql_metastore import refuse_at_work
+from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
 from headgate.lake.sqlite import create_sqlite, open_sqlite, sqlite_database
+from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
 from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
@@ -96,7 +97,9 @@ class Lake:
             nodes=tree.new_nodes,
             unique=ids.unique(),
         )
-        return cls.open(location, clock=clock, ids=ids)
+        lake = cls.open(location, clock=clock, ids=ids)
+        epochs.put_mark(lake.storage, lake.metastore)
+        return lake
 
     @classmethod
     def open(cls, location: Path, *, clock: Clock, ids: Ids) -> "Lake":
@@ -138,12 +141,17 @@ class Lake:
         """
         path = location.absolute() / METASTORE_FILE
         with closing(sqlite_database(path)) as database:
-            return upgrade(
+            done = upgrade(
                 database,
                 str(path),
                 refuse=lambda session: refuse_at_work(session, clock.now(), is_alive),
                 keep_copy=keep_copy,
             )
+            facts = open_facts(database, str(path))
+            storage, metastore = Storage(location), SqlMetastore(database, clock=clock, facts=facts)
+            if epochs.mark_of(storage) is None:  # format 1 had none
+                epochs.put_mark(storage, metastore)
+        return done
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +170,26 @@ class Lake:
     def close(self) -> None:
         """Close the metastore. Closing twice is no error."""
         self.metastore.close()
+
+    @property
+    def storage(self) -> Storage:
+        """Where the lake's files are."""
+        return Storage(self.location)
+
+    def refuse_stranger(self) -> None:
+        """Refuse to delete files where this lake is a copy, or has been taken over (``epochs``).
+
+        Raises:
+            Refused: ``not-the-owner``.
+        """
+        epochs.refuse_stranger(self.storage, self.metastore)
+
+    def take_over(self) -> str:
+        """Make this the one lake that may delete its files: give the new epoch.
+
+        Every other copy of this lake that uses these very files must be gone.
+        """
+        return epochs.take_over(self.storage, self.metastore, self.ids)
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from headgate.lake.commits import Link
@@ -125,6 +126,20 @@ class Reservation:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """What the sweep must keep for a copy of the metastore elsewhere.
+
+    ``commits`` are roots as the heads of branches are, until ``expires``; None is for ever.
+    """
+
+    name: str
+    created: datetime
+    location: str
+    commits: tuple[str, ...]
+    expires: datetime | None = None
+
+
 class Metastore(Protocol):
     """The SQL database of a lake."""
 
@@ -134,6 +149,27 @@ class Metastore(Protocol):
     def check(self) -> Sequence[str]: ...
     def describe(self) -> Mapping[str, str]: ...
     def close(self) -> None: ...
+
+    # -- copies of the whole, and who may delete files (``epochs``, ``backups``)
+    def copy(self, to: Path) -> None:
+        """Write one state of everything to a file, as an SQLite metastore; nobody waits."""
+        ...
+
+    def identity(self) -> str:
+        """Name this very database: a copy of it has another name, after a move it may have."""
+        ...
+
+    def epoch(self) -> str:
+        """Give the epoch now."""
+        ...
+
+    def take_epoch(self, epoch: str) -> None:
+        """Set the epoch, durably."""
+        ...
+
+    def backups(self) -> Sequence[Backup]: ...
+    def put_backup(self, backup: Backup) -> None: ...
+    def delete_backup(self, name: str) -> bool: ...
 
     # -- tree nodes: immutable, content-addressed
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]: ...

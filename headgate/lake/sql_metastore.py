@@ -6,6 +6,7 @@ never wait for each other in a circle.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from headgate.lake import migrations, statements
 from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
 from headgate.lake.database import Database, Row, Session
 from headgate.lake.metastore import (
+    Backup,
     Branch,
     EventRow,
     Outcome,
@@ -38,6 +40,7 @@ _KEPT_LINKS = 65536
 _PAST_HEX = "g"
 _ID = "id"
 _MAIN = "main"
+EPOCH_FACT = "epoch"
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -84,6 +87,49 @@ class SqlMetastore:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+    # -- copies of the whole, and who may delete files
+
+    def copy(self, to: Path) -> None:
+        """Write one state of everything to a file, as an SQLite metastore; nobody waits."""
+        self._database.copy(to)
+
+    def identity(self) -> str:
+        """Name this very database: a copy of it has another name, after a move it may have."""
+        return self._database.identity()
+
+    def epoch(self) -> str:
+        """Give the epoch now."""
+        with self._database.reading() as session:
+            row = session.row(statements.FACT, (EPOCH_FACT,))
+        return self.lake_id() if row is None else row[0]
+
+    def take_epoch(self, epoch: str) -> None:
+        """Set the epoch, durably."""
+        with self._database.writing(durable=True) as session:
+            session.change(statements.PUT_FACT, (EPOCH_FACT, epoch))
+
+    def backups(self) -> Sequence[Backup]:
+        """Give the backups that need something kept, the oldest first; those expired, too."""
+        with self._database.reading() as session:
+            return [_backup(row) for row in session.rows(statements.BACKUPS)]
+
+    def put_backup(self, backup: Backup) -> None:
+        """Record what a backup needs kept, in place of what its name stood for."""
+        row = (
+            backup.name,
+            _stored(backup.created),
+            None if backup.expires is None else _stored(backup.expires),
+            backup.location,
+            _json(list(backup.commits)),
+        )
+        with self._database.writing(durable=True) as session:
+            session.change(statements.PUT_BACKUP, row)
+
+    def delete_backup(self, name: str) -> bool:
+        """Forget a backup; False where there is none."""
+        with self._database.writing(durable=True) as session:
+            return bool(session.change(statements.DELETE_BACKUP, (name,)))
 
     # -- nodes
 
@@ -710,6 +756,17 @@ def _branch(row: Row) -> Branch:
         number=number,
         protected=bool(protected),
         created=_instant(created),
+    )
+
+
+def _backup(row: Row) -> Backup:
+    name, created, expires, location, commits = row
+    return Backup(
+        name=name,
+        created=_instant(created),
+        expires=None if expires is None else _instant(expires),
+        location=location,
+        commits=tuple(msgspec.json.decode(commits)),
     )
 
 

@@ -304,6 +304,16 @@ class SqliteDatabase:
         kind = file_system_of(self._path)
         return f"SQLite {sqlite3.sqlite_version}" + (f" on {kind}" if kind else "")
 
+    def identity(self) -> str:
+        """Name the file by its file system and inode: a copy has others, whatever its path."""
+        with self._translated():
+            try:
+                found = self._path.stat()
+                system = os.statvfs(self._path).f_fsid
+            except OSError as error:
+                raise sqlite3.OperationalError(str(error)) from error
+        return f"sqlite:{system}:{found.st_ino}"
+
     def copy(self, to: Path) -> None:
         """Write a copy of one state of the database to a file; nobody waits meanwhile.
 

@@ -67,10 +67,12 @@ ADDED_IN_2: tuple[str, ...] = (
         location [text] not null, commits [text] not null
     )[table]""",
     # Who may delete files: see ``epochs``. The first epoch is the lake's id.
-    "insert into lake (key, value) select 'epoch', value from lake where key = 'id'",
+    """insert into lake (key, value) select 'epoch', value from lake where key = 'id'
+        on conflict (key) do nothing""",
 )
 
 # -- the lake itself
+FACT = "select value from lake where key = ?"
 FACTS = "select key, value from lake"
 PUT_FACT = """insert into lake (key, value) values (?, ?)
     on conflict (key) do update set value = excluded.value"""

@@ -13,6 +13,7 @@ files hold absolute ones.
 """
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -88,6 +89,16 @@ class Storage:
                 hint="Free space.",
                 path=str(place),
             ) from error
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file that may be there already; readers see the old one or the new one."""
+        place = Path(self.absolute(path))
+        making = place.with_name(f".{place.name}.{os.getpid()}.making")
+        try:
+            making.write_bytes(content)
+            making.replace(place)
+        finally:
+            making.unlink(missing_ok=True)
 
     def read(self, path: str) -> bytes:
         """Give the bytes of a file of metadata.
