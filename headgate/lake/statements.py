@@ -69,6 +69,21 @@ ADDED_IN_2: tuple[str, ...] = (
     # Who may delete files: see ``epochs``. The first epoch is the lake's id.
     """insert into lake (key, value) select 'epoch', value from lake where key = 'id'
         on conflict (key) do nothing""",
+    # Retention: since when a commit has lost its tree and files, and its operations' files; which
+    # collection is about to delete a node; who holds which commits; what may go, since when.
+    "alter table commits add column collected [integer]",
+    "alter table commits add column emptied [integer]",
+    "alter table nodes add column doomed [text]",
+    """create table pins (
+        id [text] primary key, kind [text] not null, holder [text] not null,
+        commit_id [text] not null, since [integer], created [integer] not null, until [integer],
+        why [text] not null
+    )[table]""",
+    "create index pins_by_holder on pins (holder)",
+    """create table marks (
+        kind [text] not null, name [text] not null, at [integer] not null,
+        primary key (kind, name)
+    )[clustered]""",
 )
 
 # -- the lake itself
@@ -86,7 +101,8 @@ DELETE_BACKUP = "delete from backups where name = ?"
 
 # -- nodes
 NODES = "select hash, body from nodes where hash in ([list])"
-PUT_NODE = "insert into nodes (hash, body) values (?, ?) on conflict (hash) do nothing"
+PUT_NODE = """insert into nodes (hash, body) values (?, ?)
+    on conflict (hash) do update set doomed = null where nodes.doomed is not null"""
 
 # -- commits
 COMMITS = "select id, body from commits where id in ([list])"
@@ -192,3 +208,47 @@ RESERVE_IDS = """insert into id_counters (scope, next_number) values (?, ?)
     returning next_number"""
 PUT_ID = "insert into ids (scope, name, number) values (?, ?, ?)"
 SET_NEXT_ID = "update id_counters set next_number = ? where scope = ?"
+
+# -- pins: who holds which commits
+_PIN = "id, kind, holder, commit_id, since, created, until, why"
+PINS = f"select {_PIN} from pins order by created, id"
+PUT_PIN = f"""insert into pins ({_PIN}) values (?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (id) do update set until = excluded.until"""
+RENEW_PINS = "update pins set until = ? where holder = ? and until is not null"
+DROP_PIN = "delete from pins where id = ?"
+DROP_PINS = "delete from pins where holder = ?"
+EXPIRE_PINS = "delete from pins where until < ?"
+
+# -- what may go, since when
+MARKS = "select name, at from marks where kind = ? and name > ? order by name limit ?"
+PUT_MARK = """insert into marks (kind, name, at) values (?, ?, ?)
+    on conflict (kind, name) do nothing"""
+DROP_MARK = "delete from marks where kind = ? and name = ?"
+
+# -- collecting
+UNFINISHED_RUNS = f"""select {_RUN} from runs
+    where state in ('running', 'publishing', 'failed', 'parked') order by id"""
+LOCK_COMMIT = "select id, collected from commits where id = ?[lock]"
+LOCK_COMMITS = """select id, collected, emptied from commits where id in ([list])
+    order by id[lock]"""
+COMMITS_AFTER = """select id, parent, number, collected, emptied from commits where id > ?
+    order by id limit ?"""
+COLLECTED = "select id, collected, emptied from commits where id in ([list])"
+COLLECT = "update commits set collected = ? where id = ? and collected is null"
+EMPTY = "update commits set emptied = ? where id = ? and emptied is null"
+DELETE_COMMIT = "delete from commits where id = ? and collected is not null"
+NODES_AFTER = "select hash from nodes where hash > ? order by hash limit ?"
+LOCK_NODES = "select hash from nodes where hash in ([list]) order by hash[lock]"
+DOOM_NODE = "update nodes set doomed = ? where hash = ?"
+SPARE_NODE = "update nodes set doomed = null where hash = ? and doomed = ?"
+DELETE_NODE = "delete from nodes where hash = ? and doomed = ?"
+
+# -- rows that say nothing any more
+OLD_MOVES = """delete from moves where branch = ? and sequence <
+    (select max(sequence) from moves as later where later.branch = ? and later.at <= ?)"""
+FIRST_MOVE = "select at, head from moves where branch = ? order by sequence limit 1"
+OLD_RUNS = """select id, state, branch, commit_id from runs where lease_until < ? and id > ?
+    and state not in ('running', 'publishing', 'failed', 'parked') order by id limit ?"""
+DELETE_STEPS = "delete from steps where run = ?"
+DELETE_EVENTS = "delete from events where run = ?"
+DELETE_RUN = "delete from runs where id = ?"
