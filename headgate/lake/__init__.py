@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from headgate.lake.bounds import bounds_meet as bounds_meet
     from headgate.lake.bounds import holding as holding
     from headgate.lake.bounds import prune as prune
+    from headgate.lake.compacting import Group as Group
+    from headgate.lake.compacting import batches as batches
+    from headgate.lake.compacting import files_until_due as files_until_due
+    from headgate.lake.compacting import plan_groups as plan_groups
     from headgate.lake.contents import content_after as content_after
     from headgate.lake.contents import content_chain as content_chain
     from headgate.lake.damaged_files import damage as damage
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "bounds": ("bounds_meet", "holding", "prune"),
+    "compacting": ("Group", "batches", "files_until_due", "plan_groups"),
     "contents": ("content_after", "content_chain"),
     "diffing": ("Change",),
     "durability": ("FileSync", "SystemSync", "sync"),

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from headgate.runs.beginning import is_at_work as is_at_work
     from headgate.runs.beginning import is_resumable as is_resumable
     from headgate.runs.beginning import owner_name as owner_name
+    from headgate.runs.compaction import Compaction as Compaction
+    from headgate.runs.compaction import CompactionPlan as CompactionPlan
     from headgate.runs.hall import Hall as Hall
     from headgate.runs.plan import Plan as Plan
     from headgate.runs.planned import PlannedStep as PlannedStep
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "beginning": ("is_at_work", "is_resumable", "owner_name"),
+    "compaction": ("Compaction", "CompactionPlan"),
     "hall": ("Hall",),
     "plan": ("Plan",),
     "planned": ("PlannedStep",),

@@ -4,7 +4,7 @@ What publishes or judges is imported when it is asked for: a run with nothing to
 Arrow nor a SQL parser.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headgate.lake import Commit, RunRow, RunState
@@ -17,6 +17,7 @@ from headgate.runs.wiring import Wiring
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from headgate.runs.compaction import Compaction, CompactionPlan
     from headgate.runs.revert import RevertPlan
     from headgate.runs.transaction import Transaction
 
@@ -117,6 +118,34 @@ class Hall:
         from headgate.runs.revert import revert  # noqa: PLC0415
 
         return revert(self.wiring, which, target)
+
+    def compact(
+        self,
+        target: str,
+        tables: Sequence[str] = (),
+        *,
+        after: int = 0,
+        limit_bytes: int | None = None,
+        done: "Callable[[Compaction], None] | None" = None,
+    ) -> "tuple[Compaction, ...]":
+        """Rewrite small files of a branch's tables into larger ones; rows stay as they are."""
+        from headgate.runs.compaction import compact  # noqa: PLC0415
+
+        return compact(self.wiring, target, tables, after=after, limit_bytes=limit_bytes, done=done)
+
+    def plan_compaction(
+        self, target: str, tables: Sequence[str] = (), *, after: int = 0
+    ) -> "tuple[CompactionPlan, ...]":
+        """Say what compacting would rewrite; changes nothing."""
+        from headgate.runs.compaction import plan_compaction  # noqa: PLC0415
+
+        return plan_compaction(self.wiring, target, tables, after=after)
+
+    def until_due(self, target: str, table: str, after: int) -> int:
+        """Give how many files a table gets, at least, before it is due for compaction."""
+        from headgate.runs.compaction import until_due  # noqa: PLC0415
+
+        return until_due(self.wiring, target, table, after)
 
     def check(self, commit: Commit) -> tuple[Verdict, ...]:
         """Judge every contract of a commit's tree again, in full; publishes nothing."""

@@ -24,6 +24,7 @@ from headgate.lake import (
     Tree,
     Upsert,
     Write,
+    contract_key,
     low,
     sync,
 )
@@ -32,6 +33,7 @@ from headgate.runs.attempt import Attempt, event_row
 from headgate.runs.loss import Loss
 from headgate.runs.merging import Merged, find_conflict, merge_onto, transaction_of
 from headgate.runs.results import Publication
+from headgate.runs.standing_verdicts import standing_entries
 from headgate.runs.verify import Verifier
 from headgate.verdicts import Verdict
 
@@ -102,7 +104,7 @@ def _try(
     lake, metastore = wiring.lake, wiring.lake.metastore
     keys = sorted(_keys(attempt).union(verifier.footprint))
     while True:
-        if _seniors(attempt, keys):
+        if seniors(attempt, keys):
             wiring.clock.sleep(SHORT_WAIT)
         elif metastore.take_ticket(
             row.target, run=row.id, fence=row.fence, keys=keys, lease=TICKET_LEASE
@@ -142,7 +144,8 @@ def _try(
                 verdicts=verdicts,
                 reverts=attempt.reverts,
             )
-            candidate = lake.compose(head, changes, record)
+            standing = standing_entries(verdicts, head.number + 1, _uncontracted(changes))
+            candidate = lake.compose(head, {**changes, **standing}, record)
             told = RunPublished(
                 run=row.id,
                 at=now,
@@ -151,7 +154,7 @@ def _try(
                 tables=_changed(lake.tree(head), changes),
                 wall_s=wiring.clock.monotonic_s() - attempt.began_s,
             )
-            outcome = _commit(attempt, head, candidate, told)
+            outcome = commit_once(attempt, head, candidate, told)
             if outcome is Outcome.DONE:
                 attempt.published(candidate.commit)
                 wiring.tell(told)
@@ -163,7 +166,9 @@ def _try(
             metastore.drop_ticket(row.target, run=row.id)
 
 
-def _commit(attempt: Attempt, head: Commit, candidate: Candidate, told: RunPublished) -> Outcome:
+def commit_once(
+    attempt: Attempt, head: Commit, candidate: Candidate, told: RunPublished
+) -> Outcome:
     """Do the one transaction. Where its answer is lost, look the run up: that decides."""
     metastore = attempt.wiring.lake.metastore
     try:
@@ -209,6 +214,15 @@ def _changed(before: Tree, changes: Mapping[str, Entry | None]) -> tuple[str, ..
         return (was and was.content) != (now and now.content)
 
     return tuple(key.removeprefix("table/") for key in keys if differs(key))
+
+
+def _uncontracted(changes: Mapping[str, Entry | None]) -> list[str]:
+    """Give the tables whose contract goes."""
+    return [
+        key.removeprefix(contract_key(""))
+        for key, entry in changes.items()
+        if entry is None and key.startswith(contract_key(""))
+    ]
 
 
 def _published(
@@ -260,7 +274,7 @@ def _await_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
     clock = attempt.wiring.clock
     until = _reserve(attempt, footprint)
     asked, wait, waited = clock.now(), SHORT_WAIT, False
-    while _seniors(attempt, footprint):
+    while seniors(attempt, footprint):
         waited = True
         clock.sleep(wait)
         wait = min(1.5 * wait, LONG_WAIT)
@@ -289,7 +303,7 @@ def _reserve(attempt: Attempt, footprint: Iterable[str]) -> datetime:
     return reservation.until
 
 
-def _seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
+def seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
     """Give the live reservations of others who asked earlier, over any of these keys."""
     wiring, row = attempt.wiring, attempt.row
     now = wiring.clock.now()
