@@ -24,7 +24,6 @@ from headgate.lake import (
     Tree,
     Upsert,
     Write,
-    contract_key,
     low,
     sync,
 )
@@ -33,7 +32,6 @@ from headgate.runs.attempt import Attempt, event_row
 from headgate.runs.loss import Loss
 from headgate.runs.merging import Merged, find_conflict, merge_onto, transaction_of
 from headgate.runs.results import Publication
-from headgate.runs.standing_verdicts import standing_entries
 from headgate.runs.verify import Verifier
 from headgate.verdicts import Verdict
 
@@ -144,8 +142,7 @@ def _try(
                 verdicts=verdicts,
                 reverts=attempt.reverts,
             )
-            standing = standing_entries(verdicts, head.number + 1, _uncontracted(changes))
-            candidate = lake.compose(head, {**changes, **standing}, record)
+            candidate = lake.compose(head, changes, record)
             told = RunPublished(
                 run=row.id,
                 at=now,
@@ -214,15 +211,6 @@ def _changed(before: Tree, changes: Mapping[str, Entry | None]) -> tuple[str, ..
         return (was and was.content) != (now and now.content)
 
     return tuple(key.removeprefix("table/") for key in keys if differs(key))
-
-
-def _uncontracted(changes: Mapping[str, Entry | None]) -> list[str]:
-    """Give the tables whose contract goes."""
-    return [
-        key.removeprefix(contract_key(""))
-        for key, entry in changes.items()
-        if entry is None and key.startswith(contract_key(""))
-    ]
 
 
 def _published(
