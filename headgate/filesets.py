@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from headgate.stores import Bucket
+
+FILE_NUMBER = "_hg_file"
+"""The column of a numbered scan that says in which of the scan's files a row is, from 0."""
+ROW_NUMBER = "_hg_row"
+"""The column of a numbered scan that says at which place in its file a row is, from 0."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
@@ -50,13 +57,21 @@ class Scan:
     """A table at one commit, ready to be read by any engine: absolute paths, and what is in them.
 
     ``rows`` and ``size_bytes`` are the sums over the files. A scan without groups is an empty
-    table.
+    table. Where the paths are URLs, ``store`` is what opens them. ``numbered`` asks for two more
+    columns, ``FILE_NUMBER`` and ``ROW_NUMBER``, which are no part of the schema.
     """
 
     schema: "pa.Schema"
     groups: tuple[ScanGroup, ...]
     rows: int
     size_bytes: int
+    store: "Bucket | None" = None
+    numbered: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of all groups, in the order in which they are numbered."""
+        return tuple(path for group in self.groups for path in group.paths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +81,9 @@ class WriteTarget:
     ``schema`` is final: the engine casts to it and writes each field's id (the Parquet field id is
     in the field's metadata under ``PARQUET:field_id``). All columns are optional. File names begin
     with ``prefix`` and end with a UUID; the directory exists. ``partition_by`` holds SQL
-    expressions over the columns, one output file or more per value.
+    expressions over the columns, one output file or more per value. Where the directory is a URL,
+    ``store`` takes the files: one appears when it is whole. Without ``file_size_bytes`` all rows go
+    into one file.
     """
 
     directory: str
@@ -74,7 +91,8 @@ class WriteTarget:
     schema: "pa.Schema"
     partition_by: Mapping[str, str] = field(default_factory=dict)
     sort_by: tuple[str, ...] = ()
-    file_size_bytes: int = 512 * 1024 * 1024
+    file_size_bytes: int | None = 512 * 1024 * 1024
+    store: "Bucket | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

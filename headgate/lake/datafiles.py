@@ -23,9 +23,9 @@ from headgate.lake.bounds import TEXT_LIMIT, cut_above, cut_below, scalar_bounds
 from headgate.lake.column_types import fields, path_text
 from headgate.lake.operations import Column
 from headgate.lake.partitions import PartitionField, partition_value
-from headgate.lake.recent import Recent
 from headgate.lake.schemas import columns_of
 from headgate.lake.storage import Storage, data_file_damaged, data_file_missing
+from headgate.recent import Recent
 
 Value: TypeAlias = bool | int | float | str | Decimal | date | datetime | time
 """A bound as Python value, of the column's own type."""

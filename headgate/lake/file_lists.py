@@ -1,13 +1,12 @@
 """File lists: what files a table has, from listings, and from manifests where a listing is gone."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from headgate.filesets import DataFile
 from headgate.lake.entries import TableBody
 from headgate.lake.listings import Listing, Manifest, decoded, listing_path
-from headgate.lake.recent import Recent
 from headgate.lake.storage import Storage, metadata_directory
+from headgate.recent import Recent
 
 _CACHED_FILES = 50_000
 
@@ -78,10 +77,8 @@ class FileLists:
     def _stored(self, path: str) -> Listing | None:
         found = self._listings.get(path)
         if found is None:
-            try:
-                found = decoded(Path(self._storage.absolute(path)).read_bytes())
-            except FileNotFoundError:
-                return None
+            content = self._storage.find(path)
+            found = decoded(content) if content is not None else None
             if found is not None:
                 self.remember(path, found)
         return found

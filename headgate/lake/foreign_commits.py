@@ -16,7 +16,6 @@ from headgate.lake.lake import Lake
 from headgate.lake.manifests import read_manifest, read_manifests
 from headgate.lake.operations import AddColumn, Append, ChangeSchema, Column, Operation, Replace
 from headgate.lake.schema_changes import allocated
-from headgate.lake.storage import Storage
 
 _KEPT_TRANSFORMS = ("identity", "year", "month", "day", "hour")
 _OUR_PROPERTIES = (
@@ -70,7 +69,7 @@ def _file_difference(
     snapshot = wanted.current_snapshot()
     now: set[str] = set()
     if snapshot is not None:
-        storage = Storage(lake.location)
+        storage = lake.storage
         listing = read_manifests(storage, storage.relative(snapshot.manifest_list))
         for described in listing:
             contents = read_manifest(storage, described, (), table=name)

@@ -48,7 +48,6 @@ from headgate.lake.operations import (
 )
 from headgate.lake.records import Commit, Read, Record, StepRecord, Write
 from headgate.lake.schema_changes import allocated
-from headgate.lake.storage import Storage
 from headgate.lake.table_metadata import metadata_here
 from headgate.names import RESERVED_REF_PREFIXES, table_name
 
@@ -68,12 +67,12 @@ class IcebergCatalog(MetastoreCatalog):
     """
 
     def __init__(self, lake: Lake, ref: str, *, name: str = "headgate") -> None:
-        super().__init__(name, warehouse=str(lake.location))
+        super().__init__(name, warehouse=lake.storage.location)
         self._lake = lake
         self._ref = ref
         self._branch = lake.metastore.branch(ref) is not None
         self._fixed = None if self._branch else lake.resolve(ref)
-        self._storage = Storage(lake.location)
+        self._storage = lake.storage
         self._io = LakeIO(self._storage)
 
     # -- reading

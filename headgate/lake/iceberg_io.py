@@ -28,7 +28,7 @@ class LakeIO(PyArrowFileIO):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel to another process."""
-        return LakeIO, (Storage(self._storage.location), self.properties)
+        return LakeIO, (self._storage, self.properties)
 
     def _here(self, location: str) -> str:
         try:

@@ -8,9 +8,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from headgate.clock import Clock
-from headgate.errors import AlreadyExists, Conflict, Corrupt, NotFound, Refused, Unavailable
+from headgate.errors import (
+    AlreadyExists,
+    Conflict,
+    Corrupt,
+    Invalid,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from headgate.lake import commits, epochs, refs
 from headgate.lake.entries import Entry, table_key
+from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
 from headgate.lake.migrations import Upgraded, open_facts, upgrade
 from headgate.lake.nodes import NodeReader
@@ -40,17 +49,17 @@ class Candidate:
 
 
 class Lake:
-    """A lake in a directory. Safe between threads and processes; close it, or use ``with``.
+    """A lake at a location. Safe between threads and processes; close it, or use ``with``.
 
     Args:
-        location: the directory; paths in the lake's own records are relative to it.
+        storage: where its files are; paths in the lake's own records are relative to it.
         metastore: the owner of its mutable state; closed together with the lake.
         clock: what time it is.
         ids: makes names nobody else makes.
     """
 
-    def __init__(self, location: Path, metastore: Metastore, *, clock: Clock, ids: Ids) -> None:
-        self.location = location
+    def __init__(self, storage: Storage, metastore: Metastore, *, clock: Clock, ids: Ids) -> None:
+        self.storage = storage
         self.metastore = metastore
         self.clock = clock
         self.ids = ids
@@ -58,31 +67,40 @@ class Lake:
         self._tables: Tables | None = None
 
     @classmethod
-    def create(cls, location: Path, *, clock: Clock, ids: Ids, main: str = "main") -> "Lake":
-        """Make a lake: a directory, a first commit without entries, a protected branch.
+    def create(
+        cls,
+        location: Path | Storage,
+        *,
+        clock: Clock,
+        ids: Ids,
+        main: str = "main",
+        metastore_file: Path | str | None = None,
+    ) -> "Lake":
+        """Make a lake: a first commit without entries, a protected branch.
+
+        Args:
+            location: a directory, which is made; or where else its files are.
+            clock: what time it is.
+            ids: makes names nobody else makes.
+            main: the protected branch.
+            metastore_file: where the metastore is; in the lake's directory where None.
 
         Raises:
             AlreadyExists: ``lake-exists``.
             Refused: ``network-file-system``, ``reserved-ref``.
-            Invalid: ``bad-ref-name``.
+            Invalid: ``bad-ref-name``, ``metastore-needed``.
             Unavailable: ``cannot-write``.
             Corrupt: ``metastore-missing``.
         """
-        location = location.absolute()
         _unreserved(ref_name(main))
-        try:
-            location.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(
-                "cannot-write",
-                f"No lake can be made in {location}: {error.strerror}.",
-                hint="Choose another lake.location, or mend the rights on it.",
-                path=str(location),
-            ) from error
-        path = location / METASTORE_FILE
+        storage, path = _places(location, metastore_file)
+        for directory in (path.parent, *((location,) if isinstance(location, Path) else ())):
+            _make(directory)
         if path.exists():
             raise AlreadyExists(
-                "lake-exists", f"There is a lake in {location} already.", path=str(location)
+                "lake-exists",
+                f"There is a lake in {storage.location} already.",
+                path=storage.location,
             )
         tree = Tree.empty(NodeReader(_NoNodes()))
         genesis = commits.make_commit(
@@ -97,24 +115,30 @@ class Lake:
             nodes=tree.new_nodes,
             unique=ids.unique(),
         )
-        lake = cls.open(location, clock=clock, ids=ids)
+        lake = cls.open(location, clock=clock, ids=ids, metastore_file=metastore_file)
         epochs.put_mark(lake.storage, lake.metastore)
         return lake
 
     @classmethod
-    def open(cls, location: Path, *, clock: Clock, ids: Ids) -> "Lake":
+    def open(
+        cls,
+        location: Path | Storage,
+        *,
+        clock: Clock,
+        ids: Ids,
+        metastore_file: Path | str | None = None,
+    ) -> "Lake":
         """Open a lake.
 
         Raises:
             NotFound: ``no-lake``.
             Refused: ``lake-too-new``, ``network-file-system``, ``sqlite-too-old``.
+            Invalid: ``metastore-needed``.
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``.
         """
-        location = location.absolute()
-        return cls(
-            location, open_sqlite(location / METASTORE_FILE, clock=clock), clock=clock, ids=ids
-        )
+        storage, path = _places(location, metastore_file)
+        return cls(storage, open_sqlite(path, clock=clock), clock=clock, ids=ids)
 
     @classmethod
     def upgrade(
@@ -148,7 +172,8 @@ class Lake:
                 keep_copy=keep_copy,
             )
             facts = open_facts(database, str(path))
-            storage, metastore = Storage(location), SqlMetastore(database, clock=clock, facts=facts)
+            storage = LocalStorage(location)
+            metastore = SqlMetastore(database, clock=clock, facts=facts)
             if epochs.mark_of(storage) is None:  # format 1 had none
                 epochs.put_mark(storage, metastore)
         return done
@@ -165,16 +190,27 @@ class Lake:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Lake({str(self.location)!r})"
+        return f"Lake({self.storage.location!r})"
 
     def close(self) -> None:
         """Close the metastore. Closing twice is no error."""
         self.metastore.close()
 
     @property
-    def storage(self) -> Storage:
-        """Where the lake's files are."""
-        return Storage(self.location)
+    def location(self) -> Path:
+        """The lake's directory. Where files may be elsewhere, ask ``storage``.
+
+        Raises:
+            Refused: ``lake-not-local``.
+        """
+        if self.storage.store is not None:
+            raise Refused(
+                "lake-not-local",
+                f"The lake's files are in {self.storage.location}, not in a directory.",
+                hint="Copy them with the object store's own tools.",
+                location=self.storage.location,
+            )
+        return Path(self.storage.location)
 
     def refuse_stranger(self) -> None:
         """Refuse to delete files where this lake is a copy, or has been taken over (``epochs``).
@@ -202,7 +238,7 @@ class Lake:
         if self._tables is None:
             from headgate.lake.tables import Tables  # noqa: PLC0415 - the history must stay light
 
-            self._tables = Tables(self.location, self.metastore, self.ids, clock=self.clock)
+            self._tables = Tables(self.storage, self.metastore, self.ids, clock=self.clock)
         return self._tables
 
     # -- refs
@@ -462,6 +498,34 @@ class Lake:
                 hint="Wait for its end.",
                 run=run.id,
             )
+
+
+def _places(location: Path | Storage, metastore_file: Path | str | None) -> tuple[Storage, Path]:
+    """Give where the files are, and where the metastore's own file is."""
+    if isinstance(location, Path):
+        location = location.absolute()
+        return LocalStorage(location), location / (metastore_file or METASTORE_FILE)
+    if metastore_file is None:
+        raise Invalid(
+            "metastore-needed",
+            f"The lake at {location.location} needs a metastore: its files are in an object store,"
+            " and a database cannot be.",
+            hint="Set lake.metastore to a PostgreSQL URL, or to a file on a local disk.",
+            location=location.location,
+        )
+    return location, Path(metastore_file).absolute()
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            "cannot-write",
+            f"No lake can be made in {directory}: {error.strerror}.",
+            hint="Choose another lake.location, or mend the rights on it.",
+            path=str(directory),
+        ) from error
 
 
 class _NoNodes:

@@ -91,7 +91,13 @@ def scan_of(
         )
         rows += sum(file.rows for file in files)
         size += sum(file.size_bytes for file in files)
-    return Scan(schema=arrow_schema(columns), groups=tuple(groups), rows=rows, size_bytes=size)
+    return Scan(
+        schema=arrow_schema(columns),
+        groups=tuple(groups),
+        rows=rows,
+        size_bytes=size,
+        store=storage.store,
+    )
 
 
 def _map_type(

@@ -12,31 +12,36 @@ Our own records hold paths relative to the location, so that a moved lake finds 
 files hold absolute ones.
 """
 
-import errno
-import os
 import re
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from headgate.errors import Corrupt, Invalid, Unavailable
+from headgate.errors import Corrupt, Invalid
+from headgate.lake.durability import FileSync
+from headgate.stores import Stored
+
+if TYPE_CHECKING:
+    from headgate.stores import Bucket
 
 MEND = (
     "Restore it from a backup; a table that a step replaces can be computed again:  "
     "headgate run --force\nLook at every file:  headgate doctor --files"
 )
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _INSIDE = re.compile(r"(?:^|/)((?:data|metadata)/[0-9a-f-]{36}/.+)\Z")
 
 
-class Storage:
-    """A lake's directory."""
+class Storage(Protocol):
+    """Where a lake's files are. Paths are relative to its location unless a name says otherwise."""
 
-    def __init__(self, location: Path) -> None:
-        self.location = location.absolute()
-        self._prefix = f"{self.location}/"
+    location: str
+    """A directory, or a URL; without a slash at its end."""
+
+    store: "Bucket | None"
+    """What engines open files with; None where a path is enough."""
 
     def absolute(self, path: str) -> str:
-        """Give the absolute path of a path relative to the lake's location."""
-        return self._prefix + path
+        """Give what a file of that path is known by outside of the lake."""
+        ...
 
     def relative(self, path: str) -> str:
         """Give a file's path relative to the lake's location.
@@ -47,58 +52,31 @@ class Storage:
         Raises:
             Invalid: ``outside-the-lake``.
         """
-        path = path.removeprefix("file://")
-        if path.startswith(self._prefix):
-            return path[len(self._prefix) :]
-        found = _INSIDE.search(path)
-        if found is None:
-            raise Invalid(
-                "outside-the-lake",
-                f"{path} is not a file of the lake at {self.location}.",
-                hint="Write data files into the directory the write target names.",
-                path=path,
-            )
-        return found[1]
+        ...
 
     def make_data_directory(self, uuid: str) -> str:
-        """Give the directory of a table's data files, relative; make it if it is not there."""
-        return self._directory(f"data/{uuid}")
+        """Give the directory of a table's data files; make it where directories are made."""
+        ...
 
     def make_metadata_directory(self, uuid: str) -> str:
-        """Give the directory of a table's metadata, relative; make it if it is not there."""
-        return self._directory(metadata_directory(uuid))
+        """Give the directory of a table's metadata; make it where directories are made."""
+        ...
 
     def create(self, path: str, content: bytes) -> None:
         """Write a new file.
 
         Raises:
             FileExistsError: the name is taken, which no two writers' names are.
-            Unavailable: ``disk-full``; nothing is left of the file.
+            Unavailable: ``disk-full``, ...; nothing is left of the file.
         """
-        place = Path(self.absolute(path))
-        try:
-            with place.open("xb") as file:
-                file.write(content)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            place.unlink(missing_ok=True)
-            raise Unavailable(
-                "disk-full",
-                f"No space left on the disk for {place}.",
-                hint="Free space.",
-                path=str(place),
-            ) from error
+        ...
 
     def put(self, path: str, content: bytes) -> None:
-        """Write a file that may be there already; readers see the old one or the new one."""
-        place = Path(self.absolute(path))
-        making = place.with_name(f".{place.name}.{os.getpid()}.making")
-        try:
-            making.write_bytes(content)
-            making.replace(place)
-        finally:
-            making.unlink(missing_ok=True)
+        """Write a file that may be there already; readers see the old one or the new one.
+
+        Only the lake's own mark is such a file.
+        """
+        ...
 
     def read(self, path: str) -> bytes:
         """Give the bytes of a file of metadata.
@@ -106,27 +84,88 @@ class Storage:
         Raises:
             Corrupt: ``metadata-missing``, ``metadata-damaged``.
         """
-        place = self.absolute(path)
-        try:
-            return Path(place).read_bytes()
-        except FileNotFoundError as error:
-            raise Corrupt(
-                "metadata-missing",
-                f"The Iceberg file {place} is missing.",
-                hint=MEND,
-                path=place,
-            ) from error
-        except OSError as error:
-            raise metadata_damaged(place, error) from error
+        ...
 
-    def _directory(self, directory: str) -> str:
-        Path(self.absolute(directory)).mkdir(parents=True, exist_ok=True)
-        return directory
+    def find(self, path: str) -> bytes | None:
+        """Give the bytes of a file that need not be there."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file to read parts of it.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        ...
+
+    def size(self, path: str, *, fresh: bool = False) -> int:
+        """Give a file's size in bytes; ``fresh`` looks again at what was looked at before.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        ...
+
+    def checksum(self, path: str, *, fresh: bool = False) -> str:
+        """Give ``sha256:<hex>`` of a file's bytes; may cost one read of it.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        ...
+
+    def sync(self, paths: Iterable[str], *, by: FileSync | None = None) -> None:
+        """Make files survive a power cut. Returns when they do.
+
+        Raises:
+            OSError: a file is missing, or the disk refused; nothing may be published then.
+        """
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Give the files below a directory (``data``, ``metadata/<uuid>``, all), in no order.
+
+        Files that come or go meanwhile may be told or not. A directory that is not there is empty.
+        """
+        ...
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete files for good; those that are not there are no error.
+
+        Only a sweep that has marked them may.
+        """
+        ...
+
+
+def inside(path: str) -> str | None:
+    """Give the path within its lake of a file of any lake, known by its table's directory."""
+    found = _INSIDE.search(path)
+    return found[1] if found is not None else None
+
+
+def outside(path: str, location: str) -> Invalid:
+    """Give the error for a path that is not the lake's."""
+    return Invalid(
+        "outside-the-lake",
+        f"{path} is not a file of the lake at {location}.",
+        hint="Write data files into the directory the write target names.",
+        path=path,
+    )
+
+
+def data_directory(uuid: str) -> str:
+    """Give the directory of a table's data files, relative."""
+    return f"data/{uuid}"
 
 
 def metadata_directory(uuid: str) -> str:
     """Give the directory of a table's metadata, relative."""
     return f"metadata/{uuid}"
+
+
+def metadata_missing(path: str) -> Corrupt:
+    """Give the error for a file of Iceberg metadata that is not there."""
+    return Corrupt("metadata-missing", f"The Iceberg file {path} is missing.", hint=MEND, path=path)
 
 
 def metadata_damaged(path: str, error: Exception) -> Corrupt:

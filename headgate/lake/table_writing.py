@@ -26,12 +26,12 @@ from headgate.lake.manifests import (
 )
 from headgate.lake.operations import Column
 from headgate.lake.partitions import partition_fields
-from headgate.lake.recent import Recent
 from headgate.lake.schema_changes import widens
 from headgate.lake.storage import Storage
 from headgate.lake.table_metadata import SnapshotFacts, new_metadata, read_metadata
 from headgate.lake.table_states import TableState
 from headgate.names import Ids
+from headgate.recent import Recent
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,11 @@ needed.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 from headgate.clock import Clock, SystemClock
-from headgate.digests import file_checksum
 from headgate.errors import Corrupt, Internal, Invalid
 from headgate.filesets import DataFile, Scan, WriteTarget
 from headgate.lake.allocation import Allocation
@@ -32,7 +30,6 @@ from headgate.lake.listings import (
 )
 from headgate.lake.operations import Column, Create, Operation
 from headgate.lake.partitions import PartitionField, partition_expression, partition_fields
-from headgate.lake.recent import Recent
 from headgate.lake.schema_changes import (
     added_rows_plan,
     replaced_columns,
@@ -41,6 +38,7 @@ from headgate.lake.schema_changes import (
 from headgate.lake.storage import Storage, data_file_damaged, data_file_missing, metadata_directory
 from headgate.lake.table_states import FileExchange, TableState, state_after, state_of
 from headgate.names import Ids, suggestion
+from headgate.recent import Recent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +84,7 @@ class Tables:
     """The tables of the lake at a location. Safe between threads; keeps nothing but caches.
 
     Args:
-        location: the lake's directory.
+        storage: where the lake's files are.
         metastore: where column and schema ids are allocated, lake-wide.
         ids: makes the unique parts of names.
         clock: gives snapshots their time.
@@ -94,13 +92,13 @@ class Tables:
 
     def __init__(
         self,
-        location: Path,
+        storage: Storage,
         metastore: Allocation,
         ids: Ids,
         *,
         clock: Clock | None = None,
     ) -> None:
-        self._storage = Storage(Path(location))
+        self._storage = storage
         self._allocation = metastore
         self._ids = ids
         self._clock = clock or SystemClock()
@@ -189,6 +187,7 @@ class Tables:
         return WritePlan(
             target=WriteTarget(
                 directory=self._storage.absolute(self._storage.make_data_directory(uuid)),
+                store=self._storage.store,
                 prefix=prefix,
                 schema=to_arrow(columns),
                 partition_by={
@@ -419,14 +418,17 @@ class Tables:
             groups.setdefault(tuple(columns), []).extend(files)
         return scan_of(self._storage, selected(_body(entry).schema, names), groups.items())
 
+    def _bytes_differ(self, file: DataFile) -> bool:
+        return self._storage.checksum(file.path, fresh=True) != file.checksum
+
     def _problem(self, file: DataFile, *, checksums: bool) -> Problem | None:
         path = self.absolute(file.path)
         reason = None
         try:
-            size = Path(path).stat().st_size
+            size = self._storage.size(file.path, fresh=True)
             if size != file.size_bytes:
                 reason = f"it has {size} bytes, {file.size_bytes} were written"
-            elif checksums and file.checksum and file_checksum(path) != file.checksum:
+            elif checksums and file.checksum and self._bytes_differ(file):
                 reason = "its bytes are others than were written"
         except FileNotFoundError:
             error = data_file_missing(path)

@@ -30,7 +30,6 @@ from headgate.lake import (
     damage,
     files_until_due,
     plan_groups,
-    sync,
     table_key,
 )
 from headgate.names import suggestion
@@ -304,7 +303,7 @@ def _run(
                 StepProgressed(run=attempt.id, at=wiring.clock.now(), step=table, rows=rows)
             )
         new = [file.path for rewrite in rewrites for file in rewrite.added]
-        sync(new, location=wiring.lake.location, by=wiring.sync)
+        wiring.lake.storage.sync(new, by=wiring.sync)
         return _published(attempt, table, tuple(rewrites))
 
 
@@ -393,7 +392,7 @@ def _published(
                 after = lake.tables.apply(entry, left, table=table)
                 known = {file.path for rewrite in rewrites for file in rewrite.added}
                 new = [p for p in lake.tables.new_paths(after, entry) if p not in known]
-                sync(new, location=lake.location, by=wiring.sync)
+                lake.storage.sync(new, by=wiring.sync)
             write = Write(key=key, operations=left, before=after.content, content=after.content)
             rows = sum(file.rows for rewrite in left for file in rewrite.added)
             step = StepRecord(step="compact", writes=(write,), rows_in=rows, rows_out=rows)

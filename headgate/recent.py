@@ -35,6 +35,12 @@ class Recent(Generic[Value]):
                 _, (_, gone) = self._values.popitem(last=False)
                 self._weight -= gone
 
+    def drop(self, key: str) -> None:
+        """Forget a value."""
+        with self._lock:
+            found = self._values.pop(key, None)
+            self._weight -= found[1] if found is not None else 0
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
