@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headgate.lake.commits import Link
+from headgate.lake.pins import Pin, Retention
 from headgate.lake.records import Commit
 
 
@@ -140,6 +141,20 @@ class Backup:
     expires: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """All that keeps something, as it was at one moment.
+
+    ``runs`` are those that are unfinished, and those whose branch is still there.
+    """
+
+    branches: tuple[Branch, ...]
+    tags: tuple[Tag, ...] = ()
+    runs: tuple[RunRow, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    backups: tuple[Backup, ...] = ()
+
+
 class Metastore(Protocol):
     """The SQL database of a lake."""
 
@@ -170,6 +185,12 @@ class Metastore(Protocol):
     def backups(self) -> Sequence[Backup]: ...
     def put_backup(self, backup: Backup) -> None: ...
     def delete_backup(self, name: str) -> bool: ...
+
+    # -- what is kept, and what may go
+    @property
+    def retention(self) -> Retention: ...
+    def references(self) -> References: ...
+    def first_move(self, branch: str) -> tuple[datetime, str] | None: ...
 
     # -- tree nodes: immutable, content-addressed
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]: ...

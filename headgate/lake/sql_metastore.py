@@ -5,7 +5,7 @@ never wait for each other in a circle.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +16,14 @@ from headgate.errors import AlreadyExists, Internal, NotFound, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
 from headgate.lake.database import Database, Row, Session
+from headgate.lake.instants import instant as _instant
+from headgate.lake.instants import stored as _stored
 from headgate.lake.metastore import (
     Backup,
     Branch,
     EventRow,
     Outcome,
+    References,
     Reservation,
     RunRow,
     RunState,
@@ -28,10 +31,10 @@ from headgate.lake.metastore import (
     StepState,
     Tag,
 )
+from headgate.lake.pins import Pin, Retention, commit_collected
 from headgate.lake.records import Commit
+from headgate.lake.sql_retention import SqlRetention, hold, pin_of, put_pin
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 _AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
 _NAMED = 5
@@ -61,6 +64,7 @@ class SqlMetastore:
         self._facts = facts
         self._commits: dict[str, Commit] = {}
         self._links: dict[str, Link] = {}
+        self._retention = SqlRetention(database)
 
     # -- the lake itself
 
@@ -131,6 +135,30 @@ class SqlMetastore:
         with self._database.writing(durable=True) as session:
             return bool(session.change(statements.DELETE_BACKUP, (name,)))
 
+    # -- what is kept, and what may go
+
+    @property
+    def retention(self) -> Retention:
+        """What may go, and how it is taken away."""
+        return self._retention
+
+    def references(self) -> References:
+        """Give all that keeps something, as it is at one moment."""
+        with self._database.reading() as session:
+            return References(
+                branches=tuple(_branch(row) for row in session.rows(statements.BRANCHES)),
+                tags=tuple(_tag(row) for row in session.rows(statements.TAGS)),
+                runs=tuple(_run(row) for row in session.rows(statements.RUNS_WITH_ROOTS)),
+                pins=tuple(pin_of(row) for row in session.rows(statements.PINS)),
+                backups=tuple(_backup(row) for row in session.rows(statements.BACKUPS)),
+            )
+
+    def first_move(self, branch: str) -> tuple[datetime, str] | None:
+        """Give when a branch was first somewhere that is still known, and at which commit."""
+        with self._database.reading() as session:
+            row = session.row(statements.FIRST_MOVE, (branch,))
+        return None if row is None else (_instant(row[0]), row[1])
+
     # -- nodes
 
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
@@ -141,7 +169,7 @@ class SqlMetastore:
     def put_nodes(self, nodes: Mapping[bytes, bytes]) -> None:
         """Store nodes; those that are there stay."""
         with self._database.writing(durable=False) as session:
-            session.change_many(statements.PUT_NODE, nodes.items())
+            session.change_many(statements.PUT_NODE, sorted(nodes.items()))
 
     # -- commits
 
@@ -213,7 +241,7 @@ class SqlMetastore:
         """Create a branch; False where the name is taken.
 
         Raises:
-            NotFound: ``unknown-commit``.
+            NotFound: ``unknown-commit``, ``commit-collected``.
         """
         with self._database.writing(durable=False) as session:
             return self._create_branch(session, branch)
@@ -246,10 +274,12 @@ class SqlMetastore:
         """Create a tag; False where the name is taken.
 
         Raises:
-            NotFound: ``unknown-commit``.
+            NotFound: ``unknown-commit``, ``commit-collected``.
         """
         with self._database.writing(durable=False) as session:
             self._link(session, tag.commit)
+            if not hold(session, tag.commit):
+                raise _collected(session, tag.commit)
             row = (tag.name, _stored(tag.created), tag.commit)
             return bool(session.change(statements.PUT_TAG, row))
 
@@ -393,6 +423,7 @@ class SqlMetastore:
             change = (RunState.RUNNING.value, owner, _stored(lease_until), id)
             session.change(statements.TAKE_OVER, change)
             session.change(statements.DROP_TICKETS, (id,))
+            session.change(statements.DROP_PINS, (id,))
             row = session.row(statements.RUN, (id,))
         return None if row is None else _run(row)
 
@@ -435,6 +466,8 @@ class SqlMetastore:
             if not self._move(session, row[2], head=head, to=link):
                 return Outcome.HEAD_MOVED
             session.change(statements.SET_BASE, (base, id))
+            if head != base:  # the run goes on with what it had made, though no ref is there now
+                put_pin(session, self._left(id, head))
         return Outcome.DONE
 
     def heartbeat(self, id: str, *, fence: int, lease_until: datetime) -> bool:
@@ -565,6 +598,8 @@ class SqlMetastore:
 
     def _create_branch(self, session: Session, branch: Branch) -> bool:
         link = self._link(session, branch.head)
+        if not hold(session, branch.head):
+            raise _collected(session, branch.head)
         row = (branch.name, int(branch.protected), _stored(branch.created), branch.head)
         if not session.change(statements.PUT_BRANCH, row):
             return False
@@ -578,7 +613,7 @@ class SqlMetastore:
             raise Internal(
                 "commit-off-head", f"Commit {commit.id} does not follow {head}.", commit=commit.id
             )
-        session.change_many(statements.PUT_NODE, nodes.items())
+        session.change_many(statements.PUT_NODE, sorted(nodes.items()))
         self._put_linked(session, self._link(session, head), commit)
 
     def _put_linked(self, session: Session, parent: Link | None, commit: Commit) -> None:
@@ -592,6 +627,16 @@ class SqlMetastore:
             return False
         self._put_move(session, branch, to.id, at=_stored(self._clock.now()))
         return True
+
+    def _left(self, run: str, commit: str) -> Pin:
+        return Pin(
+            id=f"{run}/{commit}",
+            kind="run",
+            holder=run,
+            commit=commit,
+            created=self._clock.now(),
+            why="what it had made before it was put on a newer commit",
+        )
 
     def _put_move(self, session: Session, branch: str, head: str, *, at: int) -> None:
         sequence, last = session.row(statements.LAST_MOVE, (branch,)) or (0, at)
@@ -672,6 +717,13 @@ def protected_branch(name: str) -> Refused:
     )
 
 
+def _collected(session: Session, commit: str) -> NotFound:
+    row = session.row(statements.LOCK_COMMIT, (commit,))
+    if row is None:
+        return NotFound("unknown-commit", f"There is no commit {commit}.", commit=commit)
+    return commit_collected(commit, at=_instant(row[1]))
+
+
 def _lists_one_of(listings: set[str], keys: set[str]) -> bool:
     prefixes = tuple(key for key in listings if key.endswith("/"))
     return bool(prefixes) and any(key.startswith(prefixes) for key in keys)
@@ -685,6 +737,7 @@ def _is_mine(session: Session, run: str, fence: int) -> bool:
 def _drop_claims(session: Session, run: str) -> None:
     session.change(statements.DROP_TICKETS, (run,))
     session.change(statements.DROP_RESERVATIONS, (run,))
+    session.change(statements.DROP_PINS, (run,))
 
 
 def _put_steps_and_events(
@@ -720,14 +773,6 @@ def _keep(kept: dict[_K, _V], key: _K, value: _V, *, limit: int) -> None:
 
 
 # -- values and what stands for them in a row
-
-
-def _stored(instant: datetime) -> int:
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def _instant(stored: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=stored)
 
 
 def _plain(value: object) -> object:

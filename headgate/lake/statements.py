@@ -99,6 +99,13 @@ PUT_BACKUP = """insert into backups (name, created, expires, location, commits)
     on conflict (name) do update set expires = excluded.expires, commits = excluded.commits"""
 DELETE_BACKUP = "delete from backups where name = ?"
 
+# -- a restored lake begins anew
+RUNS_AT_WORK = "select id from runs where state in ('running', 'publishing') order by id"
+PARK_RUNS = """update runs set state = 'parked', fence = fence + 1, lease_until = 0, reason = ?
+    where state in ('running', 'publishing')"""
+DROP_ALL_CLAIMS = ("delete from tickets", "delete from reservations")
+FORGET_BACKUPS = "delete from backups"
+
 # -- nodes
 NODES = "select hash, body from nodes where hash in ([list])"
 PUT_NODE = """insert into nodes (hash, body) values (?, ?)
@@ -226,8 +233,12 @@ PUT_MARK = """insert into marks (kind, name, at) values (?, ?, ?)
 DROP_MARK = "delete from marks where kind = ? and name = ?"
 
 # -- collecting
-UNFINISHED_RUNS = f"""select {_RUN} from runs
-    where state in ('running', 'publishing', 'failed', 'parked') order by id"""
+RUNS_WITH_ROOTS = f"""select {_RUN} from runs
+    where state in ('running', 'publishing', 'failed', 'parked')
+    or branch in (select name from branches) order by id"""
+ROOTS = """select head from branches union select commit_id from tags
+    union select base from runs where state in ('running', 'publishing', 'failed', 'parked')
+    union select commit_id from pins where until is null or until > ?"""
 LOCK_COMMIT = "select id, collected from commits where id = ?[lock]"
 LOCK_COMMITS = """select id, collected, emptied from commits where id in ([list])
     order by id[lock]"""

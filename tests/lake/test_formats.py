@@ -17,7 +17,6 @@ from headgate.errors import HeadgateError, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.database import Session
 from headgate.lake.lake import METASTORE_FILE, Lake
-from headgate.lake.metastore import RunRow, RunState
 from headgate.lake.migrations import Migrations, Upgraded
 from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite
@@ -114,22 +113,17 @@ def test_an_upgrade_that_fails_leaves_the_format_there_was(path: Path) -> None:
 
 
 def begin(path: Path, *, owner: str) -> None:
-    with opened(path, OLDEST) as store:
-        main = store.branch("main")
-        assert main is not None
-        run = RunRow(
-            id="aaaa",
-            pipeline="p",
-            target="main",
-            branch="run/aaaa",
-            state=RunState.RUNNING,
-            fence=1,
-            base=main.head,
-            began=CLOCK.now(),
-            owner=owner,
-            lease_until=CLOCK.now() + timedelta(seconds=60),
+    """Begin a run as format 1 did."""
+    until = round((CLOCK.now() + timedelta(seconds=60)).timestamp() * 1_000_000)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(
+            """insert into runs (id, pipeline, target, branch, state, fence, base, began, owner,
+                lease_until, settings)
+            select 'aaaa', 'p', 'main', 'run/aaaa', 'running', 1, head, created, ?, ?, '{}'
+            from branches where name = 'main'""",
+            (owner, until),
         )
-        store.begin_run(run, fork_from=main.head)
+        file.commit()
 
 
 def test_no_upgrade_while_a_run_is_at_work(path: Path) -> None:
