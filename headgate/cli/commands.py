@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "contract_commands:check",
     "quarantine": "quarantine_commands:quarantine",
     "graph": "project_commands:graph",
+    "maintain": "maintenance_commands:maintain",
     "doctor": "project_commands:doctor",
     "completion": "project_commands:completion",
 }

@@ -21,6 +21,7 @@ from headgate.cli.history import (
     run_document,
     run_lines,
 )
+from headgate.cli.maintenance_commands import compact
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import counted, instant, short, shortened, size
 from headgate.cli.tables import aligned
@@ -284,34 +285,59 @@ def _done(call: Call, said: str, **facts: object) -> None:
     call.terminal.words(said)
 
 
-@click.command()
-@click.argument("name", required=False)
+class _Shown(click.Group):
+    """A group of things with names: ``table delays`` is ``table show delays``."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is none is the thing to show."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Shown, invoke_without_command=True)
 @ref_option("The ref to look at.")
 @command()
-def table(call: Call, name: str | None, ref: str | None) -> None:
-    """List tables, or show one.
+def table(call: Call, ref: str | None) -> None:
+    """List tables, or show one:  headgate table NAME."""
+    if click.get_current_context().invoked_subcommand is None:
+        _list_tables(call, ref)
 
-    With NAME: its columns, rows, files, key and owner.
-    """
+
+table.add_command(compact)
+
+
+def _list_tables(call: Call, ref: str | None) -> None:
     ref = ref or call.project.settings.target
     view, terminal = call.project.at(ref), call.terminal
-    if name is None:
-        handles = [view.table(each) for each in view.tables]
-        if call.json:
-            terminal.document(
-                {
-                    "ref": ref,
-                    "commit": view.commit.id,
-                    "tables": {each.name: entry_document(each.entry) for each in handles},
-                }
-            )
-            return
-        rows = [(h.name, f"{h.rows:,}", size(h.size_bytes), h.entry.table) for h in handles]
-        listed = [(n, r, s, len(body.schema) if body else 0) for n, r, s, body in rows]
-        names = ("table", "rows", "size", "columns")
-        for line in aligned(names, listed, right=names[1:]):
-            terminal.data(line)
+    handles = [view.table(each) for each in view.tables]
+    if call.json:
+        terminal.document(
+            {
+                "ref": ref,
+                "commit": view.commit.id,
+                "tables": {each.name: entry_document(each.entry) for each in handles},
+            }
+        )
         return
+    rows = [(h.name, f"{h.rows:,}", size(h.size_bytes), h.entry.table) for h in handles]
+    listed = [(n, r, s, len(body.schema) if body else 0) for n, r, s, body in rows]
+    names = ("table", "rows", "size", "columns")
+    for line in aligned(names, listed, right=names[1:]):
+        terminal.data(line)
+
+
+@table.command("show")
+@click.argument("name")
+@ref_option("The ref to look at.")
+@command()
+def show_table(call: Call, name: str, ref: str | None) -> None:
+    """Show a table: its columns, rows, files, key and owner."""
+    above = click.get_current_context().parent
+    ref = ref or (above.params.get("ref") if above else None) or call.project.settings.target
+    view, terminal = call.project.at(ref), call.terminal
     handle = view.table(name)
     body = handle.entry.table
     if call.json or body is None:

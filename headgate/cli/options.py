@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headgate.project import Project
 
 P = ParamSpec("P")
+_PATIENCE_S = 0.5
 
 
 @dataclass(kw_only=True)
@@ -43,8 +44,11 @@ class Call:
 
     def close(self) -> None:
         """Close the project, if it was opened."""
-        if self._project is not None:
-            self._project.close()
+        if self._project is None:
+            return
+        if not self._project.settle(_PATIENCE_S):
+            self.terminal.words("Compacting small files; Ctrl-C leaves them as they are.")
+        self._project.close()
 
 
 def terminal_of_this_process() -> Terminal:

@@ -18,11 +18,12 @@ from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
+from headgate.project.compactor import Compactor
 from headgate.project.discovery import Discovery, discover
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
-from headgate.project.settings import Settings, find_root, read_settings
+from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, RunResult, Wiring, owner_name
 from headgate.sources import Setting, Source
@@ -30,7 +31,7 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.project.doctor import Finding
-    from headgate.runs import RevertPlan, Transaction
+    from headgate.runs import Compaction, CompactionPlan, RevertPlan, Transaction
 
 _FEWEST_WORKERS = 2
 
@@ -100,6 +101,9 @@ class Project:
         self._lake: Lake | None = None
         self._engine: Engine | None = None
         self._discovery: Discovery | None = None
+        self._compactor = Compactor(
+            settings.compact_after, lake=lambda: self.lake, hall=self._plain_hall
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +131,16 @@ class Project:
         return f"<b>{self.name}</b> in <code>{self.root}</code><br>{shown}"
 
     def close(self) -> None:
-        """Close the lake and the engine. The project can be used again; it opens them anew."""
+        """Close the lake and the engine. The project can be used again; it opens them anew.
+
+        What goes on behind publications ends first (``settle``).
+        """
+        try:
+            self.settle()
+        except KeyboardInterrupt:
+            if self._engine is not None:
+                self._engine.interrupt()
+            raise
         with self._lock:
             engine, lake = self._engine, self._lake
             self._engine = self._lake = None
@@ -136,6 +149,10 @@ class Project:
             engine.close()
         if lake is not None:
             lake.close()
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Wait for what goes on behind publications (compaction); False where it goes on still."""
+        return self._compactor.wait(timeout_s)
 
     # -- what there is
 
@@ -446,6 +463,46 @@ class Project:
         """
         return self._plain_hall().plan_revert(which, target=self._or_target(target))
 
+    def compact(
+        self,
+        *tables: str,
+        target: str | None = None,
+        due: bool = False,
+        listeners: Iterable[Listener] = (),
+        done: "Callable[[Compaction], None] | None" = None,
+    ) -> "tuple[Compaction, ...]":
+        """Rewrite small files of tables, or of all, into files of 128 to 512 MB. Rows stay.
+
+        Runs and readers go on meanwhile; nothing is computed, judged or delivered for it. The old
+        files are kept: earlier commits refer to them.
+
+        Args:
+            tables: which; all of the branch's where none is named.
+            target: the branch; None takes the settings'.
+            due: only tables with as many small files as ``lake.compact_after`` says.
+            listeners: who else hears the events.
+            done: hears of each table as it is finished.
+
+        Raises:
+            NotFound: ``unknown-branch``, ``unknown-table``.
+            Refused: ``delete-files-unsupported``, ``run-branch``.
+            Corrupt: ``data-file-damaged``, ``data-file-missing``. Unavailable: ``disk-full``.
+        """
+        with self._hall(self.lake, listeners) as hall:
+            after = self._due_after() if due else 0
+            return hall.compact(self._or_target(target), tables, after=after, done=done)
+
+    def plan_compaction(
+        self, *tables: str, target: str | None = None, due: bool = False
+    ) -> "tuple[CompactionPlan, ...]":
+        """Say what ``compact`` would rewrite. Changes nothing.
+
+        Raises:
+            As ``compact``.
+        """
+        after = self._due_after() if due else 0
+        return self._plain_hall().plan_compaction(self._or_target(target), tables, after=after)
+
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
         """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
 
@@ -459,6 +516,10 @@ class Project:
         return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
 
     # -- parts
+
+    def _due_after(self) -> int:
+        """Give the policy's number of files, also where nothing happens without being asked."""
+        return self.settings.compact_after or COMPACT_AFTER
 
     def _or_target(self, name: str | None) -> str:
         """Give the settings' target where nothing was named; an empty name is not nothing."""
@@ -491,7 +552,7 @@ class Project:
             cache=self.settings.cache,
             owner=owner_name(),
             source=_source,
-            listeners=(self.logs, *self.listeners, *listeners),
+            listeners=(self.logs, *self.listeners, *listeners, self._compactor),
             parallel=self.settings.workers or max(os.cpu_count() or 1, _FEWEST_WORKERS),
         )
 

@@ -18,6 +18,7 @@ FILE_NAME = "headgate.toml"
 STATE_DIRECTORY = ".headgate"
 PROFILE_VARIABLE = "HEADGATE_PROFILE"
 ISOLATIONS = ("serializable", "snapshot-isolation", "fresh")
+COMPACT_AFTER = 100
 _PREFIX = "HEADGATE_"
 _PARAMETERS = "HEADGATE_PARAM_"
 _DOCUMENTATION = "Every setting is listed in docs/settings.md."
@@ -38,6 +39,7 @@ class Settings:
     pipelines: tuple[str, ...] = ()
     lake: Path
     target: str = "main"
+    compact_after: int = COMPACT_AFTER
     engine: str = "duckdb"
     memory_limit: str | None = None
     threads: int | None = None
@@ -162,6 +164,15 @@ KEYS = (
         default='"main"',
         meaning="The branch that runs publish to and that readers see unless they name a ref.",
         parse=_branch,
+    ),
+    Key(
+        name="lake.compact_after",
+        field="compact_after",
+        default=str(COMPACT_AFTER),
+        meaning="With how many small files of about one size a partition of a table is compacted, "
+        "behind the publication that makes them so many. 0: only by hand.",
+        parse=_tries,
+        from_text=_as_number,
     ),
     Key(
         name="engine.name",

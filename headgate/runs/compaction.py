@@ -156,12 +156,13 @@ def compact(
     return tuple(found)
 
 
-def until_due(wiring: Wiring, target: str, table: str, after: int) -> int:
-    """Give how many files a table of a branch gets, at least, before it is due."""
+def due_at(wiring: Wiring, target: str, table: str, after: int) -> int:
+    """Give with how many files, at least, a table of a branch is due."""
     entry = wiring.lake.tree(wiring.head(target)).get(table_key(table))
     if entry is None or entry.table is None:
         return after
-    return files_until_due(wiring.lake.tables.files(entry), after)
+    files = wiring.lake.tables.files(entry)
+    return len(files) + files_until_due(files, after)
 
 
 def end_dead(wiring: Wiring) -> None:

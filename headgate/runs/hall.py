@@ -141,11 +141,11 @@ class Hall:
 
         return plan_compaction(self.wiring, target, tables, after=after)
 
-    def until_due(self, target: str, table: str, after: int) -> int:
-        """Give how many files a table gets, at least, before it is due for compaction."""
-        from headgate.runs.compaction import until_due  # noqa: PLC0415
+    def due_at(self, target: str, table: str, after: int) -> int:
+        """Give with how many files, at least, a table is due for compaction."""
+        from headgate.runs.compaction import due_at  # noqa: PLC0415
 
-        return until_due(self.wiring, target, table, after)
+        return due_at(self.wiring, target, table, after)
 
     def check(self, commit: Commit) -> tuple[Verdict, ...]:
         """Judge every contract of a commit's tree again, in full; publishes nothing."""
