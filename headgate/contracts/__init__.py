@@ -12,15 +12,29 @@ if TYPE_CHECKING:
     from headgate.contracts.arrow_schemas import type_texts as type_texts
     from headgate.contracts.casts import CastPlan as CastPlan
     from headgate.contracts.casts import cast_plan as cast_plan
+    from headgate.contracts.checks import KeyCheck as KeyCheck
+    from headgate.contracts.checks import References as References
+    from headgate.contracts.checks import RowCheck as RowCheck
+    from headgate.contracts.checks import Rows as Rows
+    from headgate.contracts.checks import Unique as Unique
     from headgate.contracts.contract import Contract as Contract
     from headgate.contracts.contract import contract_spec as contract_spec
     from headgate.contracts.deltas import Delta as Delta
+    from headgate.contracts.deltas import RowChange as RowChange
     from headgate.contracts.deltas import delta as delta
     from headgate.contracts.judging import EVALUATOR as EVALUATOR
     from headgate.contracts.judging import Measure as Measure
     from headgate.contracts.judging import judge as judge
     from headgate.contracts.judging import still_valid as still_valid
     from headgate.contracts.judging import verdict_key as verdict_key
+    from headgate.contracts.key_deltas import KeyQuestion as KeyQuestion
+    from headgate.contracts.key_deltas import Which as Which
+    from headgate.contracts.key_deltas import bereft_question as bereft_question
+    from headgate.contracts.key_deltas import changed_keys as changed_keys
+    from headgate.contracts.key_deltas import orphans_question as orphans_question
+    from headgate.contracts.key_deltas import settled_keys as settled_keys
+    from headgate.contracts.key_deltas import taken_keys as taken_keys
+    from headgate.contracts.key_deltas import unique_question as unique_question
     from headgate.contracts.layouts import layout_problems as layout_problems
     from headgate.contracts.polars_masks import polars_mask as polars_mask
     from headgate.contracts.row_checks import validate_expressions as validate_expressions
@@ -62,8 +76,16 @@ _FILES = {
         "Contract",
         "contract_spec",
     ),
+    "checks": (
+        "KeyCheck",
+        "References",
+        "RowCheck",
+        "Rows",
+        "Unique",
+    ),
     "deltas": (
         "Delta",
+        "RowChange",
         "delta",
     ),
     "judging": (
@@ -72,6 +94,16 @@ _FILES = {
         "judge",
         "still_valid",
         "verdict_key",
+    ),
+    "key_deltas": (
+        "KeyQuestion",
+        "Which",
+        "bereft_question",
+        "changed_keys",
+        "orphans_question",
+        "settled_keys",
+        "taken_keys",
+        "unique_question",
     ),
     "layouts": ("layout_problems",),
     "polars_masks": ("polars_mask",),

@@ -15,6 +15,7 @@ EVALUATOR = "headgate-contracts/1"
 """Which rules judged. It changes whenever equal contract and content could be judged otherwise."""
 
 MAX_EXAMPLES = 5
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +144,8 @@ def _freshness(
 ) -> tuple[str | None, datetime | None, int]:
     if newest_us is None:
         return None, None, 1
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
     try:
-        newest = epoch + timedelta(microseconds=int(newest_us))
+        newest = EPOCH + timedelta(microseconds=int(newest_us))
         until = newest + timedelta(seconds=max_age_s)
     except OverflowError:
         return "beyond the calendar", None, int(newest_us < 0)

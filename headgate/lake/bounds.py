@@ -7,7 +7,8 @@ number, and no footer tells whether there is one.
 """
 
 import math
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -54,6 +55,40 @@ def prune(
     None is unbounded. NULLs lie in no range. A file without bounds for the column is kept.
     """
     return tuple(file for file in files if _may_hold(file.bounds.get(column), low, high))
+
+
+def holding(
+    files: Iterable[DataFile], column: str, values: Collection[object]
+) -> tuple[DataFile, ...]:
+    """Give the files that may hold one of these values of a column, none of which is NULL."""
+    try:
+        known = sorted(_comparable(value) for value in values)  # type: ignore[type-var]
+    except TypeError:
+        return tuple(files)
+    return tuple(file for file in files if _between(known, file.bounds.get(column)))
+
+
+def _comparable(value: object) -> object:
+    """Give a value as it compares with bounds, exactly: they are rounded outward already."""
+    if isinstance(value, date | time):
+        return _iso_text(value)
+    if isinstance(value, float) and math.isnan(value):
+        return math.inf
+    if isinstance(value, int | float | str | Decimal):
+        return value
+    raise TypeError(value)
+
+
+def _between(known: Sequence[object], bounds: tuple[object, object] | None) -> bool:
+    """Tell whether a sorted value may lie in a file's bounds."""
+    if bounds is None or not known:
+        return bool(known)
+    least, greatest = bounds
+    try:
+        at = 0 if least is None else bisect_left(known, least)  # type: ignore[call-overload]
+        return at < len(known) and (greatest is None or bool(known[at] <= greatest))  # type: ignore[operator]
+    except TypeError:
+        return True
 
 
 def bounds_meet(one: DataFile, other: DataFile, columns: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ quarantine and ownership mean the same everywhere. Nothing is visible: what come
 entries, which the attempt commits to the run's branch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -165,21 +165,32 @@ def mask_of(
     columns: Sequence[str],
     casts: CastPlan | None = None,
 ) -> IngestMask:
-    """Give the mask for rows about to be written to a table, with what it looks up in bound."""
+    """Give the mask for rows about to be written to a table, with what it looks up in bound.
+
+    Where rows come to others, keys and references that set none aside are left to the verdict: it
+    looks them up once, and only where they can be.
+    """
+    whole = target.mode == "replace" or tree.get(table_key(target.table)) is None
+    wanted = spec.references if whole else spec.splits_by_parents
     return ingest_mask(
         spec,
         columns,
         casts=casts,
-        parents=_bind_parents(wiring, session, tree, spec, target.table),
-        existing=_bind_existing(wiring, session, tree, target),
-        whole=target.mode == "replace" or tree.get(table_key(target.table)) is None,
+        parents=_bind_parents(wiring, session, tree, spec, target.table, wanted),
+        existing=_bind_existing(wiring, session, tree, target) if spec.splits_by_keys else None,
+        whole=whole,
     )
 
 
 def _bind_parents(
-    wiring: Wiring, session: Session, tree: Tree, spec: ContractSpec, table: str
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    spec: ContractSpec,
+    table: str,
+    wanted: Collection[str],
 ) -> Mapping[str, Mapping[str, str]]:
-    """Bind the tables a contract looks up in; give their columns and types.
+    """Bind the tables of those wanted that a contract looks up in; give their columns and types.
 
     Raises:
         Refused: ``parent-missing``: there is no such table to look up in.
@@ -197,6 +208,8 @@ def _bind_parents(
                 table=table,
                 parent=parent,
             )
+        if parent not in wanted:
+            continue
         session.bind({parent: wiring.lake.tables.scan(entry)})
         schemas[parent] = {column.name: column.type for column in entry.table.schema}
     return schemas

@@ -18,9 +18,12 @@ from headgate.contracts import (
 )
 from headgate.errors import CheckFailed, Internal
 from headgate.events import ContractJudged
-from headgate.lake import Commit, Entry, Tree, contract_key, table_key
+from headgate.lake import Commit, Entry, Tree, contract_key, operations_by_key, table_key
 from headgate.runs.attempt import Attempt
 from headgate.runs.outputs import reference_key
+from headgate.runs.rejudging import measured_by_delta
+from headgate.runs.row_changes import changes_of
+from headgate.runs.standing_verdicts import standing_verdict
 from headgate.runs.wiring import Wiring
 from headgate.verdicts import State, Verdict
 
@@ -99,7 +102,7 @@ class Verifier:
             if verdict is None:
                 began = attempt.wiring.clock.monotonic_s()
                 verdict = judge_case(
-                    attempt.wiring, tree, case, measured=attempt.measured(case.table, case.contents)
+                    attempt.wiring, tree, case, measured=self._measured(tree, case, head)
                 )
                 self._known[case.key] = verdict
                 attempt.wiring.tell(
@@ -115,6 +118,32 @@ class Verifier:
         if failed:
             raise self._failure(failed, verdicts, head)
         return tuple(verdicts)
+
+    def _measured(self, tree: Tree, case: Case, head: Commit) -> Mapping[str, Measure]:
+        """Give what is known of a case: counted while it was written, or by delta from the head."""
+        attempt = self._attempt
+        if measured := attempt.measured(case.table, case.contents):
+            return measured
+        there = attempt.wiring.lake.tree(head)
+        names = (case.table, *case.spec.references)
+        before = {name: there.get(table_key(name)) for name in names}
+        contents = {table_key(n): entry.content for n, entry in before.items() if entry is not None}
+        baseline = standing_verdict(attempt.wiring.lake, head, case.table, contents)
+        if baseline is None:
+            return {}
+        done = operations_by_key(step.record for step in attempt.done.values())
+        return measured_by_delta(
+            attempt.wiring,
+            case.spec,
+            case.table,
+            baseline=baseline,
+            changes=changes_of(
+                attempt.wiring.lake.tables,
+                before,
+                {name: tree.get(table_key(name)) for name in names},
+                {name: done.get(table_key(name), ()) for name in names},
+            ),
+        )
 
     def _remembered(self, case: Case) -> Verdict | None:
         known = self._known.get(case.key)

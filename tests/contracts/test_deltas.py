@@ -1,17 +1,12 @@
-# ruff: noqa: E501 - cases as tables
-"""Judging by added rows only gives the verdict that judging the whole table gives, or is not done."""
+"""Which checks a delta decides, and from what; what it decides is proved on tables (tests/runs)."""
 
 import datetime as dt
 
 import asking
-import pyarrow as pa
 import pytest
-import test_masks_agree as masks
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from headgate.contracts import ContractSpec, arrow_schema, delta, judge, type_texts
-from headgate.verdicts import State
+from headgate.contracts import ContractSpec, Measure, RowChange, delta
+from headgate.verdicts import CheckResult, Severity, State, Verdict
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 COLUMNS = [{"name": "id", "type": "long"}, {"name": "at", "type": "timestamptz"}]
@@ -24,90 +19,108 @@ CHECKS = [
     {"check": "completeness", "column": "id", "at_least": 0.5},
 ]
 ROWS = [{"id": 1, "at": NOW}, {"id": None, "at": NOW}]
+ALL = frozenset({"id", "at"})
+NAMES = (
+    "id is not null",
+    "id at least 0",
+    "at least 1 rows",
+    "at no older than 1m",
+    "id at least 0.5 complete",
+)
 
 
 @pytest.fixture(scope="module")
-def connection():
-    opened = asking.connect()
-    yield opened
-    opened.close()
+def passed():
+    connection = asking.connect()
+    yield asking.verdict(connection, spec_of(), "t", asking.table_of(spec_of(), ROWS), now=NOW)
+    connection.close()
 
 
 def spec_of(checks=CHECKS, columns=COLUMNS):
     return ContractSpec.from_dict({"name": "T", "columns": columns, "checks": list(checks)})
 
 
-def baseline(connection, spec=None, rows=ROWS):
-    spec = spec or spec_of()
-    return asking.verdict(connection, spec, "t", asking.table_of(spec, rows), now=NOW)
+def planned(verdict, change, spec=None, **others):
+    return delta(spec or spec_of(), "t", verdict, {"t": change, **others})
 
 
-def test_checks_of_rows_and_counts_need_the_added_rows_only(connection):
-    found = delta(spec_of(), ["append", "rewrite"], baseline(connection), same_schema=True)
-    assert found.added == ("id is not null", "id at least 0", "at least 1 rows")
-    assert set(found.full) == {"id unique", "at no older than 1m", "id at least 0.5 complete"}
+def test_an_append_is_judged_by_its_rows_and_keys(passed):
+    plan = planned(passed, RowChange(same=ALL, added=3))
+    assert plan.added == NAMES
+    assert [check.name for check in plan.keys] == ["id unique"]
+    assert (plan.removed, plan.full, plan.carried) == ((), (), {})
 
 
-@pytest.mark.parametrize(
-    "operation", ["upsert", "replace", "delete", "add-column", "create", "rename"]
-)
-def test_anything_but_appends_is_judged_in_full(connection, operation):
-    found = delta(spec_of(), ["append", operation], baseline(connection), same_schema=True)
-    assert found.added == ()
-    assert len(found.full) == len(CHECKS)
+def test_rows_that_went_are_asked_where_they_counted_and_a_maximum_is_in_full(passed):
+    plan = planned(passed, RowChange(same=ALL, added=3, removed=2))
+    assert plan.removed == ("id is not null", "id at least 0.5 complete")
+    assert plan.full == ("at no older than 1m",)
 
 
-def test_only_a_pass_of_the_same_contract_and_schema_is_built_upon(connection):
-    passed = baseline(connection)
-    assert passed.state is State.PASSED
-    failed = baseline(connection, rows=[{"id": -1, "at": NOW}])
-    other = baseline(connection, spec=spec_of(CHECKS[:2]))
-    for before, same in ((None, True), (failed, True), (other, True), (passed, False)):
-        assert delta(spec_of(), ["append"], before, same_schema=same).added == ()
-    assert delta(spec_of(), ["append"], passed, same_schema=True).added
+def test_what_did_not_change_is_not_asked_again(passed):
+    plan = planned(passed, RowChange(same=ALL))
+    assert set(plan.carried) == {*NAMES, "id unique"}
+    assert plan.carried["id is not null"].violations == 1
+    assert plan.carried["at no older than 1m"].measured == NOW.timestamp() * 1_000_000
+    assert (plan.added, plan.keys, plan.full) == ((), (), ())
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(
-    found=masks.row_checks,
-    before=masks.rows,
-    added=masks.rows,
-    severity=st.sampled_from(["fail", "warn"]),
-)
-def test_the_combined_verdict_is_the_whole_tables(connection, found, before, added, severity):
-    bare = masks.spec_of(found)
-    document = bare.to_dict()
-    listed = [{**check, "severity": severity} for check in document.get("checks", [])]
-    spec = ContractSpec.from_dict(
-        {**document, "checks": [*listed, {"check": "rows", "at_least": 3}]}
+def test_only_a_pass_of_the_same_contract_and_columns_is_built_upon(passed):
+    change = RowChange(same=ALL, added=1)
+    other = spec_of(CHECKS[:2])
+    failed = _with(passed, state=State.FAILED)
+    for verdict, seen, spec in (
+        (None, change, spec_of()),
+        (failed, change, spec_of()),
+        (_with(passed, evaluator="another"), change, spec_of()),
+        (_with(passed, rows=None), change, spec_of()),
+        (passed, change, other),
+        (passed, None, spec_of()),
+        (passed, RowChange(same=frozenset({"id"}), added=1), spec_of()),
+    ):
+        plan = planned(verdict, seen, spec)
+        assert plan.full == tuple(spec.by_name)
+        assert (plan.added, plan.keys, dict(plan.carried)) == ((), (), {})
+
+
+def test_a_reference_is_followed_only_where_its_parent_is_known():
+    check = {"check": "references", "columns": ["id"], "table": "p", "parent_columns": ["x"]}
+    spec = spec_of([check])
+    verdict = Verdict(
+        table="t", contract=spec.digest, evaluator="headgate-contracts/1", contents={}, rows=1,
+        state=State.PASSED, results=(_result(next(iter(spec.by_name))),),
+    )  # fmt: skip
+    change = RowChange(same=ALL, added=1)
+    assert planned(verdict, change, spec, p=RowChange(same=frozenset({"x"}))).keys
+    for parent in (None, RowChange(same=frozenset(), added=1)):
+        assert planned(verdict, change, spec, p=parent).full == tuple(spec.by_name)
+
+
+def test_a_check_that_could_not_be_asked_is_asked_in_full(passed):
+    results = tuple(
+        _result(r.check, measured="id is missing", violations=1)
+        if r.check == "id is not null"
+        else r
+        for r in passed.results
     )
-    schema = arrow_schema(spec)
-    old, new = pa.Table.from_pylist(before, schema), pa.Table.from_pylist(added, schema)
-    whole = pa.concat_tables([old, new])
-    earlier = asking.verdict(connection, spec, "t", old, now=NOW)
-    plan = delta(spec, ["append"], earlier, same_schema=True)
-    in_full = asking.verdict(connection, spec, "t", whole, now=NOW)
-    if earlier.state is State.FAILED:
-        assert plan.added == ()
-        return
-    asked, _ = asking.ask(connection, spec, "t", new, only=plan.added)
-    rest, _ = asking.ask(connection, spec, "t", whole, only=plan.full)
-    by_delta = judge(
-        spec,
-        "t",
-        {**plan.combined(asked), **rest},
-        contents={"table/t": "content"},
-        now=NOW,
-        schema=type_texts(schema),
-        tables={},
-        rows=whole.num_rows,
+    plan = planned(_with(passed, results=results), RowChange(same=ALL, added=1))
+    assert plan.full == ("id is not null",)
+
+
+def test_shares_and_counts_add_up_exactly(passed):
+    plan = planned(passed, RowChange(same=ALL, added=3, removed=1))
+    share = "id at least 0.5 complete"
+    found = plan.combined(
+        spec_of(), {share: Measure(measured=2 / 3)}, {share: Measure(measured=0.0)}
     )
-    assert by_delta.state is in_full.state
-    counted = [
-        {r.check: (r.violations, r.measured) for r in v.results} for v in (by_delta, in_full)
-    ]
-    assert counted[0] == counted[1]
+    assert found[share].measured == 3 / 4
+    assert found["at least 1 rows"].measured == 4
+
+
+def _with(verdict, **changes):
+    fields = {name: getattr(verdict, name) for name in verdict.__slots__}
+    return Verdict(**{**fields, **changes})
+
+
+def _result(check, **facts):
+    return CheckResult(check=check, severity=Severity.FAIL, **{"violations": 0, **facts})
