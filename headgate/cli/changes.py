@@ -16,6 +16,7 @@ from headgate.lake import (
     Rename,
     Replace,
     Rewrite,
+    SetProperties,
     Upsert,
     Write,
 )
@@ -52,6 +53,8 @@ def _operation(operation: Operation) -> str:  # noqa: PLR0911 - one line per kin
             return "created"
         case Rewrite():
             return "compacted"
+        case SetProperties(updates=updates, removals=removals):
+            return f"properties set: {', '.join([*updates, *removals]) or 'its order'}"
         case _:
             return ""
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from headgate.lake.footprints import cover as cover
     from headgate.lake.footprints import meet as meet
     from headgate.lake.iceberg_catalog import IcebergCatalog as IcebergCatalog
+    from headgate.lake.iceberg_session import IcebergSession as IcebergSession
     from headgate.lake.lake import Candidate as Candidate
     from headgate.lake.lake import Lake as Lake
     from headgate.lake.merging import Apply as Apply
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from headgate.lake.operations import Replace as Replace
     from headgate.lake.operations import Restore as Restore
     from headgate.lake.operations import Rewrite as Rewrite
+    from headgate.lake.operations import SetProperties as SetProperties
     from headgate.lake.operations import Upsert as Upsert
     from headgate.lake.records import Commit as Commit
     from headgate.lake.records import Isolation as Isolation
@@ -128,6 +130,7 @@ _FILES = {
         "meet",
     ),
     "iceberg_catalog": ("IcebergCatalog",),
+    "iceberg_session": ("IcebergSession",),
     "lake": (
         "Candidate",
         "Lake",
@@ -175,6 +178,7 @@ _FILES = {
         "Replace",
         "Restore",
         "Rewrite",
+        "SetProperties",
         "Upsert",
     ),
     "records": (

@@ -25,6 +25,7 @@ from headgate.lake.operations import (
     Replace,
     Restore,
     Rewrite,
+    SetProperties,
     Upsert,
 )
 
@@ -32,15 +33,15 @@ from headgate.lake.operations import (
 def content_after(before: str | None, operation: Operation) -> str | None:  # noqa: C901, PLR0911, PLR0912
     """Give the content id after an operation; None where the key is gone.
 
-    Operations that change no row and no column keep the id: compaction, an append, upsert or key
-    deletion of zero rows.
+    Operations that change no row and no column keep the id: compaction, properties, an append,
+    upsert or key deletion of zero rows.
 
     Raises:
         Internal: a ``Restore`` has no content of its own: take the restored entry's.
     """
     start = before or ""
     match operation:
-        case Rewrite():
+        case Rewrite() | SetProperties():
             return before
         case Create(partition=partition):
             return digest("create", *partition)

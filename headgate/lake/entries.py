@@ -16,7 +16,8 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``owner`` is the pipeline that may replace the table. ``schema`` repeats the metadata's current
     schema, so that plans and merges need no file. ``sort_by`` is a hint: by these columns the rows
     of each newly written file are sorted, and whoever rewrites files (a keyed write, a compaction)
-    keeps apart what lies apart in them. Files that others wrote need not follow it.
+    keeps apart what lies apart in them. Files that others wrote need not follow it. ``properties``
+    are those that people gave the table through Iceberg; headgate reads none of them.
     """
 
     uuid: str
@@ -30,6 +31,7 @@ class TableBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sort_by: tuple[str, ...] = ()
     partition: tuple[str, ...] = ()
     drop_epochs: dict[str, int] = {}
+    properties: dict[str, str] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

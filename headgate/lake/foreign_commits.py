@@ -6,6 +6,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.sorting import SortDirection, SortOrder
 
 from headgate.errors import Refused
 from headgate.filesets import DataFile
@@ -14,7 +15,15 @@ from headgate.lake.entries import Entry
 from headgate.lake.iceberg_schemas import columns_of
 from headgate.lake.lake import Lake
 from headgate.lake.manifests import read_manifest, read_manifests
-from headgate.lake.operations import AddColumn, Append, ChangeSchema, Column, Operation, Replace
+from headgate.lake.operations import (
+    AddColumn,
+    Append,
+    ChangeSchema,
+    Column,
+    Operation,
+    Replace,
+    SetProperties,
+)
 from headgate.lake.schema_changes import allocated
 
 _KEPT_TRANSFORMS = ("identity", "year", "month", "day", "hour")
@@ -35,7 +44,7 @@ def foreign_operations(
     """Give what turns one metadata into the other as operations; its new files are checked.
 
     Files that only came are an ``Append``; where files went, the table is replaced by what it has
-    now. New columns get the lake's ids.
+    now. New columns get the lake's ids. Properties and the sort order come last.
 
     Raises:
         CommitFailedException: rows were written under ids that mean other columns elsewhere.
@@ -46,36 +55,76 @@ def foreign_operations(
         return ()
     if wanted.spec().fields != before.spec().fields:
         raise unsupported(name, "another partition")
-    if wanted.sort_order() != before.sort_order():
-        raise unsupported(name, "a sort order")
-    if _theirs(wanted.properties) != _theirs(before.properties):
-        raise unsupported(name, "table properties")
+    said = _properties_set(before, wanted, name)
     added, removed, kept = _file_difference(lake, name, entry, wanted)
     columns, operations = _schema_operations(lake, name, entry, wanted, rows=bool(added))
-    files = lake.tables.collect([lake.tables.absolute(path) for path in added], columns)
+    files = [
+        file
+        for under in dict.fromkeys(added.values())
+        for file in lake.tables.collect(
+            [lake.tables.absolute(path) for path in added if added[path] == under], under
+        )
+    ]
     if removed:
         names = {column.name for column in columns}
         sort_by = body.sort_by if names.issuperset(body.sort_by) else ()
-        return (*operations, Replace(files=(*kept, *files), schema=columns, sort_by=sort_by))
-    if files:
-        return (*operations, Append(files=files))
-    return tuple(operations)
+        operations.append(Replace(files=(*kept, *files), schema=columns, sort_by=sort_by))
+    elif files:
+        operations.append(Append(files=tuple(files)))
+    return (*operations, *said)
+
+
+def _properties_set(
+    before: TableMetadata, wanted: TableMetadata, name: str
+) -> tuple[SetProperties, ...]:
+    old, new = _theirs(before.properties), _theirs(wanted.properties)
+    updates = {key: value for key, value in new.items() if old.get(key) != value}
+    removals = tuple(sorted(old.keys() - new.keys()))
+    sort_by = None
+    if wanted.sort_order().fields != before.sort_order().fields:
+        sort_by = sort_columns(wanted.sort_order(), wanted.schema(), name)
+    if not updates and not removals and sort_by is None:
+        return ()
+    return (SetProperties(updates=updates, removals=removals, sort_by=sort_by),)
+
+
+def sort_columns(order: SortOrder, schema: Schema, name: str) -> tuple[str, ...]:
+    """Give a sort order as the columns we sort by: ascending, whatever is said of NULL.
+
+    Raises:
+        Refused: ``catalog-change-unsupported``.
+    """
+    names = []
+    for field in order.fields:
+        column = schema.find_column_name(field.source_id)
+        plainly = str(field.transform) == "identity" and field.direction is SortDirection.ASC
+        if column is None or not plainly:
+            raise unsupported(name, f"the sort order {field}")
+        names.append(column)
+    return tuple(names)
+
+
+def texts(properties: Mapping[str, object]) -> dict[str, str]:
+    """Give properties as texts, as PyIceberg keeps them, without those that are the lake's own."""
+    made = {key: str(value) for key, value in properties.items() if value is not None}
+    return _theirs(made)
 
 
 def _file_difference(
     lake: Lake, name: str, entry: Entry, wanted: TableMetadata
-) -> tuple[list[str], list[str], tuple[DataFile, ...]]:
+) -> tuple[Mapping[str, tuple[Column, ...]], list[str], tuple[DataFile, ...]]:
+    """Give the new files with the columns they were written under, those gone, and those kept."""
     there = {file.path: file for file in lake.tables.files(entry)}
     snapshot = wanted.current_snapshot()
-    now: set[str] = set()
+    now: dict[str, tuple[Column, ...]] = {}
     if snapshot is not None:
         storage = lake.storage
         listing = read_manifests(storage, storage.relative(snapshot.manifest_list))
         for described in listing:
             contents = read_manifest(storage, described, (), table=name)
-            now |= {file.path for file in contents.files}
-    added = sorted(now - there.keys())
-    removed = sorted(there.keys() - now)
+            now |= {file.path: contents.columns for file in contents.files}
+    added = {path: now[path] for path in sorted(now.keys() - there.keys())}
+    removed = sorted(there.keys() - now.keys())
     kept = tuple(file for path, file in there.items() if path in now)
     return added, removed, kept
 

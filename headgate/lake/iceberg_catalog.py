@@ -4,13 +4,13 @@ A branch is followed: every `load_table` sees its head, as with any other catalo
 tables of one moment, make the catalog of a commit. Tags and commits never change; protected
 branches are moved by runs, which pass contracts.
 
-A foreign commit is taken apart: its file difference becomes our own operations, applied to the
-table as the branch has it then, so that history, merges and content ids know of it. PyIceberg never
-writes our metadata.
+A foreign commit is taken apart: its file difference, columns and properties become our own
+operations, applied to the table as the branch has it then, so that history, merges and content ids
+know of it. PyIceberg never writes our metadata.
 """
 # ruff: noqa: ARG002 - the signatures are PyIceberg's
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 from pyiceberg.catalog import MetastoreCatalog, PropertiesUpdateSummary
@@ -24,7 +24,12 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import CommitTableResponse, CreateTableTransaction, Table
+from pyiceberg.table import (
+    CommitTableResponse,
+    CreateTableTransaction,
+    StagedTable,
+    Table,
+)
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
@@ -34,31 +39,57 @@ from pyiceberg.view.metadata import ViewVersion
 from headgate.errors import Conflict, Refused
 from headgate.lake.column_types import plain
 from headgate.lake.entries import Entry, table_key
-from headgate.lake.foreign_commits import foreign_operations, partition_texts, unsupported
+from headgate.lake.foreign_commits import (
+    foreign_operations,
+    partition_texts,
+    sort_columns,
+    texts,
+    unsupported,
+)
 from headgate.lake.iceberg_io import LakeIO
 from headgate.lake.iceberg_schemas import columns_of
 from headgate.lake.lake import Lake
+from headgate.lake.namespaces import (
+    namespace_entry,
+    namespace_key,
+    namespaces,
+    properties_of,
+    tables,
+)
 from headgate.lake.operations import (
     AddColumn,
     Column,
     Create,
     Drop,
     Operation,
+    Put,
     Rename,
+    SetProperties,
 )
 from headgate.lake.records import Commit, Read, Record, StepRecord, Write
 from headgate.lake.schema_changes import allocated
 from headgate.lake.table_metadata import metadata_here
+from headgate.lake.trees import Tree
 from headgate.names import RESERVED_REF_PREFIXES, table_name
 
 _ATTEMPTS = 5
+
+Changed = tuple[Mapping[str, Entry | None], list[Write]]
+"""What a change makes of keys, and how it is recorded."""
+
+
+class _NewTable(StagedTable):
+    """A table that its transaction will create: ``entry`` is what it is before any row."""
+
+    entry: Entry
+    operations: tuple[Operation, ...]
 
 
 class IcebergCatalog(MetastoreCatalog):
     """The tables of one ref, as PyIceberg's own catalogs give them.
 
-    Table names' dots are namespaces; a namespace is there as long as a table is in it, and tables
-    without one are allowed.
+    Table names' dots are namespaces; a namespace is there once it was created, and as long as a
+    table is in it. Tables without one are allowed.
 
     Args:
         lake: the lake.
@@ -96,11 +127,8 @@ class IcebergCatalog(MetastoreCatalog):
         Raises:
             NoSuchNamespaceError: there is none.
         """
-        wanted = _namespace(namespace)
-        tables = self._identifiers()
-        if wanted and not any(table[: len(wanted)] == wanted for table in _parents(tables)):
-            raise _no_namespace(wanted)
-        return [table for table in tables if table[:-1] == wanted]
+        wanted = self._there(namespace)
+        return [table for table in tables(self._tree()) if table[:-1] == wanted]
 
     def list_namespaces(self, namespace: str | Identifier = ()) -> list[Identifier]:
         """List the namespaces directly in a namespace.
@@ -108,27 +136,20 @@ class IcebergCatalog(MetastoreCatalog):
         Raises:
             NoSuchNamespaceError: there is none.
         """
-        wanted = _namespace(namespace)
-        parents = _parents(self._identifiers())
-        if wanted and not any(parent[: len(wanted)] == wanted for parent in parents):
-            raise _no_namespace(wanted)
-        depth = len(wanted) + 1
-        return sorted({p[:depth] for p in parents if len(p) >= depth and p[: depth - 1] == wanted})
+        wanted = self._there(namespace)
+        return sorted(found for found in namespaces(self._tree()) if found[:-1] == wanted)
 
     def namespace_exists(self, namespace: str | Identifier) -> bool:
-        """Tell whether any table is in the namespace."""
-        wanted = _namespace(namespace)
-        return any(p[: len(wanted)] == wanted for p in _parents(self._identifiers()))
+        """Tell whether the namespace was created, or a table is in it."""
+        return _namespace(namespace) in namespaces(self._tree())
 
     def load_namespace_properties(self, namespace: str | Identifier) -> Properties:
-        """Give a namespace's properties: none.
+        """Give a namespace's properties.
 
         Raises:
             NoSuchNamespaceError: there is none.
         """
-        if not self.namespace_exists(namespace):
-            raise _no_namespace(_namespace(namespace))
-        return {}
+        return properties_of(self._tree().get(namespace_key(self._there(namespace))))
 
     def list_views(self, namespace: str | Identifier) -> list[Identifier]:
         """List views: a lake has none."""
@@ -151,6 +172,8 @@ class IcebergCatalog(MetastoreCatalog):
     ) -> Table:
         """Create an empty table on the branch; its columns are optional and get the lake's ids.
 
+        ``location`` may only be the lake's own. A sort order is of columns, ascending.
+
         Raises:
             TableAlreadyExistsError: the name is taken.
             Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
@@ -158,32 +181,8 @@ class IcebergCatalog(MetastoreCatalog):
         """
         self._refuse_writing()
         name = table_name(_name(identifier))
-        if location is not None or properties or sort_order != UNSORTED_SORT_ORDER:
-            raise unsupported(name, "a location, properties or a sort order")
-        given = self._convert_schema_if_needed(schema)
-        partition = partition_texts(partition_spec, given, name)
-
-        def change(commit: Commit) -> tuple[Mapping[str, Entry | None], list[Write]]:
-            if self._find(commit, name) is not None:
-                raise TableAlreadyExistsError(f"Table {name} already exists")
-            columns = tuple(
-                Column(name=c.name, type=plain(c.type), id=0) for c in columns_of(given)
-            )
-            create = Create(uuid=self._lake.ids.unique(), partition=partition)
-            columns = allocated(
-                columns,
-                (),
-                {},
-                lambda names: self._lake.metastore.allocate(create.uuid, names),
-            )
-            operations: tuple[Operation, ...] = (
-                create,
-                *(AddColumn(column=column) for column in columns),
-            )
-            entry = self._lake.tables.apply(None, operations, table=name)
-            return {table_key(name): entry}, [_write(name, operations, None, entry)]
-
-        self._commit_change(change, f"create {name}")
+        begun = self._new_table(name, schema, location, partition_spec, sort_order, properties)
+        self._commit_change(lambda head: self._created(head, name, begun), f"create {name}")
         return self.load_table(identifier)
 
     def create_table_transaction(
@@ -195,8 +194,16 @@ class IcebergCatalog(MetastoreCatalog):
         sort_order: SortOrder = UNSORTED_SORT_ORDER,
         properties: Properties = EMPTY_DICT,
     ) -> CreateTableTransaction:
-        """Refuse: create the table, then write to it."""
-        raise unsupported(_name(identifier), "a table created within a transaction")
+        """Begin a table that is created, with its rows, when the transaction is committed.
+
+        Raises:
+            TableAlreadyExistsError: the name is taken.
+            Refused: as `create_table`.
+        """
+        self._refuse_writing()
+        name = table_name(_name(identifier))
+        begun = self._new_table(name, schema, location, partition_spec, sort_order, properties)
+        return CreateTableTransaction(begun)
 
     def commit_table(
         self,
@@ -208,7 +215,7 @@ class IcebergCatalog(MetastoreCatalog):
 
         Raises:
             CommitFailedException: the table changed since it was loaded; load it again.
-            NoSuchTableError: it is gone.
+            NoSuchTableError: it is gone. TableAlreadyExistsError: a new table's name was taken.
             Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
                 ``catalog-change-unsupported``,
                 ``delete-files-unsupported``.
@@ -216,7 +223,9 @@ class IcebergCatalog(MetastoreCatalog):
         self._refuse_writing()
         name = ".".join(table.name())
 
-        def change(commit: Commit) -> tuple[Mapping[str, Entry | None], list[Write]]:
+        def change(commit: Commit) -> Changed:
+            if isinstance(table, _NewTable):
+                return self._created(commit, name, table, updates)
             entry = self._entry(commit, name)
             current = self._table(name, entry)
             for requirement in requirements:
@@ -246,7 +255,7 @@ class IcebergCatalog(MetastoreCatalog):
         self._refuse_writing()
         name = _name(identifier)
 
-        def change(commit: Commit) -> tuple[Mapping[str, Entry | None], list[Write]]:
+        def change(commit: Commit) -> Changed:
             entry = self._entry(commit, name)
             return {table_key(name): None}, [_write(name, (Drop(),), entry, None)]
 
@@ -268,7 +277,7 @@ class IcebergCatalog(MetastoreCatalog):
         self._refuse_writing()
         old, new = _name(from_identifier), table_name(_name(to_identifier))
 
-        def change(commit: Commit) -> tuple[Mapping[str, Entry | None], list[Write]]:
+        def change(commit: Commit) -> Changed:
             entry = self._entry(commit, old)
             if self._find(commit, new) is not None:
                 raise TableAlreadyExistsError(f"Table {new} already exists")
@@ -290,32 +299,44 @@ class IcebergCatalog(MetastoreCatalog):
     def create_namespace(
         self, namespace: str | Identifier, properties: Properties = EMPTY_DICT
     ) -> None:
-        """Accept a namespace, which is there from its first table on.
+        """Create a namespace on the branch.
 
         Raises:
-            NamespaceAlreadyExistsError: a table is in it already.
-            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``,
-                ``catalog-change-unsupported``.
-        """
-        self._refuse_writing()
-        if properties:
-            raise unsupported(".".join(_namespace(namespace)), "properties of a namespace")
-        if self.namespace_exists(namespace):
-            raise NamespaceAlreadyExistsError(
-                f"Namespace {'.'.join(_namespace(namespace))} already exists"
-            )
-
-    def drop_namespace(self, namespace: str | Identifier) -> None:
-        """Refuse as long as there are tables in it, else there is none.
-
-        Raises:
-            NamespaceNotEmptyError, NoSuchNamespaceError: as they say.
+            NamespaceAlreadyExistsError: it is there, or a table is in it.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``.
         """
         self._refuse_writing()
         wanted = _namespace(namespace)
-        if self.namespace_exists(namespace):
-            raise NamespaceNotEmptyError(f"Namespace {'.'.join(wanted)} is not empty")
-        raise _no_namespace(wanted)
+        table_name(".".join(wanted))
+
+        def change(commit: Commit) -> Changed:
+            if wanted in namespaces(self._lake.tree(commit)):
+                raise NamespaceAlreadyExistsError(f"Namespace {'.'.join(wanted)} already exists")
+            return self._named(commit, wanted, namespace_entry(properties))
+
+        self._commit_change(change, f"create namespace {'.'.join(wanted)}")
+
+    def drop_namespace(self, namespace: str | Identifier) -> None:
+        """Remove an empty namespace from the branch.
+
+        Raises:
+            NamespaceNotEmptyError: tables or namespaces are in it.
+            NoSuchNamespaceError: there is none.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``.
+        """
+        self._refuse_writing()
+        wanted = self._there(namespace)
+
+        def change(commit: Commit) -> Changed:
+            tree = self._lake.tree(commit)
+            inside = [each for each in (*tables(tree), *namespaces(tree)) if each[:-1] == wanted]
+            if inside:
+                raise NamespaceNotEmptyError(
+                    f"Namespace {'.'.join(wanted)} is not empty: {'.'.join(inside[0])} is in it"
+                )
+            return self._named(commit, wanted, None)
+
+        self._commit_change(change, f"drop namespace {'.'.join(wanted)}")
 
     def update_namespace_properties(
         self,
@@ -323,8 +344,24 @@ class IcebergCatalog(MetastoreCatalog):
         removals: set[str] | None = None,
         updates: Properties = EMPTY_DICT,
     ) -> PropertiesUpdateSummary:
-        """Refuse: namespaces have no properties."""
-        raise unsupported(".".join(_namespace(namespace)), "properties of a namespace")
+        """Set and remove properties of a namespace.
+
+        Raises:
+            NoSuchNamespaceError: there is none. ValueError: a property is set and removed.
+            Refused: ``protected-branch``, ``run-branch``, ``ref-fixed``.
+        """
+        self._refuse_writing()
+        wanted = self._there(namespace)
+        done: list[PropertiesUpdateSummary] = []
+
+        def change(commit: Commit) -> Changed:
+            before = properties_of(self._lake.tree(commit).get(namespace_key(wanted)))
+            summary, after = self._get_updated_props_and_update_summary(before, removals, updates)
+            done.append(summary)
+            return self._named(commit, wanted, namespace_entry(after))
+
+        self._commit_change(change, f"set properties of namespace {'.'.join(wanted)}")
+        return done[-1]
 
     def register_view(self, identifier: str | Identifier, metadata_location: str) -> View:
         """Refuse: a lake has no views."""
@@ -364,10 +401,83 @@ class IcebergCatalog(MetastoreCatalog):
             raise NoSuchTableError(f"Table does not exist: {name}")
         return entry
 
-    def _identifiers(self) -> list[Identifier]:
-        prefix = table_key("")
-        tree = self._lake.tree(self._commit())
-        return [tuple(key.removeprefix(prefix).split(".")) for key, _ in tree.items(prefix)]
+    def _tree(self) -> Tree:
+        return self._lake.tree(self._commit())
+
+    def _there(self, namespace: str | Identifier) -> Identifier:
+        wanted = _namespace(namespace)
+        if wanted and wanted not in namespaces(self._tree()):
+            raise NoSuchNamespaceError(f"Namespace does not exist: {'.'.join(wanted)}")
+        return wanted
+
+    def _named(self, commit: Commit, namespace: Identifier, entry: Entry | None) -> Changed:
+        """Give a namespace's key this entry."""
+        key = namespace_key(namespace)
+        before = self._lake.tree(commit).get(key)
+        content = entry.content if entry is not None else None
+        write = Write(
+            key=key,
+            operations=(Put(content=content),),
+            before=before.content if before is not None else None,
+            content=content,
+        )
+        return {key: entry}, [write]
+
+    def _new_table(
+        self,
+        name: str,
+        schema: Schema | pa.Schema,
+        location: str | None,
+        partition_spec: PartitionSpec,
+        sort_order: SortOrder,
+        properties: Properties,
+    ) -> _NewTable:
+        """Give a table that is in no commit yet: its uuid, column ids and directory are its own."""
+        if self._find(self._commit(), name) is not None:
+            raise TableAlreadyExistsError(f"Table {name} already exists")
+        given = self._convert_schema_if_needed(schema)
+        create = Create(
+            uuid=self._lake.ids.unique(), partition=partition_texts(partition_spec, given, name)
+        )
+        if location is not None and location.rstrip("/") != str(self._lake.location):
+            raise unsupported(name, f"the location {location}")
+        columns = allocated(
+            tuple(Column(name=c.name, type=plain(c.type), id=0) for c in columns_of(given)),
+            (),
+            {},
+            lambda names: self._lake.metastore.allocate(create.uuid, names),
+        )
+        operations: list[Operation] = [create, *(AddColumn(column=each) for each in columns)]
+        sort_by = sort_columns(sort_order, given, name)
+        if properties or sort_by:
+            operations.append(SetProperties(updates=texts(properties), sort_by=sort_by or None))
+        entry = self._lake.tables.apply(None, operations, table=name)
+        plain_table = self._table(name, entry)
+        begun = _NewTable(
+            identifier=plain_table.name(),
+            metadata=plain_table.metadata,
+            metadata_location=plain_table.metadata_location,
+            io=self._io,
+            catalog=self,
+        )
+        begun.entry, begun.operations = entry, tuple(operations)
+        return begun
+
+    def _created(
+        self, commit: Commit, name: str, begun: _NewTable, updates: tuple[TableUpdate, ...] = ()
+    ) -> Changed:
+        """Give a new table its place, with what its transaction did to it."""
+        if self._find(commit, name) is not None:
+            raise TableAlreadyExistsError(f"Table {name} already exists")
+        entry, operations = begun.entry, begun.operations
+        if updates:
+            wanted = update_table_metadata(
+                self._empty_table_metadata(), updates, enforce_validation=True
+            )
+            done = foreign_operations(self._lake, name, entry, begun.metadata, wanted)
+            entry = self._lake.tables.apply(entry, done, table=name) if done else entry
+            operations = (*operations, *done)
+        return {table_key(name): entry}, [_write(name, operations, None, entry)]
 
     def _table(self, name: str, entry: Entry) -> Table:
         body = entry.table
@@ -406,13 +516,9 @@ class IcebergCatalog(MetastoreCatalog):
                 branch=self._ref,
             )
 
-    def _commit_change(
-        self,
-        change: Callable[[Commit], tuple[Mapping[str, Entry | None], list[Write]]],
-        message: str,
-    ) -> None:
+    def _commit_change(self, change: Callable[[Commit], Changed], message: str) -> None:
         for attempt in range(_ATTEMPTS):
-            head = self._commit()
+            head = self._head()
             changes, writes = change(head)
             if not changes:
                 return
@@ -422,17 +528,29 @@ class IcebergCatalog(MetastoreCatalog):
                 message=f"Iceberg client: {message}",
                 base=head.id,
                 base_number=head.number,
-                steps=(
-                    StepRecord(step="catalog", reads=(Read(key="table/"),), writes=tuple(writes)),
-                ),
+                steps=(StepRecord(step="catalog", reads=self._reads(), writes=tuple(writes)),),
             )
             try:
-                self._lake.commit_to(self._ref, self._lake.compose(head, changes, record))
+                made = self._lake.commit_to(self._ref, self._lake.compose(head, changes, record))
             except Conflict as error:
                 if attempt + 1 == _ATTEMPTS:
                     raise CommitFailedException(str(error)) from error
             else:
+                self._committed(made)
                 return
+
+    # -- what a session does otherwise
+
+    def _head(self) -> Commit:
+        """Give the commit that a change is made on, where what was read is as it was."""
+        return self._commit()
+
+    def _reads(self) -> tuple[Read, ...]:
+        """Give what a change may depend on: nobody knows, therefore all."""
+        return (Read(key=table_key("")),)
+
+    def _committed(self, commit: Commit) -> None:
+        """Note a commit of this catalog's."""
 
 
 def _name(identifier: str | Identifier) -> str:
@@ -443,14 +561,6 @@ def _namespace(namespace: str | Identifier) -> Identifier:
     if not namespace:
         return ()
     return MetastoreCatalog.identifier_to_tuple(namespace)
-
-
-def _parents(tables: Iterable[Identifier]) -> set[Identifier]:
-    return {table[:-1] for table in tables if len(table) > 1}
-
-
-def _no_namespace(namespace: Identifier) -> NoSuchNamespaceError:
-    return NoSuchNamespaceError(f"Namespace does not exist: {'.'.join(namespace)}")
 
 
 def _write(

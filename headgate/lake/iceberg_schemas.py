@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from pyiceberg.partitioning import PartitionField as IcebergPartitionField
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.transforms import parse_transform
+from pyiceberg.table.sorting import (
+    UNSORTED_SORT_ORDER,
+    NullOrder,
+    SortDirection,
+    SortField,
+    SortOrder,
+)
+from pyiceberg.transforms import IdentityTransform, parse_transform
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
@@ -99,6 +106,23 @@ def partition_spec(fields: Sequence[PartitionField], columns: Sequence[Column]) 
         ),
         spec_id=0,
     )
+
+
+def sort_order(sort_by: Sequence[str], columns: Sequence[Column]) -> SortOrder:
+    """Give a table's sort order: columns, ascending, NULL last."""
+    if not sort_by:
+        return UNSORTED_SORT_ORDER
+    ids = {column.name: column.id for column in columns}
+    fields = (
+        SortField(
+            source_id=ids[name],
+            transform=IdentityTransform(),
+            direction=SortDirection.ASC,
+            null_order=NullOrder.NULLS_LAST,
+        )
+        for name in sort_by
+    )
+    return SortOrder(*fields, order_id=1)
 
 
 def _iceberg_type(type_: Type) -> IcebergType:

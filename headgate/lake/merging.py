@@ -26,6 +26,7 @@ from headgate.lake.operations import (
     Replace,
     Restore,
     Rewrite,
+    SetProperties,
     Upsert,
 )
 from headgate.lake.records import Isolation
@@ -194,7 +195,7 @@ def _rebase_rewrite(head: Sequence[Operation], run: Sequence[Operation]) -> Deci
     """Decide for a run that only compacted."""
     if any(isinstance(each, Replace | Drop | Create | Rename | Restore) for each in head):
         return NoOp(reason="rewrite-overtaken")
-    if all(isinstance(each, Append | AddColumn) for each in head):
+    if all(isinstance(each, Append | AddColumn | SetProperties) for each in head):
         return Apply(operations=tuple(run))
     return Reexecute(reason="rewrite-overtaken")
 
@@ -231,6 +232,8 @@ def _merge_replacement(
     """Decide for a run that replaced the table: whatever else it did, its rows are its own."""
     if head_entry is not None and run_entry is not None and head_entry.content == run_entry.content:
         return NoOp(reason="equal")
+    if any(isinstance(each, SetProperties) for each in head):
+        return Reexecute(reason="properties-set")
     if isolation == "snapshot-isolation" and not all(isinstance(each, AddColumn) for each in head):
         return Reexecute(reason="replaced-over-changes")
     columns: list[Column] = []
@@ -260,6 +263,9 @@ def _merge_operations(
             known = theirs.get(mine.column.name)
             if known is not None and known != mine.column.type:
                 return MergeConflict(reason="column-types-differ")
+        elif isinstance(mine, SetProperties):
+            if any(_differ(mine, other) for other in head if isinstance(other, SetProperties)):
+                return MergeConflict(reason="properties-differ")
         elif any(isinstance(each, Replace) for each in head):
             return Reexecute(reason="replaced-meanwhile")
     appended = False
@@ -278,6 +284,13 @@ def _merge_operations(
             each for each in run if not (isinstance(each, AddColumn) and each.column.name in theirs)
         )
     )
+
+
+def _differ(mine: SetProperties, theirs: SetProperties) -> bool:
+    """Whether the two say different things of one property, or of the sort order."""
+    said = [dict.fromkeys(each.removals) | each.updates for each in (mine, theirs)]
+    orders = {order for order in (mine.sort_by, theirs.sort_by) if order is not None}
+    return len(orders) > 1 or any(said[0][n] != said[1][n] for n in said[0].keys() & said[1])
 
 
 def _pairs(

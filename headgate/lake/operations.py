@@ -131,6 +131,19 @@ class ChangeSchema(
     what: str
 
 
+class SetProperties(
+    msgspec.Struct, frozen=True, kw_only=True, tag="set-properties", omit_defaults=True
+):
+    """What is said of the table beside its rows was changed; the content id stays.
+
+    ``sort_by`` is what it is sorted by from now on; None leaves that as it is.
+    """
+
+    updates: dict[str, str] = {}
+    removals: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] | None = None
+
+
 class Rewrite(msgspec.Struct, frozen=True, kw_only=True, tag="rewrite", omit_defaults=True):
     """Files were exchanged for others with the same rows (compaction); the content id stays."""
 
@@ -163,6 +176,7 @@ Operation: TypeAlias = (
     | Delete
     | AddColumn
     | ChangeSchema
+    | SetProperties
     | Rewrite
     | Restore
     | Put

@@ -12,7 +12,6 @@ from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.metadata import TableMetadataUtil, TableMetadataV2
 from pyiceberg.table.snapshots import Operation as SnapshotOperation
 from pyiceberg.table.snapshots import Snapshot, SnapshotLogEntry, Summary
-from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from headgate.errors import Refused
@@ -24,6 +23,7 @@ from headgate.lake.iceberg_schemas import (
     columns_of,
     iceberg_schema,
     partition_spec,
+    sort_order,
 )
 from headgate.lake.listings import Listing, Manifest
 from headgate.lake.manifests import read_manifest, read_manifests, summaries
@@ -116,6 +116,8 @@ def new_metadata(
     columns: tuple[Column, ...],
     schema_id: int,
     partition: tuple[str, ...],
+    sort_by: tuple[str, ...],
+    properties: Mapping[str, str],
     snapshot: SnapshotFacts | None,
     keep_snapshot: bool,
     now: datetime,
@@ -150,8 +152,9 @@ def new_metadata(
                 schemas.setdefault(kept.schema_id, older)
     fields = partition_fields(partition, columns, table=table)
     data = storage.absolute(f"data/{uuid}")
-    properties = dict(before.properties) if before is not None else {}
-    properties |= {
+    order = sort_order(sort_by, columns)
+    properties = {
+        **properties,
         "commit.manifest-merge.enabled": "true",
         "commit.retry.num-retries": "0",
         "gc.enabled": "false",
@@ -171,8 +174,8 @@ def new_metadata(
         partition_specs=[partition_spec(fields, columns)],
         default_spec_id=0,
         last_partition_id=FIRST_PARTITION_ID - 1 + len(fields),
-        sort_orders=[UNSORTED_SORT_ORDER],
-        default_sort_order_id=0,
+        sort_orders=[order],
+        default_sort_order_id=order.order_id,
         properties=properties,
         current_snapshot_id=current.snapshot_id if current is not None else None,
         snapshots=[current] if current is not None else [],

@@ -18,6 +18,7 @@ from headgate.lake.operations import (
     Operation,
     Replace,
     Rewrite,
+    SetProperties,
     Upsert,
 )
 from headgate.lake.partitions import partition_fields
@@ -50,6 +51,7 @@ class TableState:
     key_columns: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
     drop_epochs: Mapping[str, int] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
     removed: frozenset[str] = frozenset()
     added: Mapping[str, DataFile] = field(default_factory=dict)
@@ -68,6 +70,7 @@ def state_of(entry: Entry | None) -> TableState | None:
         key_columns=body.key_columns,
         sort_by=body.sort_by,
         drop_epochs=body.drop_epochs,
+        properties=body.properties,
     )
 
 
@@ -137,6 +140,10 @@ def _after(  # noqa: PLR0911 - a table of operations
             return _with_column(state, column, table)
         case ChangeSchema(columns=columns):
             return _with_columns(state, columns, table)
+        case SetProperties(updates=updates, removals=removals, sort_by=sort):
+            kept = {name: text for name, text in state.properties.items() if name not in removals}
+            sort = state.sort_by if sort is None else sort
+            return replace(state, properties={**kept, **updates}, sort_by=sort)
         case _:
             raise Internal(
                 "operation-not-for-tables",

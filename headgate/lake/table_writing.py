@@ -120,6 +120,8 @@ class TableWriter:
             columns=state.columns,
             schema_id=schema_id,
             partition=state.partition,
+            sort_by=state.sort_by,
+            properties=state.properties,
             snapshot=snapshot,
             keep_snapshot=not files_change,
             now=self.clock.now(),
@@ -143,6 +145,7 @@ class TableWriter:
             files=counts.files,
             partition=state.partition,
             drop_epochs=dict(state.drop_epochs),
+            properties=dict(state.properties),
         )
 
     def _removed(

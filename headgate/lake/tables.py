@@ -450,6 +450,8 @@ def _differs(state: TableState, body: TableBody) -> bool:
         or bool(state.added or state.removed)
         or state.columns != body.schema
         or dict(state.drop_epochs) != body.drop_epochs
+        or state.sort_by != body.sort_by
+        or dict(state.properties) != body.properties
     )
 
 

@@ -30,6 +30,7 @@ from headgate.sources import Setting, Source
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from headgate.lake import IcebergCatalog
     from headgate.project.doctor import Finding
     from headgate.runs import Compaction, CompactionPlan, RevertPlan, Transaction
 
@@ -218,6 +219,20 @@ class Project:
             NotFound: ``unknown-table``; and what ``at`` raises.
         """
         return self.at(self._or_target(ref)).table(name)
+
+    def catalog(self, ref: str | None = None, *, session: bool = False) -> "IcebergCatalog":
+        """Give a ref as an Iceberg catalog, for any code that knows PyIceberg's ``Catalog``.
+
+        A branch is followed: every ``load_table`` sees its head. With ``session`` the branch is
+        read as it is now; a commit fails where it has changed what the session loaded since.
+        Branches that are not protected can be written.
+
+        Raises:
+            NotFound: ``unknown-ref``.
+        """
+        lake = import_module("headgate.lake")  # PyIceberg is loaded for those who ask for it
+        kind = lake.IcebergSession if session else lake.IcebergCatalog
+        return cast("IcebergCatalog", kind(self.lake, self._or_target(ref)))
 
     def quarantine(self, table: str, *, ref: str | None = None) -> TableHandle:
         """Give the rows that were set aside from a table.

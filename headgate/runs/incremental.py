@@ -19,6 +19,7 @@ from headgate.lake import (
     Create,
     Operation,
     Rewrite,
+    SetProperties,
     StepRecord,
     operations_in_effect,
 )
@@ -105,7 +106,7 @@ def decide(
         (
             (commit, each)
             for commit, each in happened
-            if not isinstance(each, Append | AddColumn | Rewrite | Create)
+            if not isinstance(each, Append | AddColumn | Rewrite | SetProperties | Create)
         ),
         None,
     )
@@ -117,7 +118,9 @@ def decide(
         )
     if changes:
         return ChangedRows(
-            operations=tuple(each for _, each in happened if not isinstance(each, Rewrite))
+            operations=tuple(
+                each for _, each in happened if not isinstance(each, Rewrite | SetProperties)
+            )
         )
     commit, operation = other
     reason = operation.__struct_config__.tag

@@ -28,6 +28,7 @@ from headgate.lake.operations import (
     Rename,
     Replace,
     Rewrite,
+    SetProperties,
     Upsert,
 )
 from headgate.testing.histories import Look
@@ -173,7 +174,7 @@ def outcome(  # noqa: C901, PLR0911, PLR0912 - one answer per operation
             if any(column.name == name for name, _, _ in columns):
                 return Table(columns, rows)
             return Table(tuple(sorted((*columns, shelf.column(column)))), rows)
-        case Rewrite():
+        case Rewrite() | SetProperties():
             return table
         case Create():
             return Table(columns, rows)

@@ -27,6 +27,7 @@ from headgate.lake import (
     Rename,
     Restore,
     Rewrite,
+    SetProperties,
     merge_decision,
     questions,
 )
@@ -102,6 +103,41 @@ def test_keys_that_meet_matter_to_upserts_only(head: str, run: str) -> None:
         assert meeting == Reexecute(reason="keys-meet")
     else:
         assert meeting == disjoint
+
+
+PROPERTIES = SetProperties(updates={"a": "1"}, removals=("b",))
+
+
+@pytest.mark.parametrize("other", OPERATIONS)
+def test_properties_commute_with_all_but_a_replacement(other: str) -> None:
+    assert decided([OPERATIONS[other]], [PROPERTIES]) == Apply(operations=(PROPERTIES,))
+    found = decided([PROPERTIES], [OPERATIONS[other]])
+    if other == "replace":
+        assert found == Reexecute(reason="properties-set")
+    else:
+        assert found == Apply(operations=(OPERATIONS[other],))
+
+
+@pytest.mark.parametrize(
+    ("mine", "meets"),
+    [
+        (SetProperties(updates={"a": "1"}), False),
+        (SetProperties(updates={"c": "1"}, sort_by=("id",)), False),
+        (SetProperties(removals=("b",)), False),
+        (SetProperties(updates={"a": "2"}), True),
+        (SetProperties(updates={"b": "2"}), True),
+        (SetProperties(removals=("a",)), True),
+    ],
+)
+def test_one_property_said_differently_is_a_conflict(mine: SetProperties, *, meets: bool) -> None:
+    wanted = MergeConflict(reason="properties-differ") if meets else Apply(operations=(mine,))
+    assert decided([PROPERTIES], [mine]) == wanted
+
+
+def test_two_orders_of_one_table_are_a_conflict() -> None:
+    one, other = SetProperties(sort_by=("id",)), SetProperties(sort_by=("at",))
+    assert decided([one], [other]) == MergeConflict(reason="properties-differ")
+    assert decided([one], [one]) == Apply(operations=(one,))
 
 
 @pytest.mark.parametrize("head", ["append", "upsert", "replace", "delete"])

@@ -12,11 +12,12 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import BucketTransform, DayTransform, IdentityTransform
 from pyiceberg.types import LongType, NestedField, StringType, TimestampType
 
 from headgate.errors import Refused
-from headgate.lake import IcebergCatalog, RunRow, RunState, table_key
+from headgate.lake import IcebergCatalog, IcebergSession, RunRow, RunState, table_key
 
 ROWS = pa.table({"id": [1, 2, 3], "name": ["a", "b", None]})
 MORE = pa.table({"id": [4], "name": ["d"]})
@@ -275,10 +276,10 @@ def test_partitioned_tables_are_created_and_written(bench, dev):
 def test_what_the_lake_would_lose_is_refused(dev):
     table = dev.create_table("raw.t", ROWS.schema)
     for change in (
-        lambda: table.transaction().set_properties(a="b").commit_transaction(),
-        lambda: dev.create_table("raw.u", ROWS.schema, properties={"a": "b"}),
+        lambda: dev.create_table("raw.u", ROWS.schema, location="/elsewhere"),
+        lambda: dev.create_table("raw.u", NUMBERED, sort_order=DESCENDING),
         lambda: dev.register_table("raw.u", table.metadata_location),
-        lambda: dev.update_namespace_properties("raw", updates={"a": "b"}),
+        lambda: table.update_spec().add_identity("id").commit(),
     ):
         with pytest.raises(Refused) as error:
             change()
@@ -291,3 +292,141 @@ def test_a_purged_table_stays_in_older_commits(bench, dev):
     dev.purge_table("raw.t")
     assert not dev.table_exists("raw.t")
     assert len(contents(IcebergCatalog(bench.lake, before.id))) == 3
+
+
+# -- properties, sort orders, namespaces, created with their rows
+
+
+def asked(catalog):
+    """Do what clients do, and give all they can see of it."""
+    catalog.create_namespace("raw", {"owner": "ann"})
+    catalog.create_namespace("raw.deep")
+    summary = catalog.update_namespace_properties("raw", {"owner", "nothing"}, {"tier": "gold"})
+    table = catalog.create_table(
+        "raw.t", NUMBERED, properties={"kind": "events", "n": 1}, sort_order=BY_ID
+    )
+    seen = [
+        catalog.load_namespace_properties("raw"),
+        (sorted(summary.removed), sorted(summary.updated), sorted(summary.missing)),
+        {key: table.properties[key] for key in ("kind", "n")},
+        [field.source_id for field in table.sort_order().fields],
+    ]
+    with table.transaction() as change:
+        change.set_properties(kind="orders", more="yes")
+        change.remove_properties("n")
+        change.append(ROWS)
+    again = catalog.load_table("raw.t")
+    seen.append({key: again.properties.get(key) for key in ("kind", "n", "more")})
+    again.upsert(pa.table({"id": [2, 9], "name": ["B", "i"]}), join_cols=["id"])
+    catalog.load_table("raw.t").delete("id = 1")
+    catalog.load_table("raw.t").overwrite(MORE, overwrite_filter="id = 3")
+    seen.append(contents(catalog))
+    with catalog.create_table_transaction("raw.u", ROWS.schema, properties={"a": "b"}) as new:
+        new.append(ROWS)
+        new.append(MORE)
+        with new.update_schema() as schema:
+            schema.add_column("late", StringType())
+    made = catalog.load_table("raw.u")
+    seen += [contents(catalog, "raw.u"), made.properties["a"], made.schema().column_names]
+    made.append(pa.table({"id": [7], "name": ["g"], "late": ["x"]}))
+    seen.append(contents(catalog, "raw.u"))
+    catalog.rename_table("raw.u", "raw.deep.v")
+    with pytest.raises(NamespaceNotEmptyError):
+        catalog.drop_namespace("raw.deep")
+    catalog.drop_table("raw.deep.v")
+    catalog.drop_namespace("raw.deep")
+    return [*seen, catalog.list_namespaces("raw"), catalog.list_tables("raw")]
+
+
+NUMBERED = Schema(
+    NestedField(1, "id", LongType(), required=False), NestedField(2, "name", StringType())
+)
+BY_ID = SortOrder(SortField(1, IdentityTransform(), SortDirection.ASC, NullOrder.NULLS_LAST))
+DESCENDING = SortOrder(SortField(1, IdentityTransform(), SortDirection.DESC, NullOrder.NULLS_LAST))
+
+
+def test_what_clients_do_has_the_outcome_of_pyicebergs_own_catalogs(dev, theirs):
+    assert asked(dev) == asked(theirs)
+
+
+def test_a_table_whose_name_is_taken_meanwhile_is_not_created(dev, theirs):
+    for catalog in (dev, theirs):
+        catalog.create_namespace("raw")
+        begun = catalog.create_table_transaction("raw.t", ROWS.schema)
+        begun.append(ROWS)
+        catalog.create_table("raw.t", MORE.schema)
+        with pytest.raises((TableAlreadyExistsError, CommitFailedException)):
+            begun.commit_transaction()
+        assert contents(catalog) == []
+
+
+def test_a_transaction_that_is_not_committed_leaves_no_table(dev):
+    dev.create_table_transaction("raw.t", ROWS.schema).append(ROWS)
+    assert not dev.table_exists("raw.t")
+
+
+def test_properties_are_no_content_and_do_not_end_in_the_lakes_own(bench, dev):
+    dev.create_table("raw.t", ROWS.schema).append(ROWS)
+    before = bench.lake.tree(bench.lake.resolve("dev")).get(table_key("raw.t"))
+    change = dev.load_table("raw.t").transaction()
+    change.set_properties({"a": "b", "gc.enabled": "true"}).commit_transaction()
+    after = bench.lake.tree(bench.lake.resolve("dev")).get(table_key("raw.t"))
+    assert after.content == before.content
+    assert after.table.properties == {"a": "b"}
+    assert dev.load_table("raw.t").properties["gc.enabled"] == "false"
+    assert len(contents(dev)) == 3
+
+
+def test_a_namespace_is_there_with_its_first_table(dev):
+    dev.create_table("raw.deep.t", ROWS.schema)
+    assert dev.list_namespaces() == [("raw",)]
+    assert dev.list_namespaces("raw") == [("raw", "deep")]
+    assert dev.load_namespace_properties("raw.deep") == {}
+    dev.update_namespace_properties("raw.deep", updates={"a": "b"})
+    assert dev.load_namespace_properties("raw.deep") == {"a": "b"}
+
+
+# -- sessions
+
+
+def test_a_session_reads_one_commit_and_its_own_writes(bench, dev):
+    dev.create_table("raw.t", ROWS.schema).append(ROWS)
+    dev.create_table("raw.u", ROWS.schema)
+    session = IcebergSession(bench.lake, "dev")
+    dev.load_table("raw.u").append(MORE)
+    assert contents(session, "raw.u") == []
+    assert len(contents(dev, "raw.u")) == 1
+
+
+def test_a_session_commits_beside_what_others_did_to_what_it_never_loaded(bench, dev):
+    dev.create_table("raw.t", ROWS.schema).append(ROWS)
+    dev.create_table("raw.u", ROWS.schema)
+    session = IcebergSession(bench.lake, "dev")
+    table = session.load_table("raw.t")
+    dev.load_table("raw.u").append(MORE)
+    table.append(MORE)
+    assert len(contents(session)) == len(contents(dev)) == 4
+    assert len(contents(session, "raw.u")) == 1
+    [step] = bench.lake.resolve("dev").record.steps
+    assert [read.key for read in step.reads] == [table_key("raw.t")]
+    assert [write.key for write in step.writes] == [table_key("raw.t")]
+
+
+def test_a_session_fails_where_something_it_read_has_changed(bench, dev):
+    dev.create_table("raw.t", ROWS.schema).append(ROWS)
+    dev.create_table("raw.u", ROWS.schema)
+    session = IcebergSession(bench.lake, "dev")
+    assert len(contents(session, "raw.u")) == 0  # what it writes to raw.t may depend on that
+    dev.load_table("raw.u").append(MORE)
+    with pytest.raises(CommitFailedException, match=r"raw\.u has changed on dev"):
+        session.load_table("raw.t").append(MORE)
+    assert len(contents(dev)) == 3
+
+
+def test_a_session_that_listed_tables_fails_where_one_came(bench, dev):
+    dev.create_table("raw.t", ROWS.schema)
+    session = IcebergSession(bench.lake, "dev")
+    assert session.list_tables("raw") == [("raw", "t")]
+    dev.create_table("raw.u", ROWS.schema)
+    with pytest.raises(CommitFailedException, match="come or gone"):
+        session.load_table("raw.t").append(MORE)
