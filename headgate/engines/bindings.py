@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from headgate.engines.raw_files import raw_query
+from headgate.engines.reaching import Reaching
 from headgate.engines.scans import scan_query
 from headgate.errors import Invalid
 from headgate.filesets import NativeFiles, Scan
@@ -29,7 +30,8 @@ _NUMBERS = count(1)
 class Bindings:
     """The tables of one session, and the connections that see them."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, database: duckdb.DuckDBPyConnection, reaching: Reaching) -> None:
+        self.reaching = reaching
         self.catalog = f"_hg_{next(_NUMBERS)}"
         self._database = database
         self._tables: dict[str, Bound] = {}
@@ -51,6 +53,8 @@ class Bindings:
     def add(self, tables: "Mapping[str, Bound]") -> None:
         """Make tables known; a name given again means the new table."""
         for name, table in tables.items():
+            if isinstance(table, Scan):
+                self.reaching.add(table.store)
             if self._tables.get(name) is not table:
                 self._tables[name] = table
                 self._forget(name)

@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -16,12 +17,15 @@ from headgate.engines.bindings import Bindings
 from headgate.engines.engine import NativeFiles, Rows, Scan, Session, Sql, WriteTarget, Written
 from headgate.engines.failures import explained, explained_stream
 from headgate.engines.queries import Query, query_of, refuse_renamed_columns, schema_of
-from headgate.engines.writing import Writing
+from headgate.engines.reaching import Reaching
+from headgate.engines.side_by_side import Work, at_once, write_side_by_side
+from headgate.engines.writing import Writing, select_list
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
 from headgate.names import Ids, RandomIds, quote
 
 BATCH_ROWS = 65_536
+_THREADS = "select current_setting('threads')"
 
 
 class DuckDB:
@@ -60,6 +64,7 @@ class DuckDB:
         with explained("opening DuckDB"):
             self._database = duckdb.connect(":memory:", config=config)
             self._database.execute("set global TimeZone = 'UTC'")
+        self.reaching = Reaching(self._database)
         self._lock = Lock()
         self._sessions: WeakSet[DuckDBSession] = WeakSet()
 
@@ -97,7 +102,7 @@ class DuckDBSession(Session):
 
     def __init__(self, engine: DuckDB, database: duckdb.DuckDBPyConnection) -> None:
         self._engine = engine
-        self._bindings = Bindings(database)
+        self._bindings = Bindings(database, engine.reaching)
         self._readers: list[duckdb.DuckDBPyConnection] = []
         self._writing = Writing(self._bindings, engine.scratch, engine.ids)
 
@@ -167,9 +172,45 @@ class DuckDBSession(Session):
         """Compute rows once; accepted ones become files, rejected ones come back with masks."""
         return self._writing.write(rows, target, mask)
 
+    def write_several(
+        self, works: Sequence[tuple[Sql, WriteTarget]], *, rows: int
+    ) -> tuple[Written, ...]:
+        """Write several queries' rows, several files at a time; in order."""
+        if not works:
+            return ()
+        with explained("the rows"):
+            ready = []
+            for sql, target in works:
+                self._bindings.reaching.add(target.store)
+                query = query_of(sql, self._bindings)
+                given = schema_of(self._bindings.connection, query)
+                text = f"select {select_list(given, target.schema)} from ({query.text}\n)"
+                ready.append(Work(query=replace(query, text=text), target=target))
+            [[threads]] = self._bindings.connection.execute(_THREADS).fetchall()
+            connections = [
+                self._bindings.connect() for _ in range(at_once(len(ready), rows, int(threads)))
+            ]
+            self._readers += connections
+            try:
+                return write_side_by_side(ready, connections, self._engine.ids)
+            finally:
+                for connection in connections:
+                    self._readers.remove(connection)
+                    connection.close()
+
+    # -- rows kept
+
+    def keep(self, name: str, rows: Sql) -> None:
+        """Compute rows into a table of the session's catalog; DuckDB spills it where it must."""
+        with explained("a query"):
+            query = query_of(rows, self._bindings)
+            self._bindings.connection.execute(
+                f"create or replace table {quote(name)} as {query.text}", query.parameters_or_none
+            )
+
     def interrupt(self) -> None:
         """Make what is computed now end with ``interrupted``. From any thread."""
-        for connection in (self._bindings.connection, *self._readers):
+        for connection in (self._bindings.connection, *tuple(self._readers)):
             with suppress(duckdb.Error):  # it was closed meanwhile
                 connection.interrupt()
 

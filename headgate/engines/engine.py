@@ -81,6 +81,22 @@ class Session(Protocol):
         """Compute rows once; write the accepted ones as Parquet with field ids, memory bounded."""
         ...
 
+    def write_several(
+        self, works: "Sequence[tuple[Sql, WriteTarget]]", *, rows: int
+    ) -> tuple[Written, ...]:
+        """Write several queries' rows, as many at a time as the engine has room for; in order.
+
+        ``rows`` is about how many they have in all. If one fails, nothing that was written stays.
+        """
+        ...
+
+    def keep(self, name: str, rows: Sql) -> None:
+        """Compute rows once, and keep them under a name for later queries of this session.
+
+        They may be larger than memory. A name given again means the new rows.
+        """
+        ...
+
     def scalars(self, sql: str) -> Mapping[str, object]:
         """Run a query of one row and give it as a mapping (a contract's question)."""
         ...

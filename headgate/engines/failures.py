@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
+from headgate.engines.carrying import arrived
 from headgate.errors import Corrupt, HeadgateError, Internal, Interrupted, Invalid, Unavailable
 
 _PATH = re.compile(r"[\"']([^\"']+\.parquet)\\?[\"']")
@@ -48,6 +49,7 @@ def explained(doing: str) -> Iterator[None]:
             ``csv-unreadable``.
         Corrupt: ``data-file-missing``, ``data-file-damaged``.
         Unavailable: ``out-of-memory``, ``disk-full``, ``file-unreadable``.
+        HeadgateError: whatever the object store's files raised.
         Interrupted: ``interrupted``.
     """
     try:
@@ -55,7 +57,7 @@ def explained(doing: str) -> Iterator[None]:
     except HeadgateError:
         raise
     except duckdb.Error as error:
-        raise _explanation(error, doing) from error
+        raise arrived(str(error)) or _explanation(error, doing) from error
 
 
 def explained_stream(reader: pa.RecordBatchReader, doing: str) -> pa.RecordBatchReader:
@@ -65,6 +67,8 @@ def explained_stream(reader: pa.RecordBatchReader, doing: str) -> pa.RecordBatch
         try:
             yield from reader
         except (OSError, pa.ArrowException) as error:  # as Arrow passes DuckDB's errors on
+            if (own := arrived(str(error))) is not None:
+                raise own from error
             kind = _KINDS.get(str(error).partition(":")[0])
             if kind is None:
                 raise

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from headgate.engines.flat_names import flat_name, hidden_directory
 from headgate.engines.sql_types import field_ids, may_lose
 from headgate.errors import Invalid, Unavailable
 from headgate.filesets import WriteTarget
@@ -79,27 +80,35 @@ def copy_rows(
         extra = ", ".join(f"{sql} as {name}" for name, sql in parts.items())
         query = f"select *, {extra} from ({query}\n)"
         options += [f"partition_by ({', '.join(parts)})", "write_partition_columns false"]
-    else:
+    elif target.file_size_bytes is not None:
         options.append(f"file_size_bytes {target.file_size_bytes}")
     if order:
         query = f"select * from ({query}\n) order by {order}"
-    place = (
-        Path(target.directory) / f".{target.prefix}-{unique}" if parts else Path(target.directory)
-    )
-    pattern = f"{target.prefix}-{{i}}-{unique}"
-    options += [f"filename_pattern {literal(pattern)}", "overwrite_or_ignore"]
-    statement = f"copy ({query}\n) to {literal(str(place))} ({', '.join(options)})"
+    place = target.directory
+    if parts:
+        place += "/" + hidden_directory(target.prefix, unique)
+    if parts or target.file_size_bytes is not None:
+        pattern = f"{target.prefix}-{{i}}-{unique}"
+        options += [f"filename_pattern {literal(pattern)}", "overwrite_or_ignore"]
+    else:
+        place += f"/{target.prefix}-0-{unique}.parquet"
+    statement = f"copy ({query}\n) to {literal(place)} ({', '.join(options)})"
     written = connection.execute(statement, dict(parameters) if parameters else None).fetchall()
-    kept = []
-    for path, rows, *_ in written:
-        if rows:
-            kept.append((str(path), int(rows)))
-        else:
-            Path(str(path)).unlink(missing_ok=True)
-    if not parts:
-        return Files(paths=tuple(p for p, _ in kept), rows=sum(n for _, n in kept), partitions={})
-    flat = _flattened([path for path, _ in kept], place, target, unique)
-    return Files(paths=tuple(flat), rows=sum(n for _, n in kept), partitions={})
+    kept = [(str(path), int(rows)) for path, rows, *_ in written if rows]
+    remove_files([str(path) for path, rows, *_ in written if not rows], target)
+    paths = [path for path, _ in kept]
+    if parts:
+        paths = _flattened(paths, place, target)
+    return Files(paths=tuple(paths), rows=sum(n for _, n in kept), partitions={})
+
+
+def remove_files(paths: Iterable[str], target: WriteTarget) -> None:
+    """Delete files that were written into a target and are not wanted after all."""
+    if target.store is not None:
+        target.store.delete(flat_name(path)[len(target.store.url) + 1 :] for path in paths)
+        return
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
 
 
 def _encodings(schema: pa.Schema) -> str:
@@ -116,17 +125,18 @@ def _has_floats(kind: pa.DataType) -> bool:
     return types.is_floating(kind) or any(map(_has_floats, inner))
 
 
-def _flattened(paths: list[str], place: Path, target: WriteTarget, unique: str) -> list[str]:
+def _flattened(paths: list[str], place: str, target: WriteTarget) -> list[str]:
     """Move partition files out of DuckDB's directory tree, whose names quote the values."""
-    flat = []
-    for number, path in enumerate(sorted(paths)):
-        to = Path(target.directory) / f"{target.prefix}-{number}-{unique}.parquet"
+    flat = [flat_name(path) for path in paths]
+    if target.store is not None:
+        return flat  # they got these names when they were opened
+    for path, to in zip(paths, flat, strict=True):
         Path(path).rename(to)
-        flat.append(str(to))
-    if place.exists():
-        for directory in sorted((d for d in place.rglob("*") if d.is_dir()), reverse=True):
+    tree = Path(place)
+    if tree.exists():
+        for directory in sorted((d for d in tree.rglob("*") if d.is_dir()), reverse=True):
             directory.rmdir()
-        place.rmdir()
+        tree.rmdir()
     return flat
 
 
@@ -154,17 +164,17 @@ def write_table(table: pa.Table, target: WriteTarget, *, unique: str) -> Files:
     """
     if not table.num_rows:
         return Files(paths=(), rows=0, partitions={})
-    path = Path(target.directory) / f"{target.prefix}-0-{unique}.parquet"
+    name = f"{target.prefix}-0-{unique}.parquet"
     exact = conformed(table, target.schema)
+    if target.store is not None:
+        sink = pa.BufferOutputStream()
+        _write(exact, sink)
+        url = f"{target.directory}/{name}"
+        target.store.create(url[len(target.store.url) + 1 :], sink.getvalue().to_pybytes())
+        return Files(paths=(url,), rows=table.num_rows, partitions={})
+    path = Path(target.directory) / name
     try:
-        pq.write_table(
-            exact,
-            path,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            store_schema=False,
-            row_group_size=122_880,
-        )
+        _write(exact, path)
     except OSError as error:
         path.unlink(missing_ok=True)
         if error.errno == _NO_SPACE or "No space left" in str(error):
@@ -176,6 +186,17 @@ def write_table(table: pa.Table, target: WriteTarget, *, unique: str) -> Files:
             ) from error
         raise
     return Files(paths=(str(path),), rows=table.num_rows, partitions={})
+
+
+def _write(table: pa.Table, to: "Path | pa.BufferOutputStream") -> None:
+    pq.write_table(
+        table,
+        to,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        store_schema=False,
+        row_group_size=122_880,
+    )
 
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:

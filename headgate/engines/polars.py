@@ -1,6 +1,7 @@
 """Polars: a scan as a lazy frame that reads only what is asked of it, and frames back to Arrow."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -8,6 +9,9 @@ from polars.selectors import by_name  # col() would take * and ^...$ for pattern
 from pyarrow import types
 
 from headgate.filesets import Scan, ScanGroup
+
+if TYPE_CHECKING:
+    from headgate.stores import Bucket
 
 CHUNK_ROWS = 100_000
 
@@ -19,17 +23,22 @@ def lazy_frame(table: Scan | pa.Table) -> pl.LazyFrame:
     wanted = pl.Schema(pl.DataFrame(table.schema.empty_table()).schema)
     if not table.groups:
         return pl.LazyFrame(schema=wanted)
-    parts = [_group_frame(wanted, table.schema, group) for group in table.groups]
+    options = _reaching(table.store)
+    parts = [_group_frame(wanted, table.schema, group, options) for group in table.groups]
     return parts[0] if len(parts) == 1 else pl.concat(parts, how="vertical")
 
 
-def _group_frame(wanted: pl.Schema, schema: pa.Schema, group: ScanGroup) -> pl.LazyFrame:
+def _group_frame(
+    wanted: pl.Schema, schema: pa.Schema, group: ScanGroup, options: dict[str, object] | None
+) -> pl.LazyFrame:
     frame = pl.scan_parquet(
         list(group.paths),
         glob=False,
         hive_partitioning=False,
         extra_columns="ignore",
         missing_columns="insert",
+        storage_options=options,
+        credential_provider=None,
     )
     if group.exact:
         return frame.select(by_name(*wanted))
@@ -42,6 +51,26 @@ def _group_frame(wanted: pl.Schema, schema: pa.Schema, group: ScanGroup) -> pl.L
             column = _found(by_name(there).as_expr(), schema.field(name).type, (name,), group)
         columns.append(column.cast(kind).alias(name))
     return frame.select(columns)
+
+
+def _reaching(store: "Bucket | None") -> dict[str, object] | None:
+    """Give what Polars' own reader of object stores needs; it asks no role it is not told of."""
+    if store is None:
+        return None
+    reached = store.options
+    options: dict[str, object] = {
+        "aws_endpoint_url": reached.endpoint,
+        "aws_region": reached.region or ("us-east-1" if reached.endpoint else None),
+        "aws_allow_http": "true" if reached.allow_http else None,
+        "max_retries": reached.retries,
+    }
+    if reached.credentials is not None:
+        options |= {
+            "aws_access_key_id": reached.credentials.access_key_id,
+            "aws_secret_access_key": reached.credentials.secret_access_key,
+            "aws_session_token": reached.credentials.session_token,
+        }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _found(column: pl.Expr, kind: pa.DataType, path: tuple[str, ...], group: ScanGroup) -> pl.Expr:

@@ -37,6 +37,7 @@ def query_of(rows: Sql | NativeFiles | Scan, bindings: Bindings) -> Query:
         Invalid: ``sql-is-no-query``.
     """
     if isinstance(rows, Scan):
+        bindings.reaching.add(rows.store)
         return Query(text=scan_query(rows))
     if isinstance(rows, NativeFiles):
         return Query(text=raw_query(rows))

@@ -4,7 +4,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from headgate.engines.sql_types import sql_type
-from headgate.filesets import Scan, ScanGroup
+from headgate.filesets import FILE_NUMBER, ROW_NUMBER, Scan, ScanGroup
 from headgate.names import literal, quote
 
 
@@ -29,14 +29,18 @@ def scan_query(scan: Scan) -> str:
     Columns that were renamed, added or widened since a file was written are mapped and cast.
     """
     if not scan.groups:
-        columns = ", ".join(
-            f"cast(null as {sql_type(field.type)}) as {quote(field.name)}" for field in scan.schema
-        )
+        kinds = {field.name: sql_type(field.type) for field in scan.schema}
+        kinds |= {FILE_NUMBER: "BIGINT", ROW_NUMBER: "BIGINT"} if scan.numbered else {}
+        columns = ", ".join(f"cast(null as {kind}) as {quote(n)}" for n, kind in kinds.items())
         return f"select {columns} where false"
-    return " union all ".join(_group_query(scan, group) for group in scan.groups)
+    queries, first = [], 0
+    for group in scan.groups:
+        queries.append(_group_query(scan, group, first))
+        first += len(group.paths)
+    return " union all ".join(queries)
 
 
-def _group_query(scan: Scan, group: ScanGroup) -> str:
+def _group_query(scan: Scan, group: ScanGroup, first: int) -> str:
     columns = []
     for field in scan.schema:
         there = field.name if group.exact else group.columns.get(field.name)
@@ -49,6 +53,9 @@ def _group_query(scan: Scan, group: ScanGroup) -> str:
         else:
             found = _found(quote(there), field.type, (field.name,), group)
             columns.append(f"cast({found} as {wanted}) as {name}")
+    if scan.numbered:
+        columns.append(f"file_index::bigint + {first} as {FILE_NUMBER}")
+        columns.append(f"file_row_number as {ROW_NUMBER}")
     return f"select {', '.join(columns)} from read_parquet({file_list(group.paths)})"
 
 

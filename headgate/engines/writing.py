@@ -29,6 +29,7 @@ from headgate.engines.parquet_files import (
     copy_rows,
     missing_columns,
     refuse_colliding_names,
+    remove_files,
     with_partitions,
     write_table,
 )
@@ -69,6 +70,7 @@ class Writing:
     def write(self, rows: Rows, target: WriteTarget, mask: MaskQuery | None) -> Written:
         """Compute rows once; accepted ones become files, rejected ones come back with masks."""
         refuse_colliding_names(target.schema.names)
+        self._bindings.reaching.add(target.store)
         if isinstance(rows, pa.RecordBatchReader):
             rows = self._peeked(rows)
         if isinstance(rows, pa.Table) and _is_small(rows, target):
@@ -107,7 +109,7 @@ class Writing:
                 self._bindings.reveal(name)
 
     def _write_all(self, source: Source, target: WriteTarget) -> Written:
-        text = f"select {_columns(source.schema, target.schema)} from ({source.query.text}\n)"
+        text = f"select {select_list(source.schema, target.schema)} from ({source.query.text}\n)"
         files, _, malformed = self._scan(text, source, target)
         return written(files, rows_read=files.rows + malformed.rows, malformed=malformed)
 
@@ -144,7 +146,7 @@ class Writing:
             try:
                 # The filter is volatile: DuckDB neither moves it nor runs it twice for a row.
                 text = (
-                    f"select {_columns(source.schema, target.schema)} "
+                    f"select {select_list(source.schema, target.schema)} "
                     f"from ({_masked(query, mask)}) "
                     f"where {rejecting.predicate()}"
                 )
@@ -204,8 +206,7 @@ class Writing:
             if csv:
                 refuse_lost_records(csv, read=profile.rows_of_csv() + malformed.rows)
         except Invalid:
-            for path in files.paths:
-                Path(path).unlink(missing_ok=True)
+            remove_files(files.paths, target)
             raise
         return with_partitions(connection, files, target), profile, malformed
 
@@ -327,7 +328,7 @@ def _is_small(table: pa.Table, target: WriteTarget) -> bool:
     return not target.partition_by and not target.sort_by and table.nbytes <= SMALL_BYTES
 
 
-def _columns(given: pa.Schema, wanted: pa.Schema) -> str:
+def select_list(given: pa.Schema, wanted: pa.Schema) -> str:
     """Give the select list that turns the one schema into the other, by name."""
     missing = [name for name in wanted.names if name not in given.names]
     if missing:

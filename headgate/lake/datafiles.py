@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from headgate.digests import file_checksum
 from headgate.errors import Invalid
 from headgate.filesets import DataFile
 from headgate.lake.bounds import TEXT_LIMIT, cut_above, cut_below, scalar_bounds
@@ -55,14 +53,17 @@ class Footer:
     high: Mapping[int, Value]
 
 
-def read_footer(path: str, *, always_bounded: Iterable[str] = (), strict: bool = False) -> Footer:
+def read_footer(
+    storage: Storage, relative: str, *, always_bounded: Iterable[str] = (), strict: bool = False
+) -> Footer:
     """Read a Parquet file's footer; ``strict`` checks units of time, too.
 
     Raises:
         Invalid: ``file-schema-differs``.
         Corrupt: ``data-file-missing``, ``data-file-damaged``.
     """
-    metadata, size = _metadata(path)
+    path = storage.absolute(relative)
+    metadata, size = _metadata(storage, relative)
     schema = metadata.schema.to_arrow_schema()
     if strict:
         check_units(path, schema)
@@ -105,13 +106,13 @@ def read_footer(path: str, *, always_bounded: Iterable[str] = (), strict: bool =
     )
 
 
-def data_file(path: str, relative: str, footer: Footer) -> DataFile:
-    """Give the value of a file whose footer was read. Costs one read of the file."""
+def data_file(storage: Storage, relative: str, footer: Footer) -> DataFile:
+    """Give the value of a file whose footer was read. May cost one read of the file."""
     return DataFile(
         path=relative,
         rows=footer.rows,
         size_bytes=footer.size_bytes,
-        checksum=file_checksum(path),
+        checksum=storage.checksum(relative),
         bounds=footer_bounds(footer),
     )
 
@@ -129,18 +130,18 @@ def footer_bounds(footer: Footer) -> dict[str, tuple[object, object]]:
 
 
 def read_files(
-    paths: Sequence[str], relatives: Sequence[str], *, always_bounded: Iterable[str] = ()
+    storage: Storage, relatives: Sequence[str], *, always_bounded: Iterable[str] = ()
 ) -> list[tuple[DataFile, Footer]]:
     """Read several files' footers and checksums, in order, a few at a time."""
 
-    def read(path: str, relative: str) -> tuple[DataFile, Footer]:
-        footer = read_footer(path, always_bounded=always_bounded, strict=True)
-        return data_file(path, relative, footer), footer
+    def read(relative: str) -> tuple[DataFile, Footer]:
+        footer = read_footer(storage, relative, always_bounded=always_bounded, strict=True)
+        return data_file(storage, relative, footer), footer
 
-    if len(paths) == 1:
-        return [read(paths[0], relatives[0])]
+    if len(relatives) == 1:
+        return [read(relatives[0])]
     with ThreadPoolExecutor(_THREADS, "headgate-collect") as threads:
-        return list(threads.map(read, paths, relatives))
+        return list(threads.map(read, relatives))
 
 
 def check_units(path: str, schema: pa.Schema) -> None:
@@ -169,7 +170,7 @@ def same_columns(found: Sequence[Column], expected: Sequence[Column]) -> bool:
 
 
 def partition_of(
-    path: str, partition: Sequence[PartitionField], footer: Footer
+    storage: Storage, relative: str, partition: Sequence[PartitionField], footer: Footer
 ) -> dict[str, object]:
     """Read a file's partition values from its rows; all rows must have the same.
 
@@ -186,14 +187,16 @@ def partition_of(
         elif footer.nulls.get(id_) == 0 and _exact(least) and _exact(greatest):
             found = {partition_value(field, least), partition_value(field, greatest)}
         else:
-            column = pq.read_table(path, columns=[field.column], partitioning=None)[field.column]
+            with storage.open(relative) as file:
+                column = pq.read_table(file, columns=[field.column])[field.column]
             found = {partition_value(field, v) for v in column.unique().to_pylist()}
         if len(found) != 1:
             raise Invalid(
                 "partition-mixed",
-                f"The Parquet file {path} holds rows of {len(found)} values of {field.name}.",
+                f"The Parquet file {storage.absolute(relative)} holds rows of {len(found)} values"
+                f" of {field.name}.",
                 hint="Write one file or more per partition value.",
-                path=path,
+                path=storage.absolute(relative),
                 field=field.name,
             )
         values[field.name] = found.pop()
@@ -253,10 +256,14 @@ def _differs(path: str, how: str, *, column: str) -> Invalid:
     )
 
 
-def _metadata(path: str) -> tuple[pq.FileMetaData, int]:
+def _metadata(storage: Storage, relative: str) -> tuple[pq.FileMetaData, int]:
+    path = storage.absolute(relative)
     try:
-        size = Path(path).stat().st_size
-        return pq.read_metadata(path), size
+        size = storage.size(relative)
+        if storage.store is None:  # Arrow opens a path faster than it reads through Python
+            return pq.read_metadata(path), size
+        with storage.open(relative) as file:
+            return pq.read_metadata(file), size
     except FileNotFoundError as error:
         raise data_file_missing(path) from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -300,7 +307,9 @@ class Footers:
     ) -> tuple[DataFile, ...]:
         """Read files that were just written, and check them against the columns they must have."""
         relatives = [self._storage.relative(path) for path in paths]
-        found = read_files(paths, relatives, always_bounded=always_bounded) if paths else []
+        found: list[tuple[DataFile, Footer]] = []
+        if paths:
+            found = read_files(self._storage, relatives, always_bounded=always_bounded)
         for (file, footer), path in zip(found, paths, strict=True):
             check_columns(path, footer.columns, columns)
             self._recent.put(file.path, replace(footer, columns=tuple(columns)))
@@ -310,8 +319,7 @@ class Footers:
         """Give a file's footer; its columns as a known schema has them, if they are the same."""
         found = self._recent.get(file.path)
         if found is None:
-            path = self._storage.absolute(file.path)
-            found = read_footer(path, always_bounded=file.bounds)
+            found = read_footer(self._storage, file.path, always_bounded=file.bounds)
             for columns in known:
                 if same_columns(found.columns, columns):
                     found = replace(found, columns=columns)

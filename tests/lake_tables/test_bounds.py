@@ -16,6 +16,7 @@ from headgate.filesets import DataFile
 from headgate.lake import bounds_meet, prune
 from headgate.lake.bounds import cut_above, cut_below, scalar_bounds
 from headgate.lake.datafiles import footer_bounds, read_footer
+from headgate.lake.local_storage import LocalStorage
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=24)
 VALUES = {
@@ -78,7 +79,7 @@ def test_no_row_is_outside_its_files_bounds(kind, writer, tmp_path):
             duckdb.connect().execute(f"copy rows to '{path}' (format parquet, field_ids {{x: 1}})")
         else:
             pl.from_arrow(rows).write_parquet(path)
-        found = file(footer_bounds(read_footer(path)))
+        found = file(footer_bounds(read_footer(LocalStorage(tmp_path), "f.parquet")))
         for value in column:
             if value is None:
                 continue
