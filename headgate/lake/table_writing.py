@@ -262,7 +262,7 @@ class TableWriter:
         if file.partition.keys() == {field.name for field in fields}:
             return file
         return replace(
-            file, partition=partition_of(self.storage.absolute(file.path), fields, footer)
+            file, partition=partition_of(self.storage, file.path, fields, footer)
         )
 
     def _schema_id(self, uuid: str, columns: Sequence[Column]) -> int:
