@@ -1,13 +1,22 @@
 """What the metastore asks of an SQL database, and what each database spells differently."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+from headgate.errors import Unavailable
 
 Parameter: TypeAlias = str | int | bytes | None
 Row: TypeAlias = tuple[Any, ...]  # what the columns of a statement hold; SqlMetastore makes values
+
+_TRIES = 10
+
+_Self = TypeVar("_Self")
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +37,33 @@ class Dialect:
         return text.replace("?", self.placeholder)
 
 
-class Session(Protocol):
-    """One transaction. Statements come from ``statements``, parameters are always bound."""
+class Undone(Unavailable):
+    """A transaction that did not take place, through no fault of its own: it may be done again.
+
+    The server chose it as the loser of a deadlock, or the connection broke before its COMMIT.
+    """
+
+
+def retried(
+    method: Callable[Concatenate[_Self, _Given], _Result],
+) -> Callable[Concatenate[_Self, _Given], _Result]:
+    """Make a method that is one transaction do it again where the database has undone it.
+
+    What it is given must bear being read twice.
+    """
+
+    @wraps(method)
+    def tried(self: _Self, /, *given: _Given.args, **named: _Given.kwargs) -> _Result:
+        for _ in range(_TRIES - 1):
+            with suppress(Undone):
+                return method(self, *given, **named)
+        return method(self, *given, **named)
+
+    return tried
+
+
+class Reader(Protocol):
+    """Statements that read. They come from ``statements``, parameters are always bound."""
 
     def rows(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         """Give all rows."""
@@ -53,12 +87,27 @@ class Session(Protocol):
         """
         ...
 
+    def together(self, *asked: tuple[str, Sequence[Parameter]]) -> list[list[Row]]:
+        """Run statements in this order, each whatever came of the others; give the rows of each.
+
+        One round trip. Reading, they see one state. A change gives the rows of its ``returning``.
+        """
+        ...
+
+
+class Session(Reader, Protocol):
+    """One transaction that may change rows."""
+
     def change(self, statement: str, parameters: Sequence[Parameter] = ()) -> int:
         """Change rows; give how many."""
         ...
 
+    def send(self, statement: str, parameters: Sequence[Parameter] = ()) -> None:
+        """Change rows, however many. It travels with what is asked next; errors come then."""
+        ...
+
     def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:
-        """Run a statement once per row of parameters."""
+        """Send a statement once per row of parameters."""
         ...
 
     def undo(self) -> None:
@@ -71,16 +120,18 @@ class Database(Protocol):
 
     dialect: Dialect
 
-    def reading(self) -> AbstractContextManager[Session]:
-        """Open a transaction that sees one state and changes nothing."""
+    def reading(self) -> AbstractContextManager[Reader]:
+        """See one state in each statement, and change nothing. Waits for no writer."""
         ...
 
     def writing(self, *, durable: bool) -> AbstractContextManager[Session]:
         """Open a transaction that commits at the end, and rolls back on an error.
 
-        A durable one survives power loss once it has ended; any one survives kill -9.
+        A durable one survives power loss once it has ended; any one survives kill -9. Where it
+        ends without an error, it took place.
 
         Raises:
+            Undone: it did not take place, and may be done again (see ``retried``).
             Unavailable: ``metastore-locked``, ``metastore-full``, ``metastore-unreachable``.
             Corrupt: ``metastore-corrupt``.
         """

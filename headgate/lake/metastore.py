@@ -5,7 +5,7 @@ that another process may race is a compare-and-swap whose row count decides. Not
 anything about runs or merges: that is done above, by pure functions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -238,8 +238,8 @@ class Metastore(Protocol):
         nodes: Mapping[bytes, bytes],
         run: str | None = None,
         fence: int = 0,
-        steps: Iterable[StepRow] = (),
-        events: Iterable[EventRow] = (),
+        steps: Sequence[StepRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> Outcome:
         """Move a branch from ``head`` to ``commit``.
 
@@ -256,7 +256,7 @@ class Metastore(Protocol):
         nodes: Mapping[bytes, bytes],
         run: str,
         fence: int,
-        events: Iterable[EventRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> Outcome:
         """Move the target's head, and the run to ``published``, in one durable transaction.
 
@@ -292,7 +292,7 @@ class Metastore(Protocol):
         commit: str | None = None,
         reason: Mapping[str, object] | None = None,
         lease_until: datetime | None = None,
-        events: Iterable[EventRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> bool:
         """Change a run's row only if the fence is mine and it is not final."""
         ...
@@ -311,8 +311,8 @@ class Metastore(Protocol):
         run: str,
         *,
         fence: int,
-        steps: Iterable[StepRow] = (),
-        events: Iterable[EventRow] = (),
+        steps: Sequence[StepRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> bool:
         """Store step states and events in one cheap transaction.
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from headgate.errors import Corrupt, Refused
 from headgate.lake import statements
-from headgate.lake.database import Database, Session
+from headgate.lake.database import Database, Reader, Session
 
 Migrations: TypeAlias = Sequence[Sequence[str]]
 
@@ -124,7 +124,7 @@ def _refuse_newer(format_: int, newest: int, place: str) -> None:
         )
 
 
-def _facts(session: Session) -> dict[str, str]:
+def _facts(session: Reader) -> dict[str, str]:
     return {str(key): str(value) for key, value in session.rows(statements.FACTS)}
 
 

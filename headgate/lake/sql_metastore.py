@@ -15,7 +15,7 @@ from headgate.clock import Clock
 from headgate.errors import AlreadyExists, Internal, NotFound, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
-from headgate.lake.database import Database, Row, Session
+from headgate.lake.database import Database, Parameter, Reader, Row, Session, retried
 from headgate.lake.instants import instant as _instant
 from headgate.lake.instants import stored as _stored
 from headgate.lake.metastore import (
@@ -108,6 +108,7 @@ class SqlMetastore:
             row = session.row(statements.FACT, (EPOCH_FACT,))
         return self.lake_id() if row is None else row[0]
 
+    @retried
     def take_epoch(self, epoch: str) -> None:
         """Set the epoch, durably."""
         with self._database.writing(durable=True) as session:
@@ -118,6 +119,7 @@ class SqlMetastore:
         with self._database.reading() as session:
             return [_backup(row) for row in session.rows(statements.BACKUPS)]
 
+    @retried
     def put_backup(self, backup: Backup) -> None:
         """Record what a backup needs kept, in place of what its name stood for."""
         row = (
@@ -145,13 +147,20 @@ class SqlMetastore:
     def references(self) -> References:
         """Give all that keeps something, as it is at one moment."""
         with self._database.reading() as session:
-            return References(
-                branches=tuple(_branch(row) for row in session.rows(statements.BRANCHES)),
-                tags=tuple(_tag(row) for row in session.rows(statements.TAGS)),
-                runs=tuple(_run(row) for row in session.rows(statements.RUNS_WITH_ROOTS)),
-                pins=tuple(pin_of(row) for row in session.rows(statements.PINS)),
-                backups=tuple(_backup(row) for row in session.rows(statements.BACKUPS)),
+            branches, tags, runs, pins, backups = session.together(
+                (statements.BRANCHES, ()),
+                (statements.TAGS, ()),
+                (statements.RUNS_WITH_ROOTS, ()),
+                (statements.PINS, ()),
+                (statements.BACKUPS, ()),
             )
+        return References(
+            branches=tuple(_branch(row) for row in branches),
+            tags=tuple(_tag(row) for row in tags),
+            runs=tuple(_run(row) for row in runs),
+            pins=tuple(pin_of(row) for row in pins),
+            backups=tuple(_backup(row) for row in backups),
+        )
 
     def first_move(self, branch: str) -> tuple[datetime, str] | None:
         """Give when a branch was first somewhere that is still known, and at which commit."""
@@ -166,6 +175,7 @@ class SqlMetastore:
         with self._database.reading() as session:
             return dict(session.rows_in(statements.NODES, hashes))
 
+    @retried
     def put_nodes(self, nodes: Mapping[bytes, bytes]) -> None:
         """Store nodes; those that are there stay."""
         with self._database.writing(durable=False) as session:
@@ -184,7 +194,7 @@ class SqlMetastore:
         if missing:
             with self._database.reading() as session:
                 rows = session.rows_in(statements.COMMITS, missing)
-            found.update((id, self._decoded(id, body)) for id, body in rows)
+            found.update((id, self._decoded(id, body, jump)) for id, body, jump in rows)
         return [found[id] for id in ids if id in found]
 
     def link(self, id: str) -> Link:
@@ -214,8 +224,10 @@ class SqlMetastore:
         if number > since:
             with self._database.reading() as session:
                 rows = session.rows(statements.CHAIN, (at, since, since))
-            decode = self._decoded if cached else decode_commit
-            chain.extend(decode(id, body) for id, body in rows)
+            if cached:
+                chain.extend(self._decoded(id, body, jump) for id, body, jump in rows)
+            else:
+                chain.extend(decode_commit(id, body) for id, body, _ in rows)
         return chain
 
     def find_commits(self, prefix: str, limit: int) -> Sequence[str]:
@@ -237,6 +249,7 @@ class SqlMetastore:
             row = session.row(statements.BRANCH, (name,))
         return None if row is None else _branch(row)
 
+    @retried
     def create_branch(self, branch: Branch) -> bool:
         """Create a branch; False where the name is taken.
 
@@ -244,16 +257,19 @@ class SqlMetastore:
             NotFound: ``unknown-commit``, ``commit-collected``.
         """
         with self._database.writing(durable=False) as session:
-            return self._create_branch(session, branch)
+            held, made = session.together(*_branching(branch))
+            return self._branched(session, branch, held=held, made=made)
 
+    @retried
     def delete_branch(self, name: str, *, head: str) -> Outcome:
         """Delete a branch if its head is still that and it is not protected."""
         with self._database.writing(durable=False) as session:
             if not session.change(statements.DELETE_BRANCH, (name, head)):
                 return Outcome.HEAD_MOVED
-            session.change(statements.DELETE_MOVES, (name,))
+            session.send(statements.DELETE_MOVES, (name,))
             return Outcome.DONE
 
+    @retried
     def protect(self, name: str, *, protected: bool) -> bool:
         """Protect a branch, or end its protection; False where there is none."""
         with self._database.writing(durable=True) as session:
@@ -270,6 +286,7 @@ class SqlMetastore:
             row = session.row(statements.TAG, (name,))
         return None if row is None else _tag(row)
 
+    @retried
     def create_tag(self, tag: Tag) -> bool:
         """Create a tag; False where the name is taken.
 
@@ -277,12 +294,12 @@ class SqlMetastore:
             NotFound: ``unknown-commit``, ``commit-collected``.
         """
         with self._database.writing(durable=False) as session:
-            self._link(session, tag.commit)
             if not hold(session, tag.commit):
-                raise _collected(session, tag.commit)
+                raise _collected(session.rows(statements.LOCK_COMMIT, (tag.commit,)), tag.commit)
             row = (tag.name, _stored(tag.created), tag.commit)
             return bool(session.change(statements.PUT_TAG, row))
 
+    @retried
     def delete_tag(self, name: str) -> bool:
         """Delete a tag; False where there is none."""
         with self._database.writing(durable=False) as session:
@@ -296,6 +313,7 @@ class SqlMetastore:
 
     # -- moving a branch
 
+    @retried
     def advance(
         self,
         branch: str,
@@ -305,8 +323,8 @@ class SqlMetastore:
         nodes: Mapping[bytes, bytes],
         run: str | None = None,
         fence: int = 0,
-        steps: Iterable[StepRow] = (),
-        events: Iterable[EventRow] = (),
+        steps: Sequence[StepRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> Outcome:
         """Move a branch; see ``Metastore.advance``.
 
@@ -314,18 +332,23 @@ class SqlMetastore:
             Refused: ``protected-branch``.
         """
         with self._database.writing(durable=False) as session:
-            if run is not None and not _is_mine(session, run, fence):
+            mine, there = session.together(
+                (statements.LOCK_RUN, (run,)), (statements.LOCK_BRANCH, (branch,))
+            )
+            if run is not None and not _is_mine(mine, fence):
                 return Outcome.NOT_MINE
-            row = session.row(statements.LOCK_BRANCH, (branch,))
-            if row is not None and row[1]:
+            if there and there[0][1]:
                 raise protected_branch(branch)
-            if row is None or row[0] != head:
+            if not there or there[0][0] != head:
                 return Outcome.HEAD_MOVED
-            self._put_commit(session, head, commit, nodes)
-            self._move(session, branch, head=head, to=commit)
+            link = self._put_commit(session, head, commit, nodes)
+            session.send(*_moving(branch, head=head, to=commit))
+            self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
             _put_steps_and_events(session, steps, events)
+        self._remember(link, commit)
         return Outcome.DONE
 
+    @retried
     def publish(
         self,
         branch: str,
@@ -335,24 +358,29 @@ class SqlMetastore:
         nodes: Mapping[bytes, bytes],
         run: str,
         fence: int,
-        events: Iterable[EventRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> Outcome:
         """Move the target's head and the run to ``published``; see ``Metastore.publish``."""
+        mine = (RunState.PUBLISHED.value, commit.id, run, RunState.PUBLISHING.value, fence)
+        if head not in self._links:  # read what follows from it before others wait for the branch
+            self._link_after(commit)
         with self._database.writing(durable=True) as session:
-            mine = (RunState.PUBLISHED.value, commit.id, run, RunState.PUBLISHING.value, fence)
-            if not session.change(statements.PUBLISH_RUN, mine):
+            was_mine, moved = session.together(
+                (statements.PUBLISH_RUN, mine), _moving(branch, head=head, to=commit)
+            )
+            if not (was_mine and moved):
                 session.undo()
-                return Outcome.NOT_MINE
-            if not self._move(session, branch, head=head, to=commit):
-                session.undo()
-                return Outcome.HEAD_MOVED
-            self._put_commit(session, head, commit, nodes)
+                return Outcome.HEAD_MOVED if was_mine else Outcome.NOT_MINE
+            link = self._put_commit(session, head, commit, nodes)
+            self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
             _drop_claims(session, run)
             _put_steps_and_events(session, (), events)
+        self._remember(link, commit)
         return Outcome.DONE
 
     # -- runs
 
+    @retried
     def begin_run(self, run: RunRow, *, fork_from: str) -> None:
         """Record a run and create its branch.
 
@@ -379,9 +407,8 @@ class SqlMetastore:
             _json(run.settings),
         )
         with self._database.writing(durable=False) as session:
-            if not (
-                session.change(statements.PUT_RUN, row) and self._create_branch(session, branch)
-            ):
+            put, held, made = session.together((statements.PUT_RUN, row), *_branching(branch))
+            if not (put and self._branched(session, branch, held=held, made=made)):
                 raise AlreadyExists("run-exists", f"Run {run.id} exists already.", run=run.id)
 
     def run(self, id: str) -> RunRow | None:
@@ -414,6 +441,7 @@ class SqlMetastore:
             rows = session.rows(statements.FIND_RUNS, (prefix, prefix + _PAST_HEX, limit))
         return [id for (id,) in rows]
 
+    @retried
     def take_over(self, id: str, *, owner: str, lease_until: datetime) -> RunRow | None:
         """Give the run with fence + 1 and state ``running``; None where it is final or unknown."""
         with self._database.writing(durable=True) as session:
@@ -421,12 +449,13 @@ class SqlMetastore:
             if row is None or row[1] in _FINAL:
                 return None
             change = (RunState.RUNNING.value, owner, _stored(lease_until), id)
-            session.change(statements.TAKE_OVER, change)
-            session.change(statements.DROP_TICKETS, (id,))
-            session.change(statements.DROP_PINS, (id,))
+            session.send(statements.TAKE_OVER, change)
+            session.send(statements.DROP_TICKETS, (id,))
+            session.send(statements.DROP_PINS, (id,))
             row = session.row(statements.RUN, (id,))
         return None if row is None else _run(row)
 
+    @retried
     def set_run(
         self,
         id: str,
@@ -437,7 +466,7 @@ class SqlMetastore:
         commit: str | None = None,
         reason: Mapping[str, object] | None = None,
         lease_until: datetime | None = None,
-        events: Iterable[EventRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> bool:
         """Change a run's row only if the fence is mine and it is not final.
 
@@ -447,15 +476,16 @@ class SqlMetastore:
             raise Internal("published-by-hand", f"Only publish() publishes run {id}.", run=id)
         lease = None if lease_until is None else _stored(lease_until)
         with self._database.writing(durable=state in _FINAL) as session:
-            if not _is_mine(session, id, fence):
+            if not _is_mine(session.rows(statements.LOCK_RUN, (id,)), fence):
                 return False
             change = (state.value, base, commit, _json(reason), lease, id)
-            session.change(statements.SET_RUN, change)
+            session.send(statements.SET_RUN, change)
             if state not in _AT_WORK:
                 _drop_claims(session, id)
             _put_steps_and_events(session, (), events)
         return True
 
+    @retried
     def rebase_run(self, id: str, *, fence: int, head: str, base: str) -> Outcome:
         """Put the run's branch on a new base; see ``Metastore.rebase_run``."""
         with self._database.writing(durable=False) as session:
@@ -463,19 +493,21 @@ class SqlMetastore:
             if row is None or row[0] != fence or row[1] in _FINAL:
                 return Outcome.NOT_MINE
             link = self._link(session, base)
-            if not self._move(session, row[2], head=head, to=link):
+            if not session.rows(*_moving(row[2], head=head, to=link)):
                 return Outcome.HEAD_MOVED
-            session.change(statements.SET_BASE, (base, id))
+            self._put_move(session, row[2], base, at=_stored(self._clock.now()))
+            session.send(statements.SET_BASE, (base, id))
             if head != base:  # the run goes on with what it had made, though no ref is there now
                 put_pin(session, self._left(id, head))
         return Outcome.DONE
 
+    @retried
     def heartbeat(self, id: str, *, fence: int, lease_until: datetime) -> bool:
         """Lengthen the lease; False where the run is no longer mine."""
         with self._database.writing(durable=False) as session:
-            if not _is_mine(session, id, fence):
+            if not _is_mine(session.rows(statements.LOCK_RUN, (id,)), fence):
                 return False
-            session.change(statements.HEARTBEAT, (_stored(lease_until), id))
+            session.send(statements.HEARTBEAT, (_stored(lease_until), id))
         return True
 
     def steps(self, run: str) -> Sequence[StepRow]:
@@ -483,13 +515,14 @@ class SqlMetastore:
         with self._database.reading() as session:
             return [_step(row) for row in session.rows(statements.STEPS, (run,))]
 
+    @retried
     def record(
         self,
         run: str,
         *,
         fence: int,
-        steps: Iterable[StepRow] = (),
-        events: Iterable[EventRow] = (),
+        steps: Sequence[StepRow] = (),
+        events: Sequence[EventRow] = (),
     ) -> bool:
         """Store step states and events in one cheap transaction; see ``Metastore.record``."""
         with self._database.writing(durable=False) as session:
@@ -512,6 +545,7 @@ class SqlMetastore:
 
     # -- publication order
 
+    @retried
     def take_ticket(
         self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
     ) -> bool:
@@ -522,30 +556,34 @@ class SqlMetastore:
         """
         now = self._clock.now()
         with self._database.writing(durable=False) as session:
-            session.row(statements.LOCK_BRANCH, (branch,))  # one ticket is taken at a time
-            for holder, held_fence, held in session.rows(
-                statements.TICKETS, (branch, _stored(now))
-            ):
+            _, taken = session.together(
+                (statements.LOCK_BRANCH, (branch,)),  # one ticket is taken at a time
+                (statements.TICKETS, (branch, _stored(now))),
+            )
+            for holder, held_fence, held in taken:
                 if holder == run:
                     if held_fence > fence:
                         return False
                 elif overlap(keys, msgspec.json.decode(held)):
                     return False
-            session.change(statements.EXPIRE_TICKETS, (branch, _stored(now)))
+            session.send(statements.EXPIRE_TICKETS, (branch, _stored(now)))
             ticket = (branch, run, fence, _json(list(keys)), _stored(now + lease))
-            session.change(statements.PUT_TICKET, ticket)
+            session.send(statements.PUT_TICKET, ticket)
         return True
 
+    @retried
     def drop_ticket(self, branch: str, *, run: str) -> None:
         """Give a run's ticket back; dropping none is no error."""
         with self._database.writing(durable=False) as session:
-            session.change(statements.DROP_TICKET, (branch, run))
+            session.send(statements.DROP_TICKET, (branch, run))
 
+    @retried
     def drop_reservation(self, branch: str, *, run: str) -> None:
         """Give up what a run has reserved; dropping nothing is no error."""
         with self._database.writing(durable=False) as session:
-            session.change(statements.DROP_RESERVATION, (branch, run))
+            session.send(statements.DROP_RESERVATION, (branch, run))
 
+    @retried
     def reserve(self, branch: str, reservation: Reservation) -> None:
         """Reserve keys for a run, in place of what it had reserved before."""
         row = (
@@ -556,7 +594,7 @@ class SqlMetastore:
             _stored(reservation.until),
         )
         with self._database.writing(durable=False) as session:
-            session.change(statements.PUT_RESERVATION, row)
+            session.send(statements.PUT_RESERVATION, row)
 
     def reservations(self, branch: str) -> Sequence[Reservation]:
         """Give the reservations that are not over, the oldest run's first."""
@@ -575,6 +613,7 @@ class SqlMetastore:
 
     # -- ids
 
+    @retried
     def allocate(self, table: str, names: Sequence[str], *, at_least: int = 1) -> Mapping[str, int]:
         """Give each name its number within ``table``; see ``Metastore.allocate``."""
         wanted = list(dict.fromkeys(names))
@@ -590,43 +629,40 @@ class SqlMetastore:
                 session.change_many(
                     statements.PUT_ID, ((table, name, number) for name, number in numbers.items())
                 )
-                session.change(statements.SET_NEXT_ID, (start + len(new), table))
+                session.send(statements.SET_NEXT_ID, (start + len(new), table))
                 found.update(numbers)
         return {name: found[name] for name in wanted}
 
     # -- within a transaction
 
-    def _create_branch(self, session: Session, branch: Branch) -> bool:
-        link = self._link(session, branch.head)
-        if not hold(session, branch.head):
-            raise _collected(session, branch.head)
-        row = (branch.name, int(branch.protected), _stored(branch.created), branch.head)
-        if not session.change(statements.PUT_BRANCH, row):
+    def _branched(
+        self, session: Session, branch: Branch, *, held: Sequence[Row], made: Sequence[Row]
+    ) -> bool:
+        """Complete a branch that was made (``_branching``); False where its name was taken."""
+        if not held or held[0][1] is not None:
+            raise _collected(held, branch.head)
+        if not made:
             return False
-        self._put_move(session, branch.name, link.id, at=_stored(branch.created))
+        session.send(statements.DROP_MARK, ("commit", branch.head))
+        self._put_move(session, branch.name, branch.head, at=_stored(branch.created))
         return True
 
     def _put_commit(
         self, session: Session, head: str, commit: Commit, nodes: Mapping[bytes, bytes]
-    ) -> None:
+    ) -> Link:
         if commit.parent != head:
             raise Internal(
                 "commit-off-head", f"Commit {commit.id} does not follow {head}.", commit=commit.id
             )
         session.change_many(statements.PUT_NODE, sorted(nodes.items()))
-        self._put_linked(session, self._link(session, head), commit)
+        return self._put_linked(session, self._link(session, head), commit)
 
-    def _put_linked(self, session: Session, parent: Link | None, commit: Commit) -> None:
+    def _put_linked(self, session: Session, parent: Link | None, commit: Commit) -> Link:
         link = link_after(parent, commit.id, lambda id: self._link(session, id))
         body = encode_commit(commit)
         row = (link.id, link.parent, link.number, link.jump, body)
-        session.change(statements.PUT_COMMIT, row)
-
-    def _move(self, session: Session, branch: str, *, head: str, to: Commit | Link) -> bool:
-        if not session.change(statements.MOVE_BRANCH, (to.id, to.number, branch, head)):
-            return False
-        self._put_move(session, branch, to.id, at=_stored(self._clock.now()))
-        return True
+        session.send(statements.PUT_COMMIT, row)
+        return link
 
     def _left(self, run: str, commit: str) -> Pin:
         return Pin(
@@ -639,10 +675,12 @@ class SqlMetastore:
         )
 
     def _put_move(self, session: Session, branch: str, head: str, *, at: int) -> None:
-        sequence, last = session.row(statements.LAST_MOVE, (branch,)) or (0, at)
-        session.change(statements.PUT_MOVE, (branch, sequence + 1, max(at, last), head))
+        session.send(statements.PUT_MOVE, (branch, at, head, branch))
 
-    def _link(self, session: Session, id: str) -> Link:
+    def _link_after(self, commit: Commit) -> Link:
+        return link_after(self.link(commit.parent or commit.id), commit.id, self.link)
+
+    def _link(self, session: Reader, id: str) -> Link:
         link = self._links.get(id)
         if link is None:
             row = session.row(statements.LINK, (id,))
@@ -652,12 +690,16 @@ class SqlMetastore:
             _keep(self._links, id, link, limit=_KEPT_LINKS)
         return link
 
-    def _decoded(self, id: str, body: bytes) -> Commit:
+    def _decoded(self, id: str, body: bytes, jump: str) -> Commit:
         commit = self._commits.get(id)
         if commit is None:
             commit = decode_commit(id, body)
-            _keep(self._commits, id, commit, limit=_KEPT_COMMITS)
+            self._remember(Link(id, commit.parent, commit.number, jump), commit)
         return commit
+
+    def _remember(self, link: Link, commit: Commit) -> None:
+        _keep(self._links, commit.id, link, limit=_KEPT_LINKS)
+        _keep(self._commits, commit.id, commit, limit=_KEPT_COMMITS)
 
 
 def found_lake(
@@ -676,9 +718,10 @@ def found_lake(
     branch = Branch(name=main, head=genesis.id, number=0, protected=True, created=created)
     with database.writing(durable=True) as session:
         migrations.lay_out(session, facts)
-        session.change_many(statements.PUT_NODE, nodes.items())
+        session.change_many(statements.PUT_NODE, sorted(nodes.items()))
         metastore._put_linked(session, None, genesis)  # noqa: SLF001 - its own room
-        metastore._create_branch(session, branch)  # noqa: SLF001
+        held, made = session.together(*_branching(branch))
+        metastore._branched(session, branch, held=held, made=made)  # noqa: SLF001
 
 
 def refuse_at_work(session: Session, now: datetime, is_alive: Callable[[str], bool]) -> None:
@@ -717,11 +760,22 @@ def protected_branch(name: str) -> Refused:
     )
 
 
-def _collected(session: Session, commit: str) -> NotFound:
-    row = session.row(statements.LOCK_COMMIT, (commit,))
-    if row is None:
+def _branching(
+    branch: Branch,
+) -> tuple[tuple[str, tuple[str, ...]], tuple[str, Sequence[Parameter]]]:
+    """Give what makes a branch: its head's row is locked first, so that nobody collects it."""
+    row = (branch.name, int(branch.protected), _stored(branch.created), branch.head)
+    return (statements.LOCK_COMMIT, (branch.head,)), (statements.PUT_BRANCH, row)
+
+
+def _moving(branch: str, *, head: str, to: Commit | Link) -> tuple[str, tuple[str, int, str, str]]:
+    return statements.MOVE_BRANCH, (to.id, to.number, branch, head)
+
+
+def _collected(held: Sequence[Row], commit: str) -> NotFound:
+    if not held:
         return NotFound("unknown-commit", f"There is no commit {commit}.", commit=commit)
-    return commit_collected(commit, at=_instant(row[1]))
+    return commit_collected(commit, at=_instant(held[0][1]))
 
 
 def _lists_one_of(listings: set[str], keys: set[str]) -> bool:
@@ -729,19 +783,19 @@ def _lists_one_of(listings: set[str], keys: set[str]) -> bool:
     return bool(prefixes) and any(key.startswith(prefixes) for key in keys)
 
 
-def _is_mine(session: Session, run: str, fence: int) -> bool:
-    row = session.row(statements.LOCK_RUN, (run,))
-    return row is not None and row[0] == fence and row[1] not in _FINAL
+def _is_mine(rows: Sequence[Row], fence: int) -> bool:
+    """Say whether a locked run (``LOCK_RUN``) is its holder's, and not final."""
+    return bool(rows) and rows[0][0] == fence and rows[0][1] not in _FINAL
 
 
 def _drop_claims(session: Session, run: str) -> None:
-    session.change(statements.DROP_TICKETS, (run,))
-    session.change(statements.DROP_RESERVATIONS, (run,))
-    session.change(statements.DROP_PINS, (run,))
+    session.send(statements.DROP_TICKETS, (run,))
+    session.send(statements.DROP_RESERVATIONS, (run,))
+    session.send(statements.DROP_PINS, (run,))
 
 
 def _put_steps_and_events(
-    session: Session, steps: Iterable[StepRow], events: Iterable[EventRow]
+    session: Session, steps: Sequence[StepRow], events: Sequence[EventRow]
 ) -> None:
     step_rows = [
         (

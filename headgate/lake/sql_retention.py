@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from headgate.lake import statements
-from headgate.lake.database import Database, Row, Session
+from headgate.lake.database import Database, Row, Session, retried
 from headgate.lake.instants import instant, stored
 from headgate.lake.pins import CommitRow, EndedRun, MarkKind, Pin
 
@@ -28,6 +28,7 @@ class SqlRetention:
         with self._database.reading() as session:
             return [pin_of(row) for row in session.rows(statements.PINS)]
 
+    @retried
     def pin(self, pin: Pin) -> bool:
         """Hold a commit; see ``Retention.pin``."""
         with self._database.writing(durable=False) as session:
@@ -36,21 +37,25 @@ class SqlRetention:
             put_pin(session, pin)
         return True
 
+    @retried
     def renew(self, holder: str, *, until: datetime) -> None:
         """Set a new end to all of a holder's pins that have one."""
         with self._database.writing(durable=False) as session:
-            session.change(statements.RENEW_PINS, (stored(until), holder))
+            session.send(statements.RENEW_PINS, (stored(until), holder))
 
+    @retried
     def unpin(self, id: str) -> None:
         """Let go; letting go of nothing is no error."""
         with self._database.writing(durable=False) as session:
-            session.change(statements.DROP_PIN, (id,))
+            session.send(statements.DROP_PIN, (id,))
 
+    @retried
     def unpin_all(self, holder: str) -> None:
         """Let go of everything that somebody holds."""
         with self._database.writing(durable=False) as session:
-            session.change(statements.DROP_PINS, (holder,))
+            session.send(statements.DROP_PINS, (holder,))
 
+    @retried
     def expire_pins(self, *, before: datetime) -> int:
         """Delete the pins that were over before an instant."""
         with self._database.writing(durable=False) as session:
@@ -83,12 +88,14 @@ class SqlRetention:
             rows = session.rows(statements.MARKS, (kind, after, limit))
         return [(name, instant(at)) for name, at in rows]
 
+    @retried
     def put_marks(self, kind: MarkKind, names: Sequence[str], *, at: datetime) -> None:
         """Mark names; those that are marked keep their time."""
         rows = [(kind, name, stored(at)) for name in sorted(names)]
         with self._database.writing(durable=False) as session:
             session.change_many(statements.PUT_MARK, rows)
 
+    @retried
     def drop_marks(self, kind: MarkKind, names: Sequence[str]) -> None:
         """Take marks away."""
         with self._database.writing(durable=False) as session:
@@ -96,6 +103,7 @@ class SqlRetention:
 
     # -- taking away
 
+    @retried
     def collect(
         self,
         commits: Sequence[str],
@@ -126,6 +134,7 @@ class SqlRetention:
             )
         return ()
 
+    @retried
     def delete_commits(self, ids: Sequence[str]) -> int:
         """Delete the rows of collected commits; give how many were there."""
         with self._database.writing(durable=False) as session:
@@ -136,18 +145,21 @@ class SqlRetention:
         with self._database.reading() as session:
             return [name for (name,) in session.rows(statements.NODES_AFTER, (after, limit))]
 
+    @retried
     def doom(self, names: Sequence[bytes], *, token: str) -> None:
         """Say that a collection is about to delete nodes. Storing one again spares it."""
         with self._database.writing(durable=False) as session:
             session.rows_in(statements.LOCK_NODES, sorted(names))
             session.change_many(statements.DOOM_NODE, [(token, name) for name in sorted(names)])
 
+    @retried
     def spare(self, names: Sequence[bytes], *, token: str) -> None:
         """Take nodes out of what a collection is about to delete."""
         with self._database.writing(durable=False) as session:
             session.rows_in(statements.LOCK_NODES, sorted(names))
             session.change_many(statements.SPARE_NODE, [(name, token) for name in sorted(names)])
 
+    @retried
     def delete_doomed(self, names: Sequence[bytes], *, token: str) -> int:
         """Delete those of the nodes that are doomed still; give how many."""
         with self._database.writing(durable=False) as session:
@@ -156,26 +168,28 @@ class SqlRetention:
 
     # -- rows that say nothing any more
 
+    @retried
     def forget_moves(self, branch: str, *, before: datetime) -> int:
         """Forget where a branch was before an instant, but for where it was then."""
         with self._database.writing(durable=False) as session:
             return session.change(statements.OLD_MOVES, (branch, branch, stored(before)))
 
     def ended_runs(self, *, before: datetime, after: str, limit: int) -> Sequence[EndedRun]:
-        """Give a piece of the runs that were over before an instant, by id."""
+        """Give a piece of the runs that were over before an instant and leave something behind."""
         with self._database.reading() as session:
             rows = session.rows(statements.OLD_RUNS, (stored(before), after, limit))
         return [
             EndedRun(id=id, state=state, branch=branch, commit=c) for id, state, branch, c in rows
         ]
 
-    def forget_run(self, id: str, *, whole: bool) -> None:
-        """Forget a run's steps and events; ``whole``, the run too."""
+    @retried
+    def forget_runs(self, parts: Sequence[str], whole: Sequence[str]) -> None:
+        """Forget the steps and events of runs; of others all."""
+        rows = [(id,) for id in (*parts, *whole)]
         with self._database.writing(durable=False) as session:
-            session.change(statements.DELETE_STEPS, (id,))
-            session.change(statements.DELETE_EVENTS, (id,))
-            if whole:
-                session.change(statements.DELETE_RUN, (id,))
+            session.change_many(statements.DELETE_STEPS, rows)
+            session.change_many(statements.DELETE_EVENTS, rows)
+            session.change_many(statements.DELETE_RUN, [(id,) for id in whole])
 
 
 # -- within a transaction
@@ -189,7 +203,7 @@ def hold(session: Session, commit: str) -> bool:
     row = session.row(statements.LOCK_COMMIT, (commit,))
     if row is None or row[1] is not None:
         return False
-    session.change(statements.DROP_MARK, ("commit", commit))
+    session.send(statements.DROP_MARK, ("commit", commit))
     return True
 
 
@@ -205,7 +219,7 @@ def put_pin(session: Session, pin: Pin) -> None:
         None if pin.until is None else stored(pin.until),
         pin.why,
     )
-    session.change(statements.PUT_PIN, row)
+    session.send(statements.PUT_PIN, row)
 
 
 def pin_of(row: Row) -> Pin:

@@ -65,6 +65,8 @@ DIALECT = Dialect(
         "[integer]": "integer",
         "[bytes]": "blob",
         "[counter]": "integer primary key",
+        "[transaction]": "",
+        "[settled]": "",
         "[clustered]": " strict, without rowid",
         "[table]": " strict",
         "[lock]": "",
@@ -469,6 +471,19 @@ class _SqliteSession:
 
     def change(self, statement: str, parameters: Sequence[Parameter] = ()) -> int:
         return self._connection.execute(self._text(statement), parameters).rowcount
+
+    def together(self, *asked: tuple[str, Sequence[Parameter]]) -> list[list[Row]]:
+        reads_only = not self._connection.in_transaction
+        if reads_only:
+            self._connection.execute("begin")
+        try:
+            return [self.rows(statement, parameters) for statement, parameters in asked]
+        finally:
+            if reads_only:
+                self._connection.execute("commit")
+
+    def send(self, statement: str, parameters: Sequence[Parameter] = ()) -> None:
+        self._connection.execute(self._text(statement), parameters)
 
     def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:
         self._connection.executemany(self._text(statement), rows)

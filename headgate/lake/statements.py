@@ -1,7 +1,8 @@
 """The metastore's SQL, one text for SQLite and PostgreSQL.
 
-A ``Dialect`` turns a text into a database's own: ``?`` is a parameter, ``[list]`` as many as there
-are values, ``[lock]`` locks the row read until the transaction ends, and the rest stands for types.
+A ``Dialect`` turns a text into a database's own: ``?`` is a parameter, ``in ([list])`` as many as
+there are values, ``[lock]`` locks the row read until the transaction ends, ``[settled]`` leaves
+rows out that a transaction still at work may yet precede, and the rest stands for types.
 Instants are whole microseconds since 1970 (UTC); truth is 0 or 1; mappings are JSON texts.
 """
 
@@ -38,7 +39,7 @@ SCHEMA = (
     )[clustered]""",
     """create table events (
         number [counter], run [text], step [text], kind [text] not null, at [integer] not null,
-        body [text] not null
+        body [text] not null[transaction]
     )[table]""",
     "create index events_by_run on events (run, number)",
     """create table tickets (
@@ -112,7 +113,7 @@ PUT_NODE = """insert into nodes (hash, body) values (?, ?)
     on conflict (hash) do update set doomed = null where nodes.doomed is not null"""
 
 # -- commits
-COMMITS = "select id, body from commits where id in ([list])"
+COMMITS = "select id, body, jump from commits where id in ([list])"
 LINK = "select id, parent, number, jump from commits where id = ?"
 PUT_COMMIT = """insert into commits (id, parent, number, jump, body) values (?, ?, ?, ?, ?)
     on conflict (id) do nothing"""
@@ -123,7 +124,7 @@ CHAIN = """with recursive chain (id, parent, number) as (
         select commits.id, commits.parent, commits.number
         from chain join commits on commits.id = chain.parent where commits.number > ?
     )
-    select commits.id, commits.body from chain join commits on commits.id = chain.id
+    select commits.id, commits.body, commits.jump from chain join commits on commits.id = chain.id
     order by commits.number desc"""
 
 # -- branches and tags
@@ -131,11 +132,12 @@ BRANCHES = "select name, head, number, protected, created from branches order by
 BRANCH = "select name, head, number, protected, created from branches where name = ?"
 PUT_BRANCH = """insert into branches (name, head, number, protected, created)
     select ?, id, number, ?, ? from commits where id = ?
-    on conflict (name) do nothing"""
+    on conflict (name) do nothing returning name"""
 DELETE_BRANCH = "delete from branches where name = ? and head = ? and protected = 0"
 PROTECT = "update branches set protected = ? where name = ?"
 LOCK_BRANCH = "select head, protected from branches where name = ?[lock]"
-MOVE_BRANCH = "update branches set head = ?, number = ? where name = ? and head = ?"
+MOVE_BRANCH = """update branches set head = ?, number = ? where name = ? and head = ?
+    returning name"""
 TAGS = "select name, commit_id, created from tags order by name"
 TAG = "select name, commit_id, created from tags where name = ?"
 PUT_TAG = """insert into tags (name, commit_id, created) select ?, id, ? from commits where id = ?
@@ -143,8 +145,13 @@ PUT_TAG = """insert into tags (name, commit_id, created) select ?, id, ? from co
 DELETE_TAG = "delete from tags where name = ?"
 
 # -- where branches were when
-LAST_MOVE = "select sequence, at from moves where branch = ? order by sequence desc limit 1"
-PUT_MOVE = "insert into moves (branch, sequence, at, head) values (?, ?, ?, ?)"
+PUT_MOVE = """insert into moves (branch, sequence, at, head)
+    select moved.branch, coalesce(last.sequence, 0) + 1,
+        case when moved.at < last.at then last.at else moved.at end, moved.head
+    from (select cast(? as text) as branch, cast(? as bigint) as at, cast(? as text) as head) moved
+    left join (
+        select sequence, at from moves where branch = ? order by sequence desc limit 1
+    ) last on 1 = 1"""
 HEAD_AT = """select head from moves where branch = ? and at <= ?
     order by sequence desc limit 1"""
 DELETE_MOVES = "delete from moves where branch = ?"
@@ -163,7 +170,7 @@ RUNS_OF_PIPELINE_IN_STATES = f"""select {_RUN} from runs where state in ([list])
 LEASED_RUNS = "select id, state, owner from runs where lease_until > ? order by id"  # any format
 FIND_RUNS = "select id from runs where id >= ? and id < ? order by id limit ?"
 PUT_RUN = f"""insert into runs ({_RUN}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict (id) do nothing"""
+    on conflict (id) do nothing returning id"""
 LOCK_RUN = "select fence, state, branch from runs where id = ?[lock]"
 TAKE_OVER = """update runs set fence = fence + 1, state = ?, owner = ?, lease_until = ?,
     reason = null where id = ?"""
@@ -172,7 +179,7 @@ SET_RUN = """update runs set state = ?, base = coalesce(?, base),
     lease_until = coalesce(?, lease_until) where id = ?"""
 SET_BASE = "update runs set base = ? where id = ?"
 PUBLISH_RUN = """update runs set state = ?, commit_id = ?, reason = null
-    where id = ? and state = ? and fence = ?"""
+    where id = ? and state = ? and fence = ? returning id"""
 HEARTBEAT = "update runs set lease_until = ? where id = ?"
 
 # -- steps and events
@@ -184,7 +191,7 @@ PUT_STEP = """insert into steps (run, step, state, attempt, commit_id, reason, s
     commit_id = excluded.commit_id, reason = excluded.reason, started = excluded.started,
     ended = excluded.ended"""
 _EVENT = "number, run, step, kind, at, body"
-EVENTS = f"select {_EVENT} from events where number > ? order by number limit ?"
+EVENTS = f"select {_EVENT} from events where number > ?[settled] order by number limit ?"
 EVENTS_OF_RUN = f"""select {_EVENT} from events where run = ? and number > ?
     order by number limit ?"""
 PUT_EVENT = "insert into events (run, step, kind, at, body) values (?, ?, ?, ?, ?)"
@@ -259,7 +266,11 @@ OLD_MOVES = """delete from moves where branch = ? and sequence <
     (select max(sequence) from moves as later where later.branch = ? and later.at <= ?)"""
 FIRST_MOVE = "select at, head from moves where branch = ? order by sequence limit 1"
 OLD_RUNS = """select id, state, branch, commit_id from runs where lease_until < ? and id > ?
-    and state not in ('running', 'publishing', 'failed', 'parked') order by id limit ?"""
+    and state not in ('running', 'publishing', 'failed', 'parked')
+    and (state not in ('published', 'adopted')
+        or exists (select 1 from steps where steps.run = runs.id)
+        or exists (select 1 from events where events.run = runs.id))
+    order by id limit ?"""
 DELETE_STEPS = "delete from steps where run = ?"
 DELETE_EVENTS = "delete from events where run = ?"
 DELETE_RUN = "delete from runs where id = ?"
