@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from headgate.lake.metastore import StepState as StepState
     from headgate.lake.metastore import Tag as Tag
     from headgate.lake.migrations import Upgraded as Upgraded
+    from headgate.lake.object_storage import ObjectStorage as ObjectStorage
     from headgate.lake.operations import AddColumn as AddColumn
     from headgate.lake.operations import Append as Append
     from headgate.lake.operations import ChangeSchema as ChangeSchema
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from headgate.lake.serialization import Transaction as Transaction
     from headgate.lake.serialization import conflict as conflict
     from headgate.lake.serialization import low as low
+    from headgate.lake.storage import Storage as Storage
     from headgate.lake.table_states import FileExchange as FileExchange
     from headgate.lake.tables import Problem as Problem
     from headgate.lake.tables import Tables as Tables
@@ -162,6 +164,7 @@ _FILES = {
         "Tag",
     ),
     "migrations": ("Upgraded",),
+    "object_storage": ("ObjectStorage",),
     "operations": (
         "AddColumn",
         "Append",
@@ -200,6 +203,7 @@ _FILES = {
         "conflict",
         "low",
     ),
+    "storage": ("Storage",),
     "table_states": ("FileExchange",),
     "damaged_files": ("damage",),
     "tables": ("Problem", "Tables", "WritePlan"),

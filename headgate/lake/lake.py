@@ -18,6 +18,7 @@ from headgate.errors import (
     Unavailable,
 )
 from headgate.lake import commits, epochs, refs
+from headgate.lake.collected import CommitNodes
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
@@ -74,7 +75,7 @@ class Lake:
         clock: Clock,
         ids: Ids,
         main: str = "main",
-        metastore_file: Path | str | None = None,
+        metastore: Path | str | None = None,
     ) -> "Lake":
         """Make a lake: a first commit without entries, a protected branch.
 
@@ -83,7 +84,7 @@ class Lake:
             clock: what time it is.
             ids: makes names nobody else makes.
             main: the protected branch.
-            metastore_file: where the metastore is; in the lake's directory where None.
+            metastore: the metastore's file; in the lake's directory where None.
 
         Raises:
             AlreadyExists: ``lake-exists``.
@@ -93,7 +94,7 @@ class Lake:
             Corrupt: ``metastore-missing``.
         """
         _unreserved(ref_name(main))
-        storage, path = _places(location, metastore_file)
+        storage, path = _places(location, metastore)
         for directory in (path.parent, *((location,) if isinstance(location, Path) else ())):
             _make(directory)
         if path.exists():
@@ -115,7 +116,7 @@ class Lake:
             nodes=tree.new_nodes,
             unique=ids.unique(),
         )
-        lake = cls.open(location, clock=clock, ids=ids, metastore_file=metastore_file)
+        lake = cls.open(location, clock=clock, ids=ids, metastore=metastore)
         epochs.put_mark(lake.storage, lake.metastore)
         return lake
 
@@ -126,7 +127,7 @@ class Lake:
         *,
         clock: Clock,
         ids: Ids,
-        metastore_file: Path | str | None = None,
+        metastore: Path | str | None = None,
     ) -> "Lake":
         """Open a lake.
 
@@ -137,25 +138,27 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``.
         """
-        storage, path = _places(location, metastore_file)
+        storage, path = _places(location, metastore)
         return cls(storage, open_sqlite(path, clock=clock), clock=clock, ids=ids)
 
     @classmethod
     def upgrade(
         cls,
-        location: Path,
+        location: Path | Storage,
         *,
         clock: Clock,
         is_alive: Callable[[str], bool],
         keep_copy: bool = True,
+        metastore: Path | str | None = None,
     ) -> Upgraded:
         """Bring an older lake's metastore to today's format: a copy first, then all, or nothing.
 
         Args:
-            location: the lake's directory.
+            location: the lake's directory, or where else its files are.
             clock: which runs' leases are over.
             is_alive: whether a run's owner may still be at work.
             keep_copy: copy the metastore first.
+            metastore: the metastore's file; in the lake's directory where None.
 
         Raises:
             NotFound: ``no-lake``.
@@ -163,7 +166,7 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``, ``metastore-full``.
         """
-        path = location.absolute() / METASTORE_FILE
+        storage, path = _places(location, metastore)
         with closing(sqlite_database(path)) as database:
             done = upgrade(
                 database,
@@ -172,10 +175,9 @@ class Lake:
                 keep_copy=keep_copy,
             )
             facts = open_facts(database, str(path))
-            storage = LocalStorage(location)
-            metastore = SqlMetastore(database, clock=clock, facts=facts)
+            upgraded = SqlMetastore(database, clock=clock, facts=facts)
             if epochs.mark_of(storage) is None:  # format 1 had none
-                epochs.put_mark(storage, metastore)
+                epochs.put_mark(storage, upgraded)
         return done
 
     def __enter__(self) -> Self:
@@ -394,8 +396,11 @@ class Lake:
     # -- history
 
     def tree(self, commit: Commit) -> Tree:
-        """Give the tree of a commit. Reads nothing yet."""
-        return Tree(self._reader, commit.tree)
+        """Give the tree of a commit. Reads nothing yet.
+
+        Reading it raises NotFound: ``commit-collected`` where it was swept away.
+        """
+        return Tree(CommitNodes(self._reader, self.metastore, commit), commit.tree)
 
     def log(
         self, commit: Commit, *, limit: int | None = None, table: str | None = None
@@ -477,7 +482,10 @@ class Lake:
         parent = self.commit(commit.parent)
         if parent.tree == commit.tree:
             return False
-        return self.tree(commit).get(key) != self.tree(parent).get(key)
+        try:
+            return self.tree(commit).get(key) != self.tree(parent).get(key)
+        except NotFound:  # swept away: the record tells what was written
+            return any(write.key == key for write in commit.record.writes)
 
     def _new_ref(self, name: str, at: str | Commit) -> Commit:
         _unreserved(ref_name(name))
@@ -500,12 +508,12 @@ class Lake:
             )
 
 
-def _places(location: Path | Storage, metastore_file: Path | str | None) -> tuple[Storage, Path]:
+def _places(location: Path | Storage, metastore: Path | str | None) -> tuple[Storage, Path]:
     """Give where the files are, and where the metastore's own file is."""
     if isinstance(location, Path):
         location = location.absolute()
-        return LocalStorage(location), location / (metastore_file or METASTORE_FILE)
-    if metastore_file is None:
+        return LocalStorage(location), location / (metastore or METASTORE_FILE)
+    if metastore is None:
         raise Invalid(
             "metastore-needed",
             f"The lake at {location.location} needs a metastore: its files are in an object store,"
@@ -513,7 +521,7 @@ def _places(location: Path | Storage, metastore_file: Path | str | None) -> tupl
             hint="Set lake.metastore to a PostgreSQL URL, or to a file on a local disk.",
             location=location.location,
         )
-    return location, Path(metastore_file).absolute()
+    return location, Path(metastore).absolute()
 
 
 def _make(directory: Path) -> None:

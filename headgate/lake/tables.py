@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 
 from headgate.clock import Clock, SystemClock
-from headgate.errors import Corrupt, Internal, Invalid
+from headgate.errors import Corrupt, Internal, Invalid, Refused, Unavailable
 from headgate.filesets import DataFile, Scan, WriteTarget
 from headgate.lake.allocation import Allocation
 from headgate.lake.column_types import plain
@@ -433,6 +433,8 @@ class Tables:
         except FileNotFoundError:
             error = data_file_missing(path)
             return Problem(path=path, what=error.code, message=error.message)
+        except (Refused, Unavailable) as error:  # as object stores say it
+            return Problem(path=path, what="file-unreadable", message=error.message)
         except OSError as error:
             refused = f"The data file {path} cannot be read: {error.strerror}."
             return Problem(path=path, what="file-unreadable", message=refused)

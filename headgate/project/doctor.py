@@ -13,6 +13,7 @@ from headgate.errors import Corrupt, HeadgateError, NotFound
 from headgate.lake import Entry, Lake, RunState
 from headgate.pipelines import Pipeline
 from headgate.project.settings import FILE_NAME, Settings
+from headgate.stores import Bucket
 
 Level: TypeAlias = Literal["ok", "note", "bad"]
 
@@ -116,7 +117,7 @@ def _metastore(lake: Lake) -> Iterator[Finding]:
     yield Finding(
         what="lake",
         level="ok",
-        found=f"{lake.location}, format {facts['format']}, id {facts['id']}",
+        found=f"{lake.storage.location}, format {facts['format']}, id {facts['id']}",
     )
     problems = lake.metastore.check()
     yield Finding(
@@ -144,6 +145,8 @@ def _target(lake: Lake, name: str) -> Finding:
 
 
 def _disk(lake: Lake) -> Finding:
+    if lake.storage.store is not None:
+        return _object_store(lake.storage.store)
     space = shutil.disk_usage(lake.location)
     little = space.free < _LITTLE_SPACE * space.total
     return Finding(
@@ -152,6 +155,15 @@ def _disk(lake: Lake) -> Finding:
         found=f"{space.free / 1e9:,.1f} GB of {space.total / 1e9:,.1f} GB free",
         hint="A full disk makes runs fail; nothing published is lost by it." if little else None,
     )
+
+
+def _object_store(store: Bucket) -> Finding:
+    try:
+        store.check()
+    except HeadgateError as error:
+        return _trouble("object store", error)
+    at = store.options.endpoint or f"AWS, {store.options.region or 'region not named'}"
+    return Finding(what="object store", level="ok", found=f"{store.url} answers at {at}")
 
 
 def _runs(lake: Lake, clock: Clock) -> Iterator[Finding]:

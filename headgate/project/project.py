@@ -20,6 +20,7 @@ from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.compactor import Compactor
 from headgate.project.discovery import Discovery, discover
+from headgate.project.lakes import create_lake, open_lake
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
@@ -27,6 +28,7 @@ from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_s
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, RunResult, Wiring, owner_name
 from headgate.sources import Setting, Source
+from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def open_project(
     Args:
         path: the directory that holds ``headgate.toml``, or one below it.
         profile: the profile to lay over the settings; None takes ``HEADGATE_PROFILE``.
-        lake: another lake than the settings', relative to the working directory.
+        lake: another lake than the settings', relative to the working directory, or a URL.
         environment: what stands for the process's environment.
         clock: what stands for the machine's clock.
         ids: what makes ids.
@@ -65,7 +67,10 @@ def open_project(
     given = os.environ if environment is None else environment
     settings = read_settings(find_root(Path(path)), environment=given, profile=profile)
     if lake is not None:
-        settings = replace(settings, lake=Path(lake).absolute())
+        place = str(lake)
+        settings = replace(
+            settings, lake=place if is_address(place) else Path(lake).absolute()
+        )
     return Project(
         settings,
         environment=given,
@@ -176,7 +181,12 @@ class Project:
         """
         with self._lock:
             if self._lake is None:
-                self._lake = Lake.open(self.settings.lake, clock=self.clock, ids=self.ids)
+                self._lake = open_lake(
+                    self.settings,
+                    environment=self._environment,
+                    clock=self.clock,
+                    ids=self.ids,
+                )
             return self._lake
 
     @property
@@ -628,8 +638,9 @@ class Project:
             return self.lake
         except NotFound:
             with contextlib.suppress(AlreadyExists), self._lock:  # another process was faster
-                self._lake = Lake.create(
-                    self.settings.lake,
+                self._lake = create_lake(
+                    self.settings,
+                    environment=self._environment,
                     clock=self.clock,
                     ids=self.ids,
                     main=self.settings.target,

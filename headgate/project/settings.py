@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.names import ref_name, step_name, suggestion
+from headgate.stores import is_address
 
 FILE_NAME = "headgate.toml"
 STATE_DIRECTORY = ".headgate"
@@ -29,6 +30,8 @@ _SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|%)\Z", re.IGNORECASE)
 class Settings:
     """What a project is configured to do. Paths are absolute; ``root`` holds ``headgate.toml``.
 
+    ``lake`` is a directory, or the URL of a place in an object store, which ``endpoint``,
+    ``region`` and ``allow_http`` say how to reach; credentials are no settings.
     ``pipelines`` names files and directories relative to ``root``; empty means: find them.
     ``parameters`` are the file's values for parameters that steps declare, not yet typed.
     """
@@ -37,7 +40,11 @@ class Settings:
     name: str
     profile: str | None = None
     pipelines: tuple[str, ...] = ()
-    lake: Path
+    lake: Path | str
+    metastore: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    allow_http: bool = False
     target: str = "main"
     compact_after: int = COMPACT_AFTER
     engine: str = "duckdb"
@@ -67,6 +74,12 @@ def _count(value: object) -> int:
 def _tries(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("a whole number, 0 or more")
+    return value
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - as the others
     return value
 
 
@@ -113,6 +126,10 @@ def _as_number(text: str) -> object:
     return int(text) if text.strip().lstrip("-").isdecimal() else text
 
 
+def _as_bool(text: str) -> object:
+    return {"true": True, "false": False, "1": True, "0": False}.get(text.strip().lower(), text)
+
+
 def _as_list(text: str) -> object:
     return text if text == "auto" else [part.strip() for part in text.split(",") if part.strip()]
 
@@ -155,8 +172,39 @@ KEYS = (
         name="lake.location",
         field="lake",
         default='"lake"',
-        meaning="The lake's directory, relative to the project, or absolute.",
+        meaning="The lake's directory, relative to the project, or absolute; or a place in an "
+        "object store: `s3://BUCKET/PREFIX`.",
         parse=_text,
+    ),
+    Key(
+        name="lake.metastore",
+        field="metastore",
+        default="in the lake's directory",
+        meaning="The lake's database. A lake in an object store needs one: "
+        "a file on a local disk, relative to the project.",
+        parse=_text,
+    ),
+    Key(
+        name="lake.endpoint",
+        field="endpoint",
+        default="AWS's own",
+        meaning="The URL of the object store's server, where it is not AWS's.",
+        parse=_text,
+    ),
+    Key(
+        name="lake.region",
+        field="region",
+        default="as AWS's tools find it",
+        meaning="The region of the lake's bucket.",
+        parse=_text,
+    ),
+    Key(
+        name="lake.allow_http",
+        field="allow_http",
+        default="false",
+        meaning="Whether the endpoint may be `http://`: what is sent can be read on the way.",
+        parse=_yes_or_no,
+        from_text=_as_bool,
     ),
     Key(
         name="lake.target",
@@ -292,7 +340,10 @@ def _settled(
     fields = dict(values)
     fields.setdefault("name", _name_of(root))
     for name, default in (("lake", "lake"), ("cache", f"{STATE_DIRECTORY}/cache")):
-        fields[name] = root / str(fields.get(name, default))
+        place = str(fields.get(name, default))
+        fields[name] = place if name == "lake" and is_address(place) else root / place
+    if "metastore" in fields and "://" not in str(fields["metastore"]):
+        fields["metastore"] = str(root / str(fields["metastore"]))
     if "temp_directory" in fields:
         fields["temp_directory"] = root / str(fields["temp_directory"])
     return Settings(
