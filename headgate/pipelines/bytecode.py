@@ -34,6 +34,17 @@ _FLAG_BITS = {
     **({dis.opmap["LOAD_ATTR"]: 1} if sys.version_info >= (3, 12) else {}),
     **({dis.opmap["LOAD_SUPER_ATTR"]: 2} if "LOAD_SUPER_ATTR" in dis.opmap else {}),
 }
+# Two instructions that CPython makes one of where they stand on one line (3.13 and later).
+_PAIRS = {
+    dis.opmap[f"{first}_{second}"]: (dis.opmap[first], dis.opmap[second])
+    for first, second in (
+        ("LOAD_FAST", "LOAD_FAST"),
+        ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
+        ("STORE_FAST", "LOAD_FAST"),
+        ("STORE_FAST", "STORE_FAST"),
+    )
+    if f"{first}_{second}" in dis.opmap
+}
 _UNREAD_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 _NESTED_OR_DOCUMENTED = 0x10 | 0x4000000
 
@@ -134,6 +145,9 @@ def _instructions(code: CodeType) -> list[_Instruction]:
             continue
         if op == _STORE_NAME and code.co_names[argument] in _UNREAD_NAMES and found:
             found.pop()
+        elif op in _PAIRS:
+            one, other = _PAIRS[op]
+            found += [(one, argument >> 4, start, after), (other, argument & 15, start, after)]
         elif op != _NOP:
             found.append((op, argument, start, after))
         extended, start = 0, -1
