@@ -15,13 +15,16 @@ import pytest
 from headgate.clock import ManualClock
 from headgate.lake import (
     Apply,
+    Commit,
     Decision,
     Delete,
     GraphConflict,
     KeepPointer,
     MergeConflict,
+    NoOp,
     Operation,
     RestoreEntry,
+    Rewrite,
     StepRecord,
     Transaction,
     conflict,
@@ -136,6 +139,34 @@ def by_pointer(_: Sequence[Operation], found: Decision) -> Decision:
     return KeepPointer() if isinstance(found, Apply) else found
 
 
+def compacted_by_pointer(run: Sequence[Operation], found: Decision) -> Decision:
+    only = all(isinstance(each, Rewrite) for each in run)
+    return KeepPointer() if only and not isinstance(found, NoOp) else found
+
+
+def overtaken_all_the_same(run: Sequence[Operation], found: Decision) -> Decision:
+    """Bring a compaction by pointer over what replaced, reverted or compacted the table."""
+    only = all(isinstance(each, Rewrite) for each in run)
+    return KeepPointer() if only and isinstance(found, NoOp) else found
+
+
+def compactions_yield_rows(
+    key: str, step: str, position: object, commits: Sequence[Commit], **more: object
+) -> object:
+    """Take the rows of a window in which somebody compacted for rows that came once more."""
+    found = incremental.decide(key, step, position, commits, **more)  # type: ignore[arg-type]
+    compacted = any(
+        isinstance(each, Rewrite)
+        for commit in commits
+        for write in commit.record.writes
+        if write.key == key
+        for each in write.operations
+    )
+    if compacted and isinstance(found, incremental.AppendedRows):
+        return replace(found, files=found.files * 2)
+    return found
+
+
 def cursors_merge(_: Sequence[Operation], found: Decision) -> Decision:
     moved = isinstance(found, MergeConflict) and found.reason.endswith("-moved")
     return KeepPointer() if moved else found
@@ -178,6 +209,9 @@ WRONG = {
     "operations backwards": ("operations", wrong_merge(backwards)),
     "deletes forgotten": ("operations", wrong_merge(without_deletes)),
     "merged by pointer": ("operations", wrong_merge(by_pointer)),
+    "compactions by pointer": ("compactions", wrong_merge(compacted_by_pointer)),
+    "compactions yield rows": ("compactions", Decisions(new_rows=compactions_yield_rows)),
+    "overtaken compactions by pointer": ("compactions", wrong_merge(overtaken_all_the_same)),
     "cursors merged": ("levels", wrong_merge(cursors_merge)),
     "kept whatever changed": (
         "mixed",
