@@ -41,16 +41,40 @@ class Read(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     footprint: Footprint | None = None
 
 
+class RowCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an upsert or a deletion did to the rows of the table it was applied to.
+
+    ``files_rewritten`` counts the table's files that held a row which was hit.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    files_rewritten: int = 0
+
+    def __add__(self, other: "RowCounts") -> "RowCounts":
+        """Give what both did."""
+        return RowCounts(
+            inserted=self.inserted + other.inserted,
+            updated=self.updated + other.updated,
+            deleted=self.deleted + other.deleted,
+            files_rewritten=self.files_rewritten + other.files_rewritten,
+        )
+
+
 class Write(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key and what was done to it, in order.
 
     ``before`` and ``content`` are the content ids before the first and after the last operation.
+    ``rows`` counts what its upserts and deletions did, where they were applied last by whoever
+    computed them; a merge by other means carries it over.
     """
 
     key: str
     operations: tuple[Operation, ...]
     before: str | None = None
     content: str | None = None
+    rows: RowCounts | None = None
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,7 +112,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``base`` is the commit the run (last) began from; ``low`` is the smallest publication number in
     the commit's own delta (base, parent] whose commit wrote something this one had read, None where
-    there is none (SEMANTICS 3). ``fence`` is the attempt that published.
+    there is none (SEMANTICS 3). ``fence`` is the attempt that published. ``reverts`` names what is
+    not in effect any more: runs, and ``run/step`` where only some of a run's steps are not.
     """
 
     kind: Kind

@@ -5,29 +5,33 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.runs.beginning import is_alive as is_alive
     from headgate.runs.beginning import is_at_work as is_at_work
     from headgate.runs.beginning import is_resumable as is_resumable
     from headgate.runs.beginning import owner_name as owner_name
     from headgate.runs.compaction import Compaction as Compaction
     from headgate.runs.compaction import CompactionPlan as CompactionPlan
+    from headgate.runs.consequences import Policy as Policy
     from headgate.runs.hall import Hall as Hall
     from headgate.runs.plan import Plan as Plan
     from headgate.runs.planned import PlannedStep as PlannedStep
     from headgate.runs.quarantine import quarantine_table as quarantine_table
     from headgate.runs.results import RunResult as RunResult
-    from headgate.runs.revert import RevertPlan as RevertPlan
+    from headgate.runs.revert_plans import RevertPlan as RevertPlan
+    from headgate.runs.revert_plans import TableChange as TableChange
     from headgate.runs.transaction import Transaction as Transaction
     from headgate.runs.wiring import Wiring as Wiring
 
 _FILES = {
-    "beginning": ("is_at_work", "is_resumable", "owner_name"),
+    "beginning": ("is_alive", "is_at_work", "is_resumable", "owner_name"),
     "compaction": ("Compaction", "CompactionPlan"),
+    "consequences": ("Policy",),
     "hall": ("Hall",),
     "plan": ("Plan",),
     "planned": ("PlannedStep",),
     "quarantine": ("quarantine_table",),
     "results": ("RunResult",),
-    "revert": ("RevertPlan",),
+    "revert_plans": ("RevertPlan", "TableChange"),
     "transaction": ("Transaction",),
     "wiring": ("Wiring",),
 }

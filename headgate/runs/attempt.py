@@ -59,7 +59,9 @@ class Attempt:
 
     ``done`` holds what each finished step did; ``tree`` is the run's
     own view: its base plus its own writes. ``prior`` holds what an earlier attempt did, to be kept
-    where nothing it depends on has changed. An ``exclusive`` attempt publishes only onto its base.
+    where nothing it depends on has changed. An ``exclusive`` attempt publishes only while nobody
+    has touched a key it read or wrote. One that is not ``is_judged`` publishes to a branch whose
+    owner is judged later; ``taints`` are the runs that own it.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Attempt:
         self.in_effect: frozenset[str] = frozenset()
         self.reverts: tuple[str, ...] = ()
         self.exclusive = False
+        self.is_judged = True
+        self.taints: tuple[str, ...] = ()
         self.take_over = msgspec.convert(row.settings.get("take_over", []), frozenset[str])
         self.asked: datetime | None = None
         self.reserved: set[str] = set()

@@ -114,8 +114,13 @@ def find_run(wiring: Wiring, id: str) -> RunRow:
 
 
 def is_resumable(row: RunRow) -> bool:
-    """Whether a run is unfinished and has steps to run again: a hand-made transaction has none."""
-    return row.state not in FINAL and row.settings.get("kind", "run") == "run"
+    """Whether a run is unfinished and has steps to run again: a hand-made transaction has none.
+
+    What a rebuild executes is taken up with the rebuild.
+    """
+    kind, settings = row.settings.get("kind", "run"), row.settings
+    executes = kind == "run" and "plays" not in settings
+    return row.state not in FINAL and (executes or settings.get("policy") == "rebuild")
 
 
 def _refuse_final(row: RunRow) -> None:
@@ -257,7 +262,7 @@ def _next_step(attempt: Attempt, error: HeadgateError) -> str:
     """Say what to do next; only what has steps to run again can be resumed."""
     row = attempt.row
     look = f"Look:    headgate diff {row.target} run/{row.id[:6]}"
-    if attempt.kind != "run":
+    if attempt.kind == "adopt" or not is_resumable(row):
         return error.hint or look
     resume = f"headgate resume {row.id[:6]}"
     if isinstance(error, Interrupted):

@@ -18,7 +18,9 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.runs.compaction import Compaction, CompactionPlan
-    from headgate.runs.revert import RevertPlan
+    from headgate.runs.consequences import Policy
+    from headgate.runs.rebuild import Remake
+    from headgate.runs.revert_plans import RevertPlan
     from headgate.runs.transaction import Transaction
 
 Parameters = Mapping[str, Mapping[str, object]]
@@ -107,17 +109,49 @@ class Hall:
 
         return branches.abandon(self.wiring, run)
 
-    def plan_revert(self, which: str, *, target: str) -> "RevertPlan":
+    def plan_revert(
+        self, which: str, *, target: str, policy: "Policy" = "stale", keep_cursor: bool = False
+    ) -> "RevertPlan":
         """Say what reverting a run would do; changes nothing."""
         from headgate.runs.revert import plan_revert  # noqa: PLC0415
 
-        return plan_revert(self.wiring, which, target)
+        return plan_revert(self.wiring, which, target, policy=policy, keep_cursor=keep_cursor)
 
-    def revert(self, which: str, *, target: str) -> RunResult:
-        """Publish a commit in which a run is not in effect."""
-        from headgate.runs.revert import revert  # noqa: PLC0415
+    def revert(
+        self,
+        which: str,
+        *,
+        target: str,
+        policy: "Policy" = "stale",
+        keep_cursor: bool = False,
+        remake: "Remake | None" = None,
+    ) -> RunResult:
+        """Publish a commit in which a run is not in effect.
 
-        return revert(self.wiring, which, target)
+        ``remake`` gives the pipelines of the runs that the policy ``rebuild`` executes again.
+        """
+        from headgate.runs import rebuild, revert  # noqa: PLC0415
+
+        if policy == "rebuild" and remake is not None:
+            return rebuild.rebuild(
+                self.wiring,
+                which,
+                target,
+                remake=remake,
+                evaluator=self.evaluator,
+                keep_cursor=keep_cursor,
+            )
+        return revert.revert(self.wiring, which, target, policy=policy, keep_cursor=keep_cursor)
+
+    def resume_revert(self, run: str, *, remake: "Remake") -> RunResult:
+        """Take an unfinished rebuild up where it ended.
+
+        Raises:
+            NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
+        """
+        from headgate.runs.rebuild import resume_rebuild  # noqa: PLC0415
+
+        return resume_rebuild(self.wiring, run, remake=remake, evaluator=self.evaluator)
 
     def compact(
         self,

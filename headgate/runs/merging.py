@@ -79,10 +79,10 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
     }
     if head.id == attempt.base.id:
         return Merged(head=head, changes=mine, steps=steps)
-    if attempt.exclusive:
-        return Loss(head=head, keys=(), because="the history went on")
     lake = attempt.wiring.lake
     window = lake.window(head, since=attempt.base.number)
+    if attempt.exclusive:
+        return _disturbed(attempt, head, window) or Merged(head=head, changes=mine, steps=steps)
     if found := find_conflict(attempt, window):
         return Loss(
             head=head,
@@ -128,7 +128,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
                         operations,
                         key=key,
                         prefix=f"{attempt.id}-merge",
-                    ),
+                    ).entry,
                     entry,
                     current.get(key),
                 )
@@ -141,6 +141,29 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
                     forced=isinstance(decision, MergeConflict),
                 )
     return Merged(head=head, changes=changes, steps=_rebased(steps, changes, current, grown))
+
+
+def touched_keys(attempt: Attempt) -> set[str]:
+    """Give every key that an attempt's finished steps read or wrote."""
+    return {
+        one.key
+        for step in attempt.done.values()
+        for one in (*step.record.reads, *step.record.writes)
+    }
+
+
+def _disturbed(attempt: Attempt, head: Commit, window: Sequence[Commit]) -> Loss | None:
+    """Say who has touched a key that an exclusive attempt read or wrote."""
+    mine = touched_keys(attempt)
+    for commit in window:
+        if met := sorted(_keys_of(commit) & mine):
+            because = f"another run touched {_names(met)}"
+            return Loss(head=head, keys=tuple(met), by=commit.record.run, because=because)
+    return None
+
+
+def _keys_of(commit: Commit) -> set[str]:
+    return {one.key for one in (*commit.record.reads, *commit.record.writes)}
 
 
 def _with_columns(attempt: Attempt, entry: Entry | None, columns: Sequence[Column]) -> Entry | None:

@@ -174,7 +174,7 @@ class PipelineRun:
         Raises:
             HeadgateError: the first step's failure, when everything that ran has ended.
         """
-        coordinator = _Coordinator(attempt, work, self.graph)
+        coordinator = Coordinator(attempt, work, self.graph)
         execute(
             self.graph,
             done=attempt.done.keys(),
@@ -188,7 +188,7 @@ class PipelineRun:
         return coordinator.computed
 
 
-class _Coordinator:
+class Coordinator:
     """Commits what workers finished: states, events and outputs together."""
 
     def __init__(self, attempt: Attempt, work: StepWork, graph: Graph) -> None:
@@ -200,6 +200,7 @@ class _Coordinator:
         self._started: dict[str, datetime] = {}
 
     def commit(self, ended: Sequence[Finished[StepDone]], starting: Sequence[str]) -> bool:
+        """Commit what ended and note what starts; say whether to go on."""
         attempt, clock = self.attempt, self.attempt.wiring.clock
         now = clock.now()
         finished: list[StepDone] = []

@@ -24,14 +24,21 @@ from headgate.lake import (
     Tree,
     Upsert,
     Write,
+    contract_key,
     low,
-    sync,
 )
 from headgate.runs import taint
 from headgate.runs.attempt import Attempt, event_row
 from headgate.runs.loss import Loss
-from headgate.runs.merging import Merged, find_conflict, merge_onto, transaction_of
+from headgate.runs.merging import (
+    Merged,
+    find_conflict,
+    merge_onto,
+    touched_keys,
+    transaction_of,
+)
 from headgate.runs.results import Publication
+from headgate.runs.standing_verdicts import standing_entries
 from headgate.runs.verify import Verifier
 from headgate.verdicts import Verdict
 
@@ -68,17 +75,17 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
                 continue
             protected = wiring.lake.branch(row.target).protected
             changes = {
-                key: taint.cleared(entry, row.id) if entry else None
+                key: taint.passed_on(entry, row.id, attempt.taints) if entry else None
                 for key, entry in merged.changes.items()
             }
             if protected and (tainted := taint.foreign(wiring.lake, changes, row.id)):
                 raise taint.refuse(tainted, row.target)
             tree = wiring.lake.tree(head).with_changes(changes)
-            if verifier.wants(tree, changes):
-                keys = _keys(attempt).union(verifier.footprint)
+            if attempt.is_judged and verifier.wants(tree, changes):
+                keys = touched_keys(attempt).union(verifier.footprint)
                 if _await_turn(attempt, verifier.footprint) or _meets(attempt, head, keys):
                     continue  # what would be judged is not what would be published any more
-            verdicts = verifier.judge(tree, changes, head=head)
+            verdicts = verifier.judge(tree, changes, head=head) if attempt.is_judged else ()
             _sync(attempt, changes)
             commit = _try(attempt, merged, changes, verdicts, verifier)
             if commit is not None:
@@ -100,7 +107,7 @@ def _try(
     """Try the last act once; None: the head moved in a way that matters, merge again."""
     wiring, row = attempt.wiring, attempt.row
     lake, metastore = wiring.lake, wiring.lake.metastore
-    keys = sorted(_keys(attempt).union(verifier.footprint))
+    keys = sorted(touched_keys(attempt).union(verifier.footprint))
     while True:
         if seniors(attempt, keys):
             wiring.clock.sleep(SHORT_WAIT)
@@ -117,10 +124,12 @@ def _try(
             head = wiring.head(row.target)
             window = lake.window(head, since=attempt.base.number)
             if head.id != merged.head.id and (
-                attempt.exclusive
-                or _meets(attempt, merged.head, keys)
+                _meets(attempt, merged.head, keys)
                 or find_conflict(attempt, window)
-                or verifier.wants(lake.tree(head).with_changes(changes), changes)
+                or (
+                    attempt.is_judged
+                    and verifier.wants(lake.tree(head).with_changes(changes), changes)
+                )
             ):
                 return None
             now = wiring.clock.now()
@@ -142,7 +151,8 @@ def _try(
                 verdicts=verdicts,
                 reverts=attempt.reverts,
             )
-            candidate = lake.compose(head, changes, record)
+            standing = standing_entries(verdicts, head.number + 1, _uncontracted(changes))
+            candidate = lake.compose(head, {**changes, **standing}, record)
             told = RunPublished(
                 run=row.id,
                 at=now,
@@ -185,12 +195,6 @@ def commit_once(
         return Outcome.DONE
 
 
-def _keys(attempt: Attempt) -> set[str]:
-    records = [step.record for step in attempt.done.values()]
-    read = {read.key for record in records for read in record.reads}
-    return read.union(write.key for record in records for write in record.writes)
-
-
 def _meets(attempt: Attempt, since: Commit, keys: Iterable[str]) -> bool:
     """Whether a commit after ``since`` wrote or read in these keys."""
     head = attempt.wiring.head(attempt.row.target)
@@ -211,6 +215,15 @@ def _changed(before: Tree, changes: Mapping[str, Entry | None]) -> tuple[str, ..
         return (was and was.content) != (now and now.content)
 
     return tuple(key.removeprefix("table/") for key in keys if differs(key))
+
+
+def _uncontracted(changes: Mapping[str, Entry | None]) -> list[str]:
+    """Give the tables whose contract goes."""
+    return [
+        key.removeprefix(contract_key(""))
+        for key, entry in changes.items()
+        if entry is None and key.startswith(contract_key(""))
+    ]
 
 
 def _published(
@@ -248,7 +261,7 @@ def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
         if isinstance(operation, Upsert | Delete)
         for file in operation.files
     ]
-    sync((*reachable, *staged), location=lake.location, by=attempt.wiring.sync)
+    lake.storage.sync((*reachable, *staged), by=attempt.wiring.sync)
 
 
 # -- order between publishers

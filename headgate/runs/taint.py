@@ -30,6 +30,13 @@ def cleared(entry: Entry, run: str) -> Entry:
     return msgspec.structs.replace(entry, taint=tuple(t for t in entry.taint if t != run))
 
 
+def passed_on(entry: Entry, run: str, to: Iterable[str]) -> Entry:
+    """Give the entry as its own run publishes it to a branch that belongs to other runs."""
+    found = cleared(entry, run)
+    marks = tuple(sorted({*found.taint, *to}))
+    return found if marks == found.taint else msgspec.structs.replace(found, taint=marks)
+
+
 def foreign(
     lake: Lake, changes: Mapping[str, Entry | None], run: str
 ) -> Mapping[str, tuple[str, ...]]:
