@@ -41,6 +41,10 @@ COMMANDS: Mapping[str, str] = {
     "quarantine": "quarantine_commands:quarantine",
     "graph": "project_commands:graph",
     "maintain": "maintenance_commands:maintain",
+    "backup": "copying_commands:backup",
+    "backups": "copying_commands:backups",
+    "restore": "copying_commands:restore",
+    "upgrade": "copying_commands:upgrade",
     "doctor": "project_commands:doctor",
     "completion": "project_commands:completion",
 }

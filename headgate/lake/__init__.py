@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.lake.backups import BackedUp as BackedUp
+    from headgate.lake.backups import BackupManifest as BackupManifest
+    from headgate.lake.backups import back_up as back_up
+    from headgate.lake.backups import backups_at as backups_at
+    from headgate.lake.backups import verify_backup as verify_backup
     from headgate.lake.bounds import bounds_meet as bounds_meet
     from headgate.lake.bounds import holding as holding
     from headgate.lake.bounds import prune as prune
@@ -93,6 +98,11 @@ if TYPE_CHECKING:
     from headgate.lake.reverting import RestoreEntry as RestoreEntry
     from headgate.lake.reverting import RevertDecision as RevertDecision
     from headgate.lake.reverting import revert_decision as revert_decision
+    from headgate.lake.restoring import Restored as Restored
+    from headgate.lake.restoring import restore as restore
+    from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
+    from headgate.lake.retention import Keep as Keep
+    from headgate.lake.retention import Policy as Policy
     from headgate.lake.serialization import Edge as Edge
     from headgate.lake.serialization import GraphConflict as GraphConflict
     from headgate.lake.serialization import History as History
@@ -114,6 +124,11 @@ _FILES = {
     "durability": ("FileSync", "SystemSync", "sync"),
     "effects": (
         "operations_by_key",
+    "collecting": ("Collection",),
+    "pins": ("Pin", "PinKind", "commit_collected"),
+    "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
+    "swept": ("LostRun", "Swept"),
+    "backups": ("BackedUp", "BackupManifest", "back_up", "backups_at", "verify_backup"),
         "operations_in_effect",
         "operations_since",
         "reads_at_base",
@@ -202,6 +217,7 @@ _FILES = {
         "Transaction",
         "conflict",
         "low",
+    "restoring": ("Restored", "restore"),
     ),
     "storage": ("Storage",),
     "table_states": ("FileExchange",),

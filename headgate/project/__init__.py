@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.project.copies import list_backups as list_backups
+    from headgate.project.copies import restore_lake as restore_lake
     from headgate.project.discovery import Discovery as Discovery
     from headgate.project.discovery import discover as discover
     from headgate.project.doctor import Finding as Finding
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from headgate.project.views import View as View
 
 _FILES = {
+    "copies": (
+        "list_backups",
+        "restore_lake",
+    ),
     "discovery": (
         "Discovery",
         "discover",

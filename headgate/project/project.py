@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from threading import RLock
@@ -20,19 +21,19 @@ from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.compactor import Compactor
 from headgate.project.discovery import Discovery, discover
-from headgate.project.lakes import create_lake, open_lake
+from headgate.project.lakes import create_lake, lake_place, open_lake
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
-from headgate.runs import Hall, Plan, RunResult, Wiring, owner_name
+from headgate.runs import Hall, Plan, RunResult, Wiring, is_alive, owner_name
 from headgate.sources import Setting, Source
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from headgate.lake import IcebergCatalog
+    from headgate.lake import BackedUp, IcebergCatalog, Upgraded
     from headgate.project.doctor import Finding
     from headgate.runs import Compaction, CompactionPlan, RevertPlan, Transaction
 
@@ -318,6 +319,72 @@ class Project:
             open_lake=lambda: self.lake,
             files=files,
         )
+    # -- the lake as a whole
+
+    def upgrade(self, *, keep_copy: bool = True) -> "Upgraded":
+        """Bring the lake's metastore to today's format; a copy first, then all of it or nothing.
+
+        Raises:
+            NotFound: ``no-lake``. Refused: ``runs-at-work``, ``lake-too-new``.
+        """
+        with self._lock:
+            lake, self._lake = self._lake, None
+            if lake is not None:
+                lake.close()
+        return Lake.upgrade(
+            lake_place(self.settings, environment=self._environment, clock=self.clock),
+            clock=self.clock,
+            is_alive=is_alive,
+            keep_copy=keep_copy,
+            metastore=self.settings.metastore,
+        )
+
+    def backup(
+        self,
+        to: str | Path,
+        *,
+        name: str | None = None,
+        metadata_only: bool = False,
+        link: bool = False,
+        keep: timedelta | None = None,
+    ) -> "BackedUp":
+        """Copy one state of the lake to a directory while runs go on; see ``lake.back_up``.
+
+        Raises:
+            AlreadyExists: ``backup-exists``. Refused: ``another-lakes-backups``.
+            Unavailable: ``disk-full``, ``cannot-write``.
+        """
+        from headgate.lake import back_up  # noqa: PLC0415 - few processes need it
+
+        return back_up(
+            self.lake, Path(to), name=name, metadata_only=metadata_only, link=link, keep=keep
+        )
+
+    def verify_backup(self, directory: str | Path, name: str | None = None) -> tuple[str, ...]:
+        """Read every byte of a backup, of the newest where None; say what is not as written.
+
+        Raises:
+            NotFound: ``no-backup``. Corrupt: ``backup-damaged``.
+        """
+        from headgate.lake import verify_backup  # noqa: PLC0415 - few processes need it
+
+        found = verify_backup(Path(directory), name, clock=self.clock, ids=self.ids)
+        return tuple(dict.fromkeys(found))
+
+    def forget_backup(self, name: str) -> None:
+        """Have the lake keep nothing for a backup any more.
+
+        Raises:
+            NotFound: ``no-backup``.
+        """
+        if not self.lake.metastore.delete_backup(name):
+            raise NotFound(
+                "no-backup",
+                f"The lake keeps nothing for a backup {name}.",
+                hint="headgate backups  lists those it keeps something for.",
+                backup=name,
+            )
+
         return tuple(found)
 
     # -- publishing
