@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headgate.lake.bounds import bounds_meet as bounds_meet
     from headgate.lake.bounds import holding as holding
     from headgate.lake.bounds import prune as prune
+    from headgate.lake.collecting import Collection as Collection
     from headgate.lake.compacting import Group as Group
     from headgate.lake.compacting import batches as batches
     from headgate.lake.compacting import files_until_due as files_until_due
@@ -85,6 +86,9 @@ if TYPE_CHECKING:
     from headgate.lake.operations import Rewrite as Rewrite
     from headgate.lake.operations import SetProperties as SetProperties
     from headgate.lake.operations import Upsert as Upsert
+    from headgate.lake.pins import Pin as Pin
+    from headgate.lake.pins import PinKind as PinKind
+    from headgate.lake.pins import commit_collected as commit_collected
     from headgate.lake.records import Commit as Commit
     from headgate.lake.records import Isolation as Isolation
     from headgate.lake.records import Kind as Kind
@@ -93,16 +97,14 @@ if TYPE_CHECKING:
     from headgate.lake.records import Skip as Skip
     from headgate.lake.records import StepRecord as StepRecord
     from headgate.lake.records import Write as Write
+    from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
+    from headgate.lake.retention import Keep as Keep
+    from headgate.lake.retention import Policy as Policy
     from headgate.lake.reverting import RefuseRevert as RefuseRevert
     from headgate.lake.reverting import Replay as Replay
     from headgate.lake.reverting import RestoreEntry as RestoreEntry
     from headgate.lake.reverting import RevertDecision as RevertDecision
     from headgate.lake.reverting import revert_decision as revert_decision
-    from headgate.lake.restoring import Restored as Restored
-    from headgate.lake.restoring import restore as restore
-    from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
-    from headgate.lake.retention import Keep as Keep
-    from headgate.lake.retention import Policy as Policy
     from headgate.lake.serialization import Edge as Edge
     from headgate.lake.serialization import GraphConflict as GraphConflict
     from headgate.lake.serialization import History as History
@@ -110,6 +112,8 @@ if TYPE_CHECKING:
     from headgate.lake.serialization import conflict as conflict
     from headgate.lake.serialization import low as low
     from headgate.lake.storage import Storage as Storage
+    from headgate.lake.swept import LostRun as LostRun
+    from headgate.lake.swept import Swept as Swept
     from headgate.lake.table_states import FileExchange as FileExchange
     from headgate.lake.tables import Problem as Problem
     from headgate.lake.tables import Tables as Tables
@@ -117,6 +121,10 @@ if TYPE_CHECKING:
     from headgate.lake.trees import Tree as Tree
 
 _FILES = {
+    "collecting": ("Collection",),
+    "pins": ("Pin", "PinKind", "commit_collected"),
+    "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
+    "swept": ("LostRun", "Swept"),
     "bounds": ("bounds_meet", "holding", "prune"),
     "compacting": ("Group", "batches", "files_until_due", "plan_groups"),
     "contents": ("content_after", "content_chain"),
@@ -124,11 +132,6 @@ _FILES = {
     "durability": ("FileSync", "SystemSync", "sync"),
     "effects": (
         "operations_by_key",
-    "collecting": ("Collection",),
-    "pins": ("Pin", "PinKind", "commit_collected"),
-    "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
-    "swept": ("LostRun", "Swept"),
-    "backups": ("BackedUp", "BackupManifest", "back_up", "backups_at", "verify_backup"),
         "operations_in_effect",
         "operations_since",
         "reads_at_base",

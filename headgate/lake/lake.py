@@ -138,8 +138,15 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``.
         """
-        storage, path = _places(location, metastore)
-        return cls(storage, open_sqlite(path, clock=clock), clock=clock, ids=ids)
+        storage, place = _places(location, metastore)
+        opened = open_metastore(place, clock=clock)
+        if is_server(place):  # two settings name one lake: they may name two
+            try:
+                refuse_foreign_files(storage, opened)
+            except BaseException:
+                opened.close()
+                raise
+        return cls(storage, opened, clock=clock, ids=ids)
 
     @classmethod
     def upgrade(

@@ -127,9 +127,12 @@ class Retention(Protocol):
         """Forget where a branch was before an instant, but for where it was then."""
         ...
 
-    def ended_runs(self, *, before: datetime, after: str, limit: int) -> Sequence[EndedRun]: ...
-    def forget_run(self, id: str, *, whole: bool) -> None:
-        """Forget a run's steps and events; ``whole``, the run too."""
+    def ended_runs(self, *, before: datetime, after: str, limit: int) -> Sequence[EndedRun]:
+        """Give a piece of the runs that were over before an instant and leave something behind."""
+        ...
+
+    def forget_runs(self, parts: Sequence[str], whole: Sequence[str]) -> None:
+        """Forget the steps and events of runs; of others all."""
         ...
 
 

@@ -9,8 +9,8 @@ needed.
 """
 # ruff: noqa: PLC0415
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -24,10 +24,7 @@ from headgate.lake.column_types import plain
 from headgate.lake.contents import content_chain
 from headgate.lake.entries import Entry, TableBody
 from headgate.lake.file_lists import FileLists
-from headgate.lake.listings import (
-    Listing,
-    Manifest,
-)
+from headgate.lake.listings import Listing, Manifest, listing_path
 from headgate.lake.operations import Column, Create, Operation
 from headgate.lake.partitions import PartitionField, partition_expression, partition_fields
 from headgate.lake.schema_changes import (
@@ -353,6 +350,14 @@ class Tables:
         if listing.manifest_list is not None and listing.manifest_list != old.manifest_list:
             paths.append(listing.manifest_list)
         return (*paths, body.metadata)
+    def referred(self, entry: Entry, is_new: Callable[[str], bool]) -> None:
+        ``is_new`` is told each, perhaps of many tables, and says whether that was news. What lies
+        if not is_new(body.metadata):
+        is_new(listing_path(body.metadata))
+            is_new(listing.manifest_list)
+            if is_new(manifest.path(directory)):
+                is_new(manifest.listing(directory))
+                    is_new(file.path)
 
     def verify(self, entry: Entry, *, checksums: bool = True) -> list[Problem]:
         """Compare every file of a table with what was written; give what is wrong, file by file.

@@ -38,7 +38,7 @@ _Item: TypeAlias = tuple[str, bytes]
 _Edit: TypeAlias = tuple[str, bytes | None]
 
 _encode_entry = msgspec.msgpack.Encoder(order="deterministic").encode
-_decode_entry = msgspec.msgpack.Decoder(Entry).decode
+decode_entry = msgspec.msgpack.Decoder(Entry).decode
 
 
 def rank(key: str) -> int:
@@ -194,7 +194,7 @@ class Tree:
         values = self._reader.values(long, fresh)
         for key, slot in found:
             name = referred(slot)
-            yield key, _decode_entry(slot if name is None else values[name])
+            yield key, decode_entry(slot if name is None else values[name])
 
 
 def _parted(node: Node, keys: list[str]) -> Iterator[tuple[bytes, list[str]]]:
