@@ -94,9 +94,12 @@ if TYPE_CHECKING:
     from headgate.lake.records import Kind as Kind
     from headgate.lake.records import Read as Read
     from headgate.lake.records import Record as Record
+    from headgate.lake.records import RowCounts as RowCounts
     from headgate.lake.records import Skip as Skip
     from headgate.lake.records import StepRecord as StepRecord
     from headgate.lake.records import Write as Write
+    from headgate.lake.restoring import Restored as Restored
+    from headgate.lake.restoring import restore as restore
     from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
     from headgate.lake.retention import Keep as Keep
     from headgate.lake.retention import Policy as Policy
@@ -125,6 +128,7 @@ _FILES = {
     "pins": ("Pin", "PinKind", "commit_collected"),
     "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
     "swept": ("LostRun", "Swept"),
+    "backups": ("BackedUp", "BackupManifest", "back_up", "backups_at", "verify_backup"),
     "bounds": ("bounds_meet", "holding", "prune"),
     "compacting": ("Group", "batches", "files_until_due", "plan_groups"),
     "contents": ("content_after", "content_chain"),
@@ -208,10 +212,12 @@ _FILES = {
         "Kind",
         "Read",
         "Record",
+        "RowCounts",
         "Skip",
         "StepRecord",
         "Write",
     ),
+    "restoring": ("Restored", "restore"),
     "reverting": ("RefuseRevert", "Replay", "RestoreEntry", "RevertDecision", "revert_decision"),
     "serialization": (
         "Edge",
@@ -220,7 +226,6 @@ _FILES = {
         "Transaction",
         "conflict",
         "low",
-    "restoring": ("Restored", "restore"),
     ),
     "storage": ("Storage",),
     "table_states": ("FileExchange",),

@@ -54,7 +54,9 @@ class WritePlan:
     """How a step's rows get into a table.
 
     ``columns`` are those of the files to write: what the rows have, as the table has it.
-    ``operations`` come before the operation that adds the rows.
+    ``operations`` come before the operation that adds the rows. ``bounded`` names the columns that
+    need bounds wherever they stand: keys, and what the table is sorted or divided by.
+    ``partition_columns`` gives the column behind each of the target's ``partition_by``.
     """
 
     target: WriteTarget
@@ -62,6 +64,8 @@ class WritePlan:
     operations: tuple[Operation, ...]
     uuid: str
     partition: tuple[str, ...] = ()
+    partition_columns: Mapping[str, str] = field(default_factory=dict)
+    bounded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,7 @@ class Tables:
         types; columns of the table that the rows lack are not in the files and read as NULL. Rows
         are sorted by ``sort_by``, or by what the table is sorted by where that is empty.
         ``staged_input`` says that the files are an operation's input and not the table's own: they
-        are not divided by partition.
+        are neither divided by partition nor sorted.
 
         Raises:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
@@ -175,11 +179,18 @@ class Tables:
         _check_sort(sort_by, columns, table)
         sort = tuple(sort_by) or (body.sort_by if body is not None else ())
         partitions = partition_fields(fields, columns, table=table)
-        _check_divides(partitions, incoming, table)
+        if not staged_input:
+            _check_divides(partitions, incoming, table)
+        bounded = (
+            *key_columns,
+            *(body.key_columns if body is not None else ()),
+            *sort,
+            *(each.column for each in partitions),
+        )
         if mode != "replace":
             columns = written_columns(columns, incoming)
         if staged_input:
-            partitions = ()
+            partitions, sort = (), ()
         types = {column.name: plain(column.type) for column in columns}
         return WritePlan(
             target=WriteTarget(
@@ -188,8 +199,7 @@ class Tables:
                 prefix=prefix,
                 schema=to_arrow(columns),
                 partition_by={
-                    field.name: partition_expression(field, types[field.column])
-                    for field in partitions
+                    each.name: partition_expression(each, types[each.column]) for each in partitions
                 },
                 sort_by=tuple(name for name in sort if name in types),
             ),
@@ -197,6 +207,8 @@ class Tables:
             operations=tuple(operations),
             uuid=uuid,
             partition=fields,
+            partition_columns={each.name: each.column for each in partitions},
+            bounded=tuple(dict.fromkeys(bounded)),
         )
 
     def collect(
@@ -350,13 +362,28 @@ class Tables:
         if listing.manifest_list is not None and listing.manifest_list != old.manifest_list:
             paths.append(listing.manifest_list)
         return (*paths, body.metadata)
+
     def referred(self, entry: Entry, is_new: Callable[[str], bool]) -> None:
+        """Tell every file a table needs: metadata, lists, manifests, data files; relative.
+
         ``is_new`` is told each, perhaps of many tables, and says whether that was news. What lies
+        behind a metadata file or a manifest that was none is not looked at again.
+
+        Raises:
+            Corrupt: ``metadata-missing``, ``metadata-damaged``.
+        """
+        body = _body(entry)
         if not is_new(body.metadata):
+            return
+        directory = metadata_directory(body.uuid)
         is_new(listing_path(body.metadata))
+        listing = self._lists.listing(body)
+        if listing.manifest_list is not None:
             is_new(listing.manifest_list)
+        for manifest in listing.manifests:
             if is_new(manifest.path(directory)):
                 is_new(manifest.listing(directory))
+                for file in self._files_of(entry, listing, manifest):
                     is_new(file.path)
 
     def verify(self, entry: Entry, *, checksums: bool = True) -> list[Problem]:
@@ -520,14 +547,14 @@ def _check_divides(
     partition: Sequence[PartitionField], incoming: Sequence[Column], table: str
 ) -> None:
     names = {column.name for column in incoming}
-    for field in partition:
-        if field.column not in names:
+    for each in partition:
+        if each.column not in names:
             raise Invalid(
                 "partition-column-missing",
-                f"The rows for table {table!r} lack {field.column!r}, which it is partitioned by.",
+                f"The rows for table {table!r} lack {each.column!r}, which it is partitioned by.",
                 hint="Return the column, NULL where it has no value.",
                 table=table,
-                column=field.column,
+                column=each.column,
             )
 
 
