@@ -79,10 +79,12 @@ def write_side_by_side(
             with ThreadPoolExecutor(len(connections), "headgate-write") as pool:
                 waiting = [pool.submit(write, work) for work in works]
                 found = [each.result() for each in waiting]
-    except BaseException as error:
+    except BaseException:
         for files, target in done:
             remove_files(files.paths, target)
-        raise (failed[0] if failed else error)
+        if failed:  # the others only tell that they were stopped
+            raise failed[0]  # noqa: B904
+        raise
     return tuple(
         Written(paths=files.paths, rows=files.rows, rows_read=files.rows)
         for files in found

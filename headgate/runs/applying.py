@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,11 +15,22 @@ from headgate.lake import (
     Put,
     Rename,
     Restore,
+    RowCounts,
     Upsert,
     Write,
 )
-from headgate.runs.keyed_writes import delete_exchange, refuse_bad_keys, upsert_exchange
+from headgate.runs.hits import Place
+from headgate.runs.input_keys import refuse_bad_keys
+from headgate.runs.keyed_writes import delete_exchange, upsert_exchange
 from headgate.runs.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What operations made of a key; ``rows`` counts what upserts and deletions among them did."""
+
+    entry: Entry | None
+    rows: RowCounts | None = None
 
 
 def apply_operations(
@@ -31,17 +43,18 @@ def apply_operations(
     owner: str | None = None,
     at: Callable[[str], Entry | None] | None = None,
     check_keys: bool = False,
-) -> Entry | None:
+) -> Applied:
     """Give the entry that results from applying operations, in order, to ``before``.
 
     Appends and replaces cost metadata only; an upsert or a delete rewrites the files it hits.
-    ``at`` answers what the key was at a commit (for ``Restore``). With ``check_keys`` an upsert's
-    input is looked at first: each key once, and never NULL.
+    ``at`` answers what the key was at a commit (for ``Restore``). With ``check_keys`` the input of
+    upserts and of deletions by key is looked at first: no key is NULL, and an upsert has each once.
 
     Raises:
         Invalid: ``null-key``, ``duplicate-key``.
     """
     entry = before
+    rows: RowCounts | None = None
     plain: list[Operation] = []
     tables = wiring.lake.tables
     table = key.removeprefix("table/")
@@ -59,20 +72,19 @@ def apply_operations(
                 if entry is None:
                     raise Internal("no-table", f"{table} is gone; {operation!r} cannot be applied.")
                 with closing(wiring.engine().session()) as session:
-                    if check_keys and isinstance(operation, Upsert):
-                        staged = tables.scan_files(entry, operation.files)
-                        refuse_bad_keys(session, staged, operation.key_columns, table=table)
-                    exchange = (
-                        upsert_exchange(
-                            tables, session, entry, operation, table=table, prefix=prefix
-                        )
-                        if isinstance(operation, Upsert)
-                        else delete_exchange(
-                            tables, session, entry, operation, table=table, prefix=prefix
-                        )
+                    place = Place(
+                        tables=tables, session=session, entry=entry, table=table, prefix=prefix
                     )
+                    if check_keys:
+                        refuse_bad_keys(place, operation)
+                    done = (
+                        upsert_exchange(place, operation)
+                        if isinstance(operation, Upsert)
+                        else delete_exchange(place, operation)
+                    )
+                rows = done.rows if rows is None else rows + done.rows
                 entry = tables.apply(
-                    entry, (operation,), owner=owner, exchanges={0: exchange}, table=table
+                    entry, (operation,), owner=owner, exchanges={0: done.exchange}, table=table
                 )
             case Drop() | Rename():
                 plain.clear()
@@ -89,13 +101,16 @@ def apply_operations(
             case _:
                 plain.append(operation)
     flush()
-    return entry
+    return Applied(entry=entry, rows=rows)
 
 
-def carried(write: Write, before: Entry | None, after: Entry | None) -> Write:
+def carried(
+    write: Write, before: Entry | None, after: Entry | None, rows: RowCounts | None
+) -> Write:
     """Give the write as it turned out on its new base."""
     return msgspec.structs.replace(
         write,
         before=before.content if before else None,
         content=after.content if after else None,
+        rows=rows,
     )

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from headgate.lake import AddColumn, Entry, Operation, Tree, Write
+from headgate.lake import AddColumn, Entry, Operation, RowCounts, Tree, Write
 from headgate.runs import reexecution
-from headgate.runs.applying import apply_operations, carried
+from headgate.runs.applying import Applied, apply_operations, carried
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.taint import marked
 
@@ -28,16 +28,18 @@ def keep(
     if decision.again:
         return None
     changes: dict[str, Entry | None] = {}
+    rows: dict[str, RowCounts | None] = {}
     grown: dict[str, tuple[AddColumn, ...]] = {}
     for write in decision.writes:
         if write.pointer:
             grown[write.key] = _added(attempt, tree, prior, write.key)
             changes[write.key] = _pointer(attempt, prior, write.key, grown[write.key])
         else:
-            changes[write.key] = applied(attempt, tree, prior, write.key, write.operations)
+            done = applied(attempt, tree, prior, write.key, write.operations)
+            changes[write.key], rows[write.key] = done.entry, done.rows
     writes = tuple(
         msgspec.structs.replace(each, operations=(*each.operations, *grown.get(each.key, ())))
-        for each in carried_writes(prior.record.writes, tree, changes)
+        for each in carried_writes(prior.record.writes, tree, changes, rows)
     )
     record = msgspec.structs.replace(prior.record, writes=writes, commit=None)
     return StepDone(record=record, changes=changes)
@@ -49,22 +51,28 @@ def applied(
     prior: StepDone | None,
     key: str,
     operations: Sequence[Operation],
-) -> Entry | None:
+) -> Applied:
     """Give a key after operations are applied to it as it is on a tree."""
     before = tree.get(key)
-    entry = apply_operations(
+    done = apply_operations(
         attempt.wiring, before, operations, key=key, prefix=f"{attempt.id}-kept"
     )
     mine = prior.changes.get(key) if prior else None
-    return marked(entry, attempt.id, (before, mine)) if entry else None
+    entry = marked(done.entry, attempt.id, (before, mine)) if done.entry else None
+    return Applied(entry=entry, rows=done.rows)
 
 
 def carried_writes(
-    writes: Sequence[Write], tree: Tree, changes: Mapping[str, Entry | None]
+    writes: Sequence[Write],
+    tree: Tree,
+    changes: Mapping[str, Entry | None],
+    rows: Mapping[str, RowCounts | None],
 ) -> tuple[Write, ...]:
     """Give recorded writes as they turned out on a tree."""
     return tuple(
-        carried(write, tree.get(write.key), changes[write.key]) if write.key in changes else write
+        carried(write, tree.get(write.key), changes[write.key], rows.get(write.key))
+        if write.key in changes
+        else write
         for write in writes
     )
 

@@ -1,145 +1,242 @@
-"""Upserts and deletes as exchanges of files: find the files hit, rewrite only those.
+"""Upserts and deletes as exchanges of files: find the rows hit, rewrite only their files, in place.
 
-The lake knows files, the engine computes rows; here they meet. A keyed operation keeps its input
-rows as staged files, so that the same operation can be applied again to another base. The input's
-own file becomes a data file of the table as it is: only rows that must go are written again.
+The lake knows files, the engine computes rows; here they meet. Finding (``hits.py``) gives for each
+row that is hit its file and its place there; a rewrite joins by place, which costs the same for
+every key. A rewritten file keeps its rows' order, changed rows where they were: what lies apart in
+a table stays apart. Rows with a new key go to files of their own.
+
+A keyed operation keeps its input rows as staged files, so that the same operation can be applied
+again to another base.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from headgate.engines import Session, Sql
-from headgate.errors import Invalid
-from headgate.filesets import DataFile, Scan
-from headgate.lake import Column, Delete, Entry, FileExchange, Tables, Upsert, bounds_meet
+from headgate.engines import Sql
+from headgate.errors import Internal
+from headgate.filesets import FILE_NUMBER, ROW_NUMBER, DataFile, WriteTarget
+from headgate.lake import Delete, FileExchange, RowCounts, Upsert, WritePlan
 from headgate.names import quote
+from headgate.runs.hits import (
+    FOUND,
+    FRESH,
+    INPUT,
+    STAYS,
+    Found,
+    Hit,
+    Place,
+    find_input,
+    find_keys,
+    find_where,
+    numbered,
+    settle,
+)
 
-_INPUT = "_hg_input"
-_HIT = "_hg_hit"
+SMALL_ROWS = 122_880
+"""Hit files with fewer rows are rewritten together: a table of many tiny files costs one write."""
+
+_OLD = "_hg_old"
+
+Job: TypeAlias = tuple[Hit, ...]
+"""Hit files that are rewritten into one."""
 
 
-def upsert_exchange(
-    tables: Tables, session: Session, entry: Entry, upsert: Upsert, *, table: str, prefix: str
-) -> FileExchange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedWrite:
+    """Which files a keyed operation exchanges in one exact table, and what it does to its rows."""
+
+    exchange: FileExchange
+    rows: RowCounts
+
+
+NOTHING = KeyedWrite(exchange=FileExchange(removed=(), added=()), rows=RowCounts())
+
+
+def upsert_exchange(place: Place, upsert: Upsert) -> KeyedWrite:
     """Compute which files of a table an upsert removes and adds.
 
-    Reads the key columns of files whose key bounds meet the input's, and rewrites those with a hit.
+    Where the table has a key twice, one row of it stays. A changed row leaves its file where that
+    is sorted or divided by what has changed in it.
     """
-    if not upsert.files:
-        return FileExchange(removed=(), added=())
-    keys = upsert.key_columns
-    session.bind({_INPUT: tables.scan_files(entry, upsert.files)})
-    hit = _files_hit(tables, session, entry, keys, upsert.files)
-    scan = tables.scan_files(entry, hit)
-    session.bind({_HIT: scan})
-    match = " and ".join(f"h.{quote(k)} = i.{quote(k)}" for k in keys)
-    untouched = (
-        f"select h.* from {_HIT} h where not exists (select 1 from {_INPUT} i where {match})"
-    )
-    names = [field.name for field in scan.schema]
-    given = {*(upsert.columns or names), *keys}
-    if given.issuperset(names):
-        added = _write(tables, session, entry, Sql(text=untouched), table, prefix) if hit else ()
-        return FileExchange(removed=_paths(hit), added=(*added, *upsert.files))
-    merged = ", ".join(f"{'i' if n in given else 'h'}.{quote(n)} as {quote(n)}" for n in names)
-    fresh = ", ".join(f"i.{quote(n)}" if n in given else f"null as {quote(n)}" for n in names)
-    query = (
-        f"{untouched} union all by name "
-        f"select {merged} from {_HIT} h join {_INPUT} i on {match} union all by name "
-        f"select {fresh} from {_INPUT} i where not exists (select 1 from {_HIT} h where {match})"
-    )
-    return FileExchange(
-        removed=_paths(hit), added=_write(tables, session, entry, Sql(text=query), table, prefix)
+    given = sum(file.rows for file in upsert.files)
+    if not given:
+        return NOTHING
+    columns = _given(place, upsert)
+    plan = place.plan(place.schema.names)
+    found = find_input(place, upsert, columns)
+    if not found.hits and not _is_to_be_ordered(plan, columns):
+        exchange = FileExchange(removed=(), added=upsert.files)
+        return KeyedWrite(exchange=exchange, rows=RowCounts(inserted=given))
+    setting = [name for name in columns if name not in upsert.key_columns]
+    doubled = found.matched + found.fresh - given if found.hits else 0
+    found = settle(place, plan, upsert.key_columns, found, setting, doubled=doubled > 0)
+    hits = tuple(hit for hit in found.hits if setting or hit.leaving)
+    rewritten = _rewritten(place, hits, lambda job: _updated(place, job, setting))
+    return KeyedWrite(
+        exchange=FileExchange(
+            removed=_paths(hits), added=(*rewritten, *_fresh(place, plan, found, columns))
+        ),
+        rows=RowCounts(
+            inserted=found.fresh,
+            updated=given - found.fresh,
+            deleted=doubled,
+            files_rewritten=len(hits),
+        ),
     )
 
 
-def delete_exchange(
-    tables: Tables, session: Session, entry: Entry, delete: Delete, *, table: str, prefix: str
-) -> FileExchange:
+def delete_exchange(place: Place, delete: Delete) -> KeyedWrite:
     """Compute which files a delete removes and adds. Where the predicate is NULL, rows stay."""
-    if delete.key_columns:
-        session.bind({_INPUT: tables.scan_files(entry, delete.files)})
-        hit = _files_hit(tables, session, entry, delete.key_columns, delete.files)
-        match = " and ".join(f"h.{quote(k)} = i.{quote(k)}" for k in delete.key_columns)
-        kept = f"not exists (select 1 from {_INPUT} i where {match})"
+    if not delete.key_columns:
+        found = find_where(place, delete.predicate)
+        rewritten = _rewritten(place, found.hits, lambda job: _unless(place, job, delete.predicate))
+    elif any(file.rows for file in delete.files):
+        found = find_keys(place, delete)
+        rewritten = _rewritten(place, found.hits, lambda job: _updated(place, job, ()))
     else:
-        hit = tuple(
-            file
-            for file in tables.files(entry)
-            if _count(tables, session, entry, file, f"({delete.predicate})")
-        )
-        kept = f"({delete.predicate}) is not true"
-    session.bind({_HIT: tables.scan_files(entry, hit)})
-    query = Sql(text=f"select h.* from {_HIT} h where {kept}")
-    added = _write(tables, session, entry, query, table, prefix) if hit else ()
-    return FileExchange(removed=_paths(hit), added=added)
+        return NOTHING
+    return KeyedWrite(
+        exchange=FileExchange(removed=_paths(found.hits), added=rewritten),
+        rows=RowCounts(deleted=found.matched, files_rewritten=len(found.hits)),
+    )
 
 
-def refuse_bad_keys(session: Session, rows: Scan, keys: Sequence[str], *, table: str) -> None:
-    """Check that an upsert's input names each key once and never as NULL.
+# -- hit files
+
+
+def _rewritten(
+    place: Place, hits: Sequence[Hit], query: Callable[[Job], str]
+) -> tuple[DataFile, ...]:
+    """Write what is left of hit files, several at a time.
 
     Raises:
-        Invalid: ``null-key`` or ``duplicate-key``, with an example.
+        Internal: ``rows-lost``.
     """
-    session.bind({_INPUT: rows})
-    columns = ", ".join(quote(key) for key in keys)
-    nulls = " or ".join(f"{quote(key)} is null" for key in keys)
-    found = session.scalars(f"select count(*) as rows from {_INPUT} where {nulls}")
-    if found["rows"]:
-        raise Invalid(
-            "null-key",
-            f"{found['rows']} rows for {table} have no key: NULL in {', '.join(keys)}.",
-            hint="Filter them out, or give the column a not-null contract that quarantines them.",
-            table=table,
-            key=list(keys),
-        )
-    found = session.scalars(
-        f"select count(*) as keys, to_json(any_value(k))::varchar as example from "
-        f"(select {{{', '.join(f'{_field(key)}: {quote(key)}' for key in keys)}}} as k "
-        f"from {_INPUT} group by {columns} having count(*) > 1)"
+    jobs = list(_jobs([hit for hit in hits if hit.leaving < hit.file.rows]))
+    if not jobs:
+        return ()
+    plan = place.plan(place.schema.names)
+    target = replace(plan.target, partition_by={}, sort_by=(), file_size_bytes=None)
+    works: list[tuple[Sql, WriteTarget]] = [(Sql(text=query(job)), target) for job in jobs]
+    left = [sum(hit.file.rows - hit.leaving for hit in job) for job in jobs]
+    written = place.session.write_several(works, rows=sum(left))
+    for rows, done in zip(left, written, strict=True):
+        if done.rows != rows:
+            raise Internal(
+                "rows-lost",
+                f"Rewriting files of {place.table} gave {done.rows} rows where {rows} are left.",
+                hint="Nothing was published. Please report this with the table's schema.",
+                read=rows,
+                written=done.rows,
+            )
+    paths = [path for done in written for path in done.paths]
+    return place.tables.collect(paths, plan.columns, key_columns=plan.bounded)
+
+
+def _jobs(hits: Sequence[Hit]) -> Iterator[Job]:
+    """Divide hit files into those rewritten alone and small ones rewritten together."""
+    small: dict[tuple[object, ...], list[Hit]] = {}
+    for hit in hits:
+        if hit.file.rows >= SMALL_ROWS:
+            yield (hit,)
+            continue
+        part = tuple(hit.file.partition.values())
+        group = small.setdefault(part, [])
+        group.append(hit)
+        if sum(each.file.rows for each in group) >= SMALL_ROWS:
+            yield tuple(small.pop(part))
+    for group in small.values():
+        yield tuple(group)
+
+
+def _updated(place: Place, job: Job, setting: Collection[str]) -> str:
+    """Give the query for what is left of a job's files, with the columns set that are to be set."""
+    old = _bound(place, job)
+    numbers = ", ".join(str(hit.number) for hit in job)
+    columns = ", ".join(
+        f"case when m.{ROW_NUMBER} is null then h.{quote(name)} else m.{quote(name)} end "
+        f"as {quote(name)}"
+        if name in setting
+        else f"h.{quote(name)}"
+        for name in place.schema.names
     )
-    if found["keys"]:
-        raise Invalid(
-            "duplicate-key",
-            f"{found['keys']} keys occur more than once in the rows for {table}, "
-            f"for example {found['example']}.",
-            hint="An upsert takes one row a key: choose one in the step, or declare "
-            "unique(..., keep=..., order_by=...) in the contract.",
-            table=table,
-            key=list(keys),
+    both = [ROW_NUMBER] if len(job) == 1 else [FILE_NUMBER, ROW_NUMBER]
+    match = " and ".join(f"m.{name} = h.{name}" for name in both)
+    found = f"select * from {FOUND} where {FILE_NUMBER} in ({numbers})"
+    if not setting:
+        return f"select {columns} from {old} h anti join ({found} and not {STAYS}) m on {match}"
+    query = f"select {columns} from {old} h left join ({found}) m on {match}"
+    if any(hit.leaving for hit in job):
+        query += f" where m.{ROW_NUMBER} is null or m.{STAYS}"
+    return query
+
+
+def _unless(place: Place, job: Job, predicate: str) -> str:
+    columns = ", ".join(map(quote, place.schema.names))
+    return f"select {columns} from {_bound(place, job)} where ({predicate}) is not true"
+
+
+def _bound(place: Place, job: Job) -> str:
+    """Bind a job's files; give them as a table of a query, numbered as they were found."""
+    name = f"_hg_job_{job[0].number}"
+    scan = place.scan([hit.file for hit in job])
+    place.session.bind({name: scan})
+    columns = ", ".join(map(quote, place.schema.names))
+    return f"(select {columns}, {numbered(job, scan, place)} from {name})"
+
+
+# -- new files
+
+
+def _given(place: Place, upsert: Upsert) -> tuple[str, ...]:
+    """Give which of the table's columns the input gives, in the table's order."""
+    names = place.schema.names
+    if upsert.columns is None:
+        return tuple(names)
+    return tuple(name for name in names if name in {*upsert.columns, *upsert.key_columns})
+
+
+def _is_to_be_ordered(plan: WritePlan, columns: Collection[str]) -> bool:
+    """Whether new rows cannot stay in the files they were staged in."""
+    return bool(plan.partition) or any(name in columns for name in plan.target.sort_by)
+
+
+def _fresh(
+    place: Place, plan: WritePlan, found: Found, columns: Sequence[str]
+) -> tuple[DataFile, ...]:
+    """Write the input's rows that hit nothing, and those that leave the file they hit."""
+    moving = [hit for hit in found.hits if hit.leaving]
+    if not found.fresh and not moving:
+        return ()
+    names = place.schema.names
+    if not moving:  # what is not given is not in the files, unless it says where a row belongs
+        needed = {*columns, *plan.partition_columns.values()}
+        names = [name for name in names if name in needed]
+    source, join, where = INPUT, "", ""
+    if found.hits:
+        source, where = FOUND, f" where {FRESH}"
+    missing = "null"
+    if moving and not {*names} <= {*columns}:
+        scan = place.scan([hit.file for hit in moving])
+        place.session.bind({_OLD: scan})
+        old = f"(select * exclude ({FILE_NUMBER}, {ROW_NUMBER}), {numbered(moving, scan, place)}"
+        join = (
+            f" left join {old} from {_OLD}) o on m.{FILE_NUMBER} = o.{FILE_NUMBER} "
+            f"and m.{ROW_NUMBER} = o.{ROW_NUMBER}"
         )
-
-
-def _field(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
-
-
-def _paths(files: Sequence[DataFile]) -> tuple[str, ...]:
-    return tuple(file.path for file in files)
-
-
-def _files_hit(
-    tables: Tables, session: Session, entry: Entry, keys: Sequence[str], given: Sequence[DataFile]
-) -> tuple[DataFile, ...]:
-    match = " and ".join(f"f.{quote(k)} = i.{quote(k)}" for k in keys)
-    predicate = f"exists (select 1 from {_INPUT} i where {match})"
-    return tuple(
-        file
-        for file in tables.files(entry)
-        if any(bounds_meet(file, other, keys) for other in given)
-        and _count(tables, session, entry, file, predicate)
+        missing = "o."
+    chosen = ", ".join(
+        f"m.{quote(name)}"
+        if name in columns
+        else f"{missing}{quote(name) if join else ''} as {quote(name)}"
+        for name in names
     )
+    plan = place.plan(names)
+    rows = Sql(text=f"select {chosen} from {source} m{join}{where}")
+    written = place.session.write(rows, plan.target)
+    return place.tables.collect(written.paths, plan.columns, key_columns=plan.bounded)
 
 
-def _count(tables: Tables, session: Session, entry: Entry, file: DataFile, predicate: str) -> int:
-    session.bind({_HIT: tables.scan_files(entry, (file,))})
-    found = session.scalars(f"select count(*) as rows from {_HIT} f where {predicate}")
-    return int(str(found["rows"]))
-
-
-def _write(
-    tables: Tables, session: Session, entry: Entry, rows: Sql, table: str, prefix: str
-) -> tuple[DataFile, ...]:
-    plan = tables.plan_write(entry, session.schema(rows), table=table, mode="append", prefix=prefix)
-    written = session.write(rows, plan.target)
-    columns: tuple[Column, ...] = plan.columns
-    return tables.collect(written.paths, columns)
+def _paths(hits: Sequence[Hit]) -> tuple[str, ...]:
+    return tuple(hit.file.path for hit in hits)

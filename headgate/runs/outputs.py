@@ -35,6 +35,7 @@ from headgate.lake import (
     Put,
     Range,
     Replace,
+    RowCounts,
     Tree,
     Upsert,
     Write,
@@ -252,7 +253,7 @@ def stage(
         staged_input=target.mode == "upsert",
     )
     written = session.write(rows, plan.target, mask=mask.query if mask else None)
-    files = tables.collect(written.paths, plan.columns, key_columns=target.key)
+    files = tables.collect(written.paths, plan.columns, key_columns=plan.bounded)
     data: Operation
     match target.mode:
         case "replace":
@@ -273,7 +274,7 @@ def stage(
                 sort_by=sort_by,
             )
     operations = (*plan.operations, data)
-    entry = apply_operations(
+    done = apply_operations(
         wiring,
         before,
         operations,
@@ -282,8 +283,8 @@ def stage(
         owner=_owner(before, target),
         check_keys=True,
     )
-    changes: dict[str, Entry | None] = {key: entry}
-    writes = [_write(key, operations, before, entry)]
+    changes: dict[str, Entry | None] = {key: done.entry}
+    writes = [_write(key, operations, before, done.entry, done.rows)]
     quarantined = _quarantine(wiring, session, tree, target, written, mask)
     if quarantined is not None:
         change, write = quarantined
@@ -373,13 +374,18 @@ def _owner(before: Entry | None, target: Target) -> str | None:
 
 
 def _write(
-    key: str, operations: Sequence[Operation], before: Entry | None, entry: Entry | None
+    key: str,
+    operations: Sequence[Operation],
+    before: Entry | None,
+    entry: Entry | None,
+    rows: RowCounts | None = None,
 ) -> Write:
     return Write(
         key=key,
         operations=tuple(operations),
         before=before.content if before else None,
         content=entry.content if entry else None,
+        rows=rows,
     )
 
 

@@ -159,24 +159,25 @@ class Transaction:
         columns = [column.name for column in before.table.schema] if before.table else []
         operation = Delete(predicate=condition(where, columns, what=f"delete from {table}"))
         self._count += 1
-        entry = apply_operations(
+        done = apply_operations(
             attempt.wiring,
             before,
             (operation,),
             key=key,
             prefix=f"{attempt.id}-delete_{self._count}",
         )
+        entry = done.entry
         write = Write(
             key=key,
             operations=(operation,),
             before=before.content,
             content=entry.content if entry else None,
+            rows=done.rows,
         )
         followed = (before, *self._seen_entries)
         changed = {key: marked(entry, attempt.id, followed) if entry else None}
         self._done(f"delete_{self._count}", changed, (write,))
-        left = entry.table.rows if entry and entry.table else 0
-        return (before.table.rows if before.table else 0) - left
+        return done.rows.deleted if done.rows else 0
 
     def drop(self, table: str) -> None:
         """Take a table out, with its contract and its quarantine. History keeps them."""

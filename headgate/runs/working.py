@@ -22,6 +22,7 @@ from headgate.lake import (
     Put,
     Read,
     Replace,
+    RowCounts,
     Skip,
     StepRecord,
     StepRow,
@@ -198,6 +199,7 @@ class StepWork:
         commit = attempt.wiring.lake.commit(record.skipped.commit if record.skipped else "")
         published = attempt.wiring.lake.tree(commit)
         changes: dict[str, Entry | None] = {}
+        rows: dict[str, RowCounts | None] = {}
         for write in decision.writes:
             if write.settled:
                 continue
@@ -205,11 +207,12 @@ class StepWork:
                 there = published.get(write.key)
                 changes[write.key] = marked(there, attempt.id, (there,)) if there else None
             else:
-                changes[write.key] = applied(attempt, tree, None, write.key, write.operations)
+                done = applied(attempt, tree, None, write.key, write.operations)
+                changes[write.key], rows[write.key] = done.entry, done.rows
         key = step_key(attempt.row.pipeline, step.name)
         before = attempt.base_tree.get(key)
         passed = skipping.Output.parse(before.data if before and before.data else "")
-        writes = [*carried_writes(record.writes, tree, changes)]
+        writes = [*carried_writes(record.writes, tree, changes, rows)]
         changes[key] = self._output_entry(passed.passed_on(attempt.id))
         writes.append(_put(key, before, changes[key]))
         look = Read(key=key, content=before.content if before else None)

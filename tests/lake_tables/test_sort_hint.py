@@ -1,8 +1,9 @@
 """What a table is sorted by is a hint of its entry: writes set it, and follow it."""
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
-from conftest import Workbench
 
 from headgate.errors import Invalid
 from headgate.lake import Append, ChangeSchema, Column, Entry, Replace
@@ -15,7 +16,7 @@ def hint(entry: Entry) -> tuple[str, ...]:
     return entry.table.sort_by
 
 
-def written(bench: Workbench, before: Entry | None, *sort_by: str, mode: str = "append") -> Entry:
+def written(bench: Any, before: Entry | None, *sort_by: str, mode: str = "append") -> Entry:
     plan = bench.tables.plan_write(
         before, ROWS.schema, table="t", mode=mode, prefix="p", sort_by=sort_by
     )
@@ -28,7 +29,7 @@ def written(bench: Workbench, before: Entry | None, *sort_by: str, mode: str = "
     return bench.tables.apply(before, (*plan.operations, operation), table="t")
 
 
-def test_a_table_stays_sorted_by_what_it_was_last_told(bench: Workbench) -> None:
+def test_a_table_stays_sorted_by_what_it_was_last_told(bench: Any) -> None:
     entry = written(bench, None, "day", "k")
     assert hint(entry) == ("day", "k")
     entry = written(bench, entry)
@@ -36,7 +37,7 @@ def test_a_table_stays_sorted_by_what_it_was_last_told(bench: Workbench) -> None
     assert hint(written(bench, entry, "k")) == ("k",)
 
 
-def test_rows_for_a_sorted_table_are_sorted_like_it(bench: Workbench) -> None:
+def test_rows_for_a_sorted_table_are_sorted_like_it(bench: Any) -> None:
     entry = written(bench, None, "day", "k")
     days = ROWS.select(["day"])
     for rows, expected in ((ROWS, ("day", "k")), (days, ("day",))):
@@ -44,13 +45,13 @@ def test_rows_for_a_sorted_table_are_sorted_like_it(bench: Workbench) -> None:
         assert plan.target.sort_by == expected
 
 
-def test_a_replacement_is_sorted_by_what_it_says(bench: Workbench) -> None:
+def test_a_replacement_is_sorted_by_what_it_says(bench: Any) -> None:
     entry = written(bench, None, "day")
     assert hint(written(bench, entry, mode="replace")) == ()
     assert hint(written(bench, entry, "k", mode="replace")) == ("k",)
 
 
-def test_the_content_of_a_table_does_not_depend_on_what_it_is_sorted_by(bench: Workbench) -> None:
+def test_the_content_of_a_table_does_not_depend_on_what_it_is_sorted_by(bench: Any) -> None:
     entry = written(bench, None)
     told = bench.tables.apply(entry, (Append(files=(), sort_by=("day",)),), table="t")
     assert hint(told) == ("day",)
@@ -58,7 +59,7 @@ def test_the_content_of_a_table_does_not_depend_on_what_it_is_sorted_by(bench: W
 
 
 def test_what_a_table_is_sorted_by_follows_renamed_columns_and_goes_with_dropped_ones(
-    bench: Workbench,
+    bench: Any,
 ) -> None:
     entry = written(bench, None, "day", "k")
     assert entry.table is not None
@@ -70,7 +71,7 @@ def test_what_a_table_is_sorted_by_follows_renamed_columns_and_goes_with_dropped
     assert hint(bench.tables.apply(entry, (dropped,), table="t")) == ()
 
 
-def test_sorting_by_a_column_that_is_not_there_is_refused(bench: Workbench) -> None:
+def test_sorting_by_a_column_that_is_not_there_is_refused(bench: Any) -> None:
     with pytest.raises(Invalid, match="sorted by 'dya'") as error:
         written(bench, None, "dya")
     assert error.value.code == "sort-unknown-column"

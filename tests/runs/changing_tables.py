@@ -205,7 +205,7 @@ class ChangingTables:
             done = (*plan.operations, Append(files=files))
             entry = apply_operations(
                 self.place.hall.wiring, entry, done, key=f"table/{table}", prefix="m"
-            )
+            ).entry
         return entry
 
     def change(self, entries, change):
@@ -219,7 +219,7 @@ class ChangingTables:
         elif done is not None:
             entry = apply_operations(
                 self.place.hall.wiring, entry, done, key=f"table/{table}", prefix=f"o{self.number}"
-            )
+            ).entry
         return {**entries, table: entry}, (table, tuple(done or ()))
 
     def _operations(self, entry, table, word, what, columns, key):  # noqa: PLR0911 - a table of words
