@@ -120,6 +120,11 @@ class Database(Protocol):
 
     dialect: Dialect
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people. Without passwords."""
+        ...
+
     def reading(self) -> AbstractContextManager[Reader]:
         """See one state in each statement, and change nothing. Waits for no writer."""
         ...

@@ -24,9 +24,16 @@ from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
 from headgate.lake.migrations import Upgraded, open_facts, upgrade
 from headgate.lake.nodes import NodeReader
+from headgate.lake.opening import (
+    METASTORE_FILE,
+    create_metastore,
+    is_server,
+    metastore_database,
+    open_metastore,
+    refuse_foreign_files,
+)
 from headgate.lake.records import Commit, Record
 from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
-from headgate.lake.sqlite import create_sqlite, open_sqlite, sqlite_database
 from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
@@ -35,7 +42,6 @@ from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
 if TYPE_CHECKING:
     from headgate.lake.tables import Tables
 
-METASTORE_FILE = "metastore.sqlite"
 _LOG_PIECE = 64
 _OPEN_STATES = frozenset({RunState.RUNNING, RunState.PUBLISHING})
 
@@ -84,31 +90,29 @@ class Lake:
             clock: what time it is.
             ids: makes names nobody else makes.
             main: the protected branch.
-            metastore: the metastore's file; in the lake's directory where None.
+            metastore: a file, or a URL of PostgreSQL (``opening``); a file in the lake's directory
+                where None.
 
         Raises:
             AlreadyExists: ``lake-exists``.
-            Refused: ``network-file-system``, ``reserved-ref``.
-            Invalid: ``bad-ref-name``, ``metastore-needed``.
-            Unavailable: ``cannot-write``.
+            Refused: ``network-file-system``, ``reserved-ref``, ``another-metastore``, ...
+            Invalid: ``bad-ref-name``, ``metastore-needed``, ``bad-metastore-url``.
+            Unavailable: ``cannot-write``, ``metastore-unreachable``, ``library-missing``.
             Corrupt: ``metastore-missing``.
         """
         _unreserved(ref_name(main))
-        storage, path = _places(location, metastore)
-        for directory in (path.parent, *((location,) if isinstance(location, Path) else ())):
-            _make(directory)
-        if path.exists():
-            raise AlreadyExists(
-                "lake-exists",
-                f"There is a lake in {storage.location} already.",
-                path=storage.location,
-            )
+        _, place = _places(location, metastore)
+        directory = location.absolute() if isinstance(location, Path) else None
+        for needed in (directory, place.parent if isinstance(place, Path) else None):
+            if needed is not None:
+                _make(needed)
         tree = Tree.empty(NodeReader(_NoNodes()))
         genesis = commits.make_commit(
             None, tree=tree.root, record=Record(kind="genesis", at=clock.now())
         )
-        create_sqlite(
-            path,
+        create_metastore(
+            place,
+            directory=directory,
             clock=clock,
             lake_id=ids.unique(),
             main=main,
@@ -133,10 +137,10 @@ class Lake:
 
         Raises:
             NotFound: ``no-lake``.
-            Refused: ``lake-too-new``, ``network-file-system``, ``sqlite-too-old``.
-            Invalid: ``metastore-needed``.
+            Refused: ``lake-too-new``, ``network-file-system``, ``another-lake``, ...
+            Invalid: ``metastore-needed``, ``bad-metastore-url``.
             Corrupt: ``metastore-corrupt``.
-            Unavailable: ``metastore-locked``.
+            Unavailable: ``metastore-locked``, ``metastore-unreachable``, ``library-missing``.
         """
         storage, place = _places(location, metastore)
         opened = open_metastore(place, clock=clock)
@@ -165,7 +169,7 @@ class Lake:
             clock: which runs' leases are over.
             is_alive: whether a run's owner may still be at work.
             keep_copy: copy the metastore first.
-            metastore: the metastore's file; in the lake's directory where None.
+            metastore: as ``create`` has it.
 
         Raises:
             NotFound: ``no-lake``.
@@ -173,15 +177,15 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``, ``metastore-full``.
         """
-        storage, path = _places(location, metastore)
-        with closing(sqlite_database(path)) as database:
+        storage, place = _places(location, metastore)
+        with closing(metastore_database(place)) as database:
             done = upgrade(
                 database,
-                str(path),
+                database.place,
                 refuse=lambda session: refuse_at_work(session, clock.now(), is_alive),
                 keep_copy=keep_copy,
             )
-            facts = open_facts(database, str(path))
+            facts = open_facts(database, database.place)
             upgraded = SqlMetastore(database, clock=clock, facts=facts)
             if epochs.mark_of(storage) is None:  # format 1 had none
                 epochs.put_mark(storage, upgraded)
@@ -515,8 +519,11 @@ class Lake:
             )
 
 
-def _places(location: Path | Storage, metastore: Path | str | None) -> tuple[Storage, Path]:
-    """Give where the files are, and where the metastore's own file is."""
+def _places(location: Path | Storage, metastore: Path | str | None) -> tuple[Storage, Path | str]:
+    """Give where the files are, and where the metastore is: its own file, or a server."""
+    if metastore is not None and is_server(metastore):
+        storage = LocalStorage(location.absolute()) if isinstance(location, Path) else location
+        return storage, metastore
     if isinstance(location, Path):
         location = location.absolute()
         return LocalStorage(location), location / (metastore or METASTORE_FILE)

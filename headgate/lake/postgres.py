@@ -169,7 +169,7 @@ def open_postgres(
     """
     database = postgres_database(url, patience=patience)
     try:
-        facts = open_facts(database, str(database.address), migrations=migrations)
+        facts = open_facts(database, database.place, migrations=migrations)
     except BaseException:
         database.close()
         raise
@@ -215,6 +215,11 @@ class PostgresDatabase:
         self._lanes = Lanes(address)
         self._texts: dict[str, str] = {}
         self._sign = _SIGN.format(schema=address.schema)
+
+    @property
+    def place(self) -> str:
+        """The URL, without the password."""
+        return str(self.address)
 
     def holds_lake(self) -> bool:
         """Say whether there is a lake in the schema."""

@@ -224,6 +224,11 @@ class SqliteDatabase:
         self._checkpointed_bytes = 0
         _OPEN.add(self)
 
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._path)
+
     def prepare(self) -> None:
         """Make a new file ready: write-ahead logging is a property of the file."""
         with self._translated():

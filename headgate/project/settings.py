@@ -41,7 +41,7 @@ class Settings:
     profile: str | None = None
     pipelines: tuple[str, ...] = ()
     lake: Path | str
-    metastore: str | None = None
+    metastore: str | None = field(default=None, repr=False)  # a URL may hold a password
     endpoint: str | None = None
     region: str | None = None
     allow_http: bool = False
@@ -144,6 +144,7 @@ class Key:
     meaning: str
     parse: Callable[[object], object]
     from_text: Callable[[str], object] = _as_text
+    is_secret: bool = False
 
     @property
     def variable(self) -> str:
@@ -180,9 +181,11 @@ KEYS = (
         name="lake.metastore",
         field="metastore",
         default="in the lake's directory",
-        meaning="The lake's database. A lake in an object store needs one: "
-        "a file on a local disk, relative to the project.",
+        meaning="The lake's database: `postgresql://USER@HOST/DATABASE?schema=NAME`, or a file on "
+        "a local disk, relative to the project. A lake in an object store needs one. Passwords: "
+        "`PGPASSWORD`, `~/.pgpass`, or within the URL.",
         parse=_text,
+        is_secret=True,
     ),
     Key(
         name="lake.endpoint",
@@ -441,7 +444,8 @@ def _set(name: str, value: object, place: _Place, values: dict[str, object]) -> 
     except ValueError as error:
         raise Invalid(
             "bad-setting",
-            f"{place.of(name)}: {name} takes {error}, not {_shown(value)}.",
+            f"{place.of(name)}: {name} takes {error}"
+            + ("." if key.is_secret else f", not {_shown(value)}."),
             hint=_DOCUMENTATION,
             setting=name,
         ) from error
