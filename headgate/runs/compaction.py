@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from headgate.digests import file_checksum
 from headgate.errors import Corrupt, HeadgateError, Internal, Interrupted, NotFound, Refused
 from headgate.events import RunFailed, RunPublished, StepProgressed
 from headgate.filesets import DataFile
@@ -166,7 +164,10 @@ def due_at(wiring: Wiring, target: str, table: str, after: int) -> int:
 
 
 def end_dead(wiring: Wiring) -> None:
-    """End compactions whose process died: their files go, nobody has to resume them."""
+    """End compactions whose process died: nobody has to resume them, garbage collection sweeps.
+
+    Their files are left to it: this lake may be the copy of one in which they were published.
+    """
     metastore = wiring.lake.metastore
     now = wiring.clock.now()
     for row in metastore.runs(states=_OPEN, pipeline=PIPELINE):
@@ -174,7 +175,9 @@ def end_dead(wiring: Wiring) -> None:
             continue
         taken = metastore.take_over(row.id, owner=wiring.owner, lease_until=now + LEASE)
         if taken is not None:
-            _end(Attempt(wiring, taken, base=wiring.lake.commit(taken.base)), {"code": "killed"})
+            attempt = Attempt(wiring, taken, base=wiring.lake.commit(taken.base))
+            attempt.set_state(RunState.ABANDONED, reason={"code": "killed"})
+            _drop_branch(attempt)
 
 
 # -- a table
@@ -315,7 +318,7 @@ def _rewritten(attempt: Attempt, table: str, entry: Entry, group: Group, number:
     body = entry.table
     scan = tables.scan_files(entry, group.files)
     plan = tables.plan_write(
-        entry, scan.schema, table=table, mode="append", prefix=f"{_prefix(attempt.id)}{number}"
+        entry, scan.schema, table=table, mode="append", prefix=f"{attempt.id}-compact-{number}"
     )
     if body is None or plan.operations:
         raise Internal("schema-differs", f"Files of {table} do not read under its own schema.")
@@ -346,21 +349,24 @@ def _rewritten(attempt: Attempt, table: str, entry: Entry, group: Group, number:
 
 
 def _check_bytes(wiring: Wiring, table: str, files: Sequence[DataFile]) -> None:
-    """Check that files are as they were written: a rewrite would give damage a good checksum."""
-    tables = wiring.lake.tables
+    """Check that files are as they were written: a rewrite would give damage a good checksum.
+
+    An object store checks its own.
+    """
+    storage = wiring.lake.storage
+    if storage.store is not None:
+        return
 
     def is_damaged(file: DataFile) -> bool:
         try:
-            return (
-                bool(file.checksum) and file_checksum(tables.absolute(file.path)) != file.checksum
-            )
+            return bool(file.checksum) and storage.checksum(file.path) != file.checksum
         except FileNotFoundError:
             return False  # the engine notices, too, and it is told apart from damage
 
     with ThreadPoolExecutor(_THREADS, "headgate-checksums") as threads:
         damaged = [f for f, bad in zip(files, threads.map(is_damaged, files), strict=True) if bad]
     if damaged:
-        path = tables.absolute(damaged[0].path)
+        path = storage.absolute(damaged[0].path)
         raise Corrupt(
             "data-file-damaged",
             f"{table}: A data file is not what was written: {path}.",
@@ -507,7 +513,7 @@ def _fail(attempt: Attempt, error: HeadgateError) -> None:
 
 
 def _end(attempt: Attempt, reason: Mapping[str, object], told: RunFailed | None = None) -> None:
-    """Abandon the run, for good; its files, of which nobody knows, go.
+    """Abandon this process's run, for good; its files, of which nobody knows, go.
 
     They go first, to make room on a full disk, unless the run may be published at this moment.
     """
@@ -519,16 +525,12 @@ def _end(attempt: Attempt, reason: Mapping[str, object], told: RunFailed | None 
 
 
 def _delete_files(attempt: Attempt) -> None:
-    uuid = attempt.row.settings.get("uuid")
-    directory = Path(attempt.wiring.lake.tables.absolute(f"data/{uuid}"))
-    for path in directory.glob(f"{_prefix(attempt.id)}*"):
-        path.unlink(missing_ok=True)
+    storage = attempt.wiring.lake.storage
+    listed = storage.list(f"data/{attempt.row.settings.get('uuid')}")
+    prefix = f"{attempt.id}-"
+    storage.delete([f.path for f in listed if f.path.rpartition("/")[2].startswith(prefix)])
 
 
 def _drop_branch(attempt: Attempt) -> None:
     """Take the run's branch away: it never moved, and would keep the old files for ever."""
     attempt.wiring.lake.metastore.delete_branch(attempt.row.branch, head=attempt.base.id)
-
-
-def _prefix(run: str) -> str:
-    return f"{run}-compact-"
