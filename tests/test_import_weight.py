@@ -7,7 +7,17 @@ import pytest
 
 import headgate as hg
 
-HEAVY = {"duckdb", "numpy", "pandas", "polars", "pyarrow", "pyiceberg", "sqlglot"}
+HEAVY = {
+    "duckdb",
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "pyiceberg",
+    "sqlglot",
+    "yaml",
+}
 DECLARING = sorted(set(hg.__all__) - {"Project", "open"})
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headgate.contracts.checks import RowCheck as RowCheck
     from headgate.contracts.checks import Rows as Rows
     from headgate.contracts.checks import Unique as Unique
+    from headgate.contracts.contract import AnyContract as AnyContract
     from headgate.contracts.contract import Contract as Contract
     from headgate.contracts.contract import contract_spec as contract_spec
     from headgate.contracts.deltas import Delta as Delta
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from headgate.contracts.key_deltas import taken_keys as taken_keys
     from headgate.contracts.key_deltas import unique_question as unique_question
     from headgate.contracts.layouts import layout_problems as layout_problems
+    from headgate.contracts.named_contracts import contract_files as contract_files
+    from headgate.contracts.named_contracts import contract_of_file as contract_of_file
+    from headgate.contracts.named_contracts import named_contract as named_contract
     from headgate.contracts.polars_masks import polars_mask as polars_mask
     from headgate.contracts.row_checks import validate_expressions as validate_expressions
     from headgate.contracts.row_masks import IngestMask as IngestMask
@@ -73,6 +77,7 @@ _FILES = {
         "cast_plan",
     ),
     "contract": (
+        "AnyContract",
         "Contract",
         "contract_spec",
     ),
@@ -82,6 +87,11 @@ _FILES = {
         "RowCheck",
         "Rows",
         "Unique",
+    ),
+    "named_contracts": (
+        "contract_files",
+        "contract_of_file",
+        "named_contract",
     ),
     "deltas": (
         "Delta",

@@ -3,17 +3,21 @@
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar, get_origin, get_type_hints
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, get_origin, get_type_hints
 
-import msgspec
-
-from headgate.contracts import checks
+from headgate.contracts.building import column_checks, column_of, table_checks
 from headgate.contracts.checks import Check
-from headgate.contracts.rules import Alias, Rule, SeverityName, Strictness, as_rules
+from headgate.contracts.rules import Rule, SeverityName, as_rules
 from headgate.contracts.specs import ColumnSpec, ContractSpec, Undeclared
-from headgate.contracts.types import Annotation, read_annotation
+from headgate.contracts.types import read_annotation
 from headgate.errors import HeadgateError, Invalid
 from headgate.verdicts import Severity
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+AnyContract: TypeAlias = "type[Contract | BaseModel] | ContractSpec | str"
+"""How steps and sources name a contract: a class, a Pydantic model, or a file in contracts/."""
 
 
 class Contract:
@@ -82,20 +86,25 @@ class Contract:
         raise TypeError(f"{cls.__name__} is a contract: it describes rows, it does not hold one.")
 
 
-def contract_spec(contract: type[Contract] | ContractSpec) -> ContractSpec:
-    """Give the value a contract class built.
+def contract_spec(contract: "type[Contract | BaseModel] | ContractSpec") -> ContractSpec:
+    """Give the value a contract class built, or that of a Pydantic model.
 
     Raises:
-        Invalid: ``contract-expected``.
+        Invalid: ``contract-expected``; ``contract-model``, what of a model columns cannot do.
     """
     if isinstance(contract, ContractSpec):
         return contract
+    if isinstance(contract, type) and hasattr(contract, "__pydantic_decorators__"):
+        from headgate.contracts.pydantic_models import spec_of_model  # noqa: PLC0415 - 0.1 s
+
+        return spec_of_model(contract)
     spec = getattr(contract, "__contract__", None)
     if not isinstance(spec, ContractSpec):
         raise Invalid(
             "contract-expected",
             f"{contract!r} is no contract.",
-            hint="A contract is a class: class Flight(hg.Contract): ...",
+            hint="A contract is a class, class Flight(hg.Contract): ..., a Pydantic model, or the "
+            "name of a file in contracts/.",
         )
     return spec
 
@@ -130,60 +139,12 @@ def _field(
     """Read one field: its column and its checks."""
     with _naming(cls, field):
         read = read_annotation(annotation)
-        raw = [marker.raw for marker in read.markers if isinstance(marker, Alias)]
-        if len(raw) > 1:
-            raise Invalid("contract-rule", "it has two column() names.")
-        column = ColumnSpec(name=field, type=str(read.type), raw=raw[0] if raw else None)
-        return column, tuple(_column_checks(field, read, default))
-
-
-def _column_checks(field: str, read: Annotation, default: Severity) -> Iterator[Check]:
-    strict = [m.severity for m in read.markers if isinstance(m, Strictness)]
-    if not read.nullable:
-        yield checks.NotNull(column=field, severity=strict[0] if strict else default)
-    elif strict:
-        raise Invalid("contract-rule", "it has not_null() and allows None.")
-    if read.values:
-        yield checks.OneOf(column=field, values=read.values, severity=default)
-    for marker in read.markers:
-        if isinstance(marker, Rule):
-            yield _bound(marker, field, default)
-        elif callable(marker):
-            raise Invalid("contract-rule", f"{marker!r} is no rule; is it missing its brackets?")
-
-
-def _bound(rule: Rule, field: str, default: Severity) -> Check:
-    """Give a field's rule its column and severity."""
-    check = msgspec.structs.replace(rule.check, severity=rule.severity or default)
-    match check:
-        case checks.Between() | checks.OneOf() | checks.Pattern() | checks.Length():
-            return msgspec.structs.replace(check, column=field)
-        case checks.References(columns=()):
-            return msgspec.structs.replace(check, columns=(field,))
-        case checks.Unique(columns=()):
-            return msgspec.structs.replace(check, columns=(field,))
-        case checks.Expression():
-            return check
-        case _:
-            raise Invalid("contract-rule", f"{check.says!r} belongs in the class's rules=.")
+        return column_of(field, read), tuple(column_checks(field, read, default))
 
 
 def _table_checks(cls: type, rules: Iterable[Rule] | Rule, default: Severity) -> tuple[Check, ...]:
-    found: list[Check] = []
     with _naming(cls, "rules"):
-        for rule in as_rules(rules):
-            check = rule.check
-            if isinstance(check, checks.Between | checks.OneOf | checks.Pattern | checks.Length):
-                raise Invalid("contract-rule", f"{check.says.strip()!r} belongs on a field.")
-            if isinstance(check, checks.References | checks.Unique) and not check.columns:
-                raise Invalid(
-                    "contract-rule", f"{check.says.strip()!r} names no column of the class."
-                )
-            severity = rule.severity or default
-            if isinstance(check, checks.TableCheck) and rule.severity is None:
-                severity = Severity.FAIL if default is Severity.QUARANTINE else default
-            found.append(msgspec.structs.replace(check, severity=severity))
-    return tuple(found)
+        return tuple(table_checks(as_rules(rules), default))
 
 
 class _naming:  # noqa: N801 - used like a function

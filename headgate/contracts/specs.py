@@ -133,12 +133,16 @@ class ContractSpec(
 
     @cached_property
     def digest(self) -> str:
-        """The contract's identity: equal digest, equal meaning, whatever name and description."""
+        """The contract's identity: equal digest, equal meaning.
+
+        Names, descriptions and the order of checks do not count; the order of columns does.
+        """
         anonymous = msgspec.structs.replace(
             self,
             name="",
             description=None,
             columns=tuple(msgspec.structs.replace(c, description=None) for c in self.columns),
+            checks=tuple(sorted(self.checks, key=_encoder.encode)),
         )
         return digest("contract", _encoder.encode(anonymous))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TypeVar
 
-from headgate.contracts import Contract, contract_spec
+from headgate.contracts import AnyContract, ContractSpec, contract_spec, named_contract
 from headgate.errors import HeadgateError, Invalid
 from headgate.lake import Isolation
 from headgate.names import suggestion
@@ -133,14 +133,15 @@ class _Project:
             description = _first_line(function.__doc__)
             if signature.nothing:
                 _check_needs_no_table(name, place, declaration)
+        contract = _contract(name, place, settings.contract, self._root)
         step = Step(
             name=name,
             table=None if signature.nothing else settings.table or name,
             after=tuple(self._after(name, one, declaration, names) for one in settings.after),
             mode=settings.mode,
             key=settings.key,
-            contract=settings.contract,
-            references=_references(settings.contract),
+            contract=contract,
+            references=contract.references if contract is not None else (),
             source=declaration.source,
             partition_by=settings.partition_by,
             sort_by=settings.sort_by,
@@ -358,9 +359,18 @@ def _check_needs_no_table(name: str, place: Place, declaration: Declaration) -> 
             )
 
 
-def _references(contract: type[Contract] | None) -> tuple[str, ...]:
-    """Give the tables a contract looks up in."""
-    return () if contract is None else contract_spec(contract).references
+def _contract(
+    step: str, place: Place, given: "AnyContract | None", root: Path
+) -> ContractSpec | None:
+    """Give a contract as a value, whatever it was written in."""
+    if given is None:
+        return None
+    try:
+        return named_contract(given, root) if isinstance(given, str) else contract_spec(given)
+    except HeadgateError as error:
+        if "line" not in error.facts:  # a file's mistakes begin with the file
+            error.message = f"Step {step} ({place}): {error.message}"
+        raise
 
 
 def _first_line(doc: str | None) -> str:

@@ -10,7 +10,7 @@ from headgate.pipelines import places
 from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
 
 if TYPE_CHECKING:
-    from headgate.contracts import Contract
+    from headgate.contracts import AnyContract
 
 
 class FileOptions(TypedDict, total=False):
@@ -40,7 +40,7 @@ def files(
     format: str | None = None,  # noqa: A002 - the user's word
     name: str | None = None,
     table: str | None = None,
-    contract: "type[Contract] | None" = None,
+    contract: "AnyContract | None" = None,
     mode: Mode = "replace",
     key: str | Sequence[str] = (),
     after: Sequence[object] = (),
@@ -106,7 +106,7 @@ def source(
     *,
     name: str | None = None,
     table: str | None = None,
-    contract: "type[Contract] | None" = None,
+    contract: "AnyContract | None" = None,
     mode: Mode = "append",
     key: str | Sequence[str] = (),
     after: Sequence[object] = (),

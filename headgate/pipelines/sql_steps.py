@@ -27,7 +27,7 @@ from headgate.pipelines.steps import Declaration, Mode, Query, Settings, names
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from headgate.contracts import Contract
+    from headgate.contracts import AnyContract
 
 RUN_PARAMETERS: Final = ("now", "seed")
 _ANALYSIS = "1"
@@ -40,7 +40,7 @@ def sql_step(
     file: str | Path | None = None,
     name: str | None = None,
     table: str | None = None,
-    contract: "type[Contract] | None" = None,
+    contract: "AnyContract | None" = None,
     mode: Mode = "replace",
     key: str | Sequence[str] = (),
     after: Sequence[object] = (),

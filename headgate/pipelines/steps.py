@@ -20,7 +20,7 @@ from headgate.pipelines.parameters import Parameter, group_of
 from headgate.pipelines.places import Place
 
 if TYPE_CHECKING:
-    from headgate.contracts import Contract
+    from headgate.contracts import AnyContract, ContractSpec
 
 Mode: TypeAlias = Literal["replace", "append", "upsert"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -77,7 +77,7 @@ class SourceDeclaration:
 
     kind: str
     options: Mapping[str, object] = field(default_factory=dict)
-    contract: "type[Contract] | None" = None
+    contract: "AnyContract | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class Settings:
 
     name: str | None = None
     table: str | None = None
-    contract: "type[Contract] | None" = None
+    contract: "AnyContract | None" = None
     mode: Mode = "replace"
     key: tuple[str, ...] = ()
     after: tuple[object, ...] = ()
@@ -171,7 +171,7 @@ class Step:
     after: tuple[str, ...] = ()
     mode: Mode = "replace"
     key: tuple[str, ...] = ()
-    contract: "type[Contract] | None" = None
+    contract: "ContractSpec | None" = None
     references: tuple[str, ...] = ()
     source: SourceDeclaration | None = None
     sql: Query | None = None
@@ -318,7 +318,7 @@ def step(
     *,
     name: str | None = None,
     table: str | None = None,
-    contract: "type[Contract] | None" = None,
+    contract: "AnyContract | None" = None,
     mode: Mode = "replace",
     key: str | Sequence[str] = (),
     after: Sequence[object] = (),
@@ -334,7 +334,7 @@ def step(
     *,
     name: str | None = None,
     table: str | None = None,
-    contract: "type[Contract] | None" = None,
+    contract: "AnyContract | None" = None,
     mode: Mode = "replace",
     key: str | Sequence[str] = (),
     after: Sequence[object] = (),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from headgate.clock import Clock
+from headgate.contracts import contract_files
 from headgate.errors import Invalid, NotFound
 from headgate.lake import Isolation
 from headgate.names import suggestion
@@ -22,8 +23,9 @@ _NO_PIPELINES = re.compile(r"test_.*|.*_test|conftest|setup|noxfile|_.*")
 class Discovery:
     """What a project's files declared when they were imported.
 
-    ``queries`` are the ``.sql`` files they name. ``stamps`` are the files' times and sizes at that
-    moment: as long as they are the same, importing them again would give the same.
+    ``queries`` are the ``.sql`` files they name, and the contracts in YAML. ``stamps`` are the
+    files' times and sizes at that moment: as long as they are the same, importing them again would
+    give the same.
     """
 
     code: Code
@@ -94,11 +96,12 @@ def discover(settings: Settings, *, clock: Clock) -> Discovery:
             cache=settings.cache / "sql",
         )
     written = [value for module in modules for value in vars(module).values()]
-    queries = tuple(
+    named = (
         settings.root / value.sql_file
         for value in written
         if isinstance(value, Declaration) and value.sql_file is not None
     )
+    queries = (*named, *contract_files(settings.root))
     return Discovery(
         code=code,
         declared=declared,
