@@ -402,7 +402,10 @@ def _published(
                 lake.storage.sync(new, by=wiring.sync)
             write = Write(key=key, operations=left, before=after.content, content=after.content)
             rows = sum(file.rows for rewrite in left for file in rewrite.added)
-            step = StepRecord(step="compact", writes=(write,), rows_in=rows, rows_out=rows)
+            wall_s = wiring.clock.monotonic_s() - attempt.began_s
+            step = StepRecord(
+                step="compact", writes=(write,), rows_in=rows, rows_out=rows, wall_s=wall_s
+            )
             record = Record(
                 kind="maintenance",
                 at=wiring.clock.now(),
@@ -421,7 +424,7 @@ def _published(
                 target=row.target,
                 commit=candidate.commit.id,
                 tables=(),
-                wall_s=wiring.clock.monotonic_s() - attempt.began_s,
+                wall_s=wall_s,
             )
             outcome = commit_once(attempt, head, candidate, told)
             if outcome is Outcome.DONE:
