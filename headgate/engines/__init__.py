@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from headgate.engines.frames import accept as accept
     from headgate.engines.frames import supply as supply
     from headgate.engines.loading import load_engine as load_engine
+    from headgate.engines.memory import Budget as Budget
+    from headgate.engines.memory import machine_memory as machine_memory
+    from headgate.engines.memory import size_in_bytes as size_in_bytes
 
 _FILES = {
     "duckdb": ("DuckDB",),
     "engine": ("Engine", "MaskQuery", "NativeFiles", "Rows", "Session", "Sql", "Written"),
     "frames": ("FORMS", "accept", "supply"),
     "loading": ("load_engine",),
+    "memory": ("Budget", "machine_memory", "size_in_bytes"),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

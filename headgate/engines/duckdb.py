@@ -1,6 +1,6 @@
 """DuckDB: one database in memory for the process, a catalog of its own for every session."""
 
-import shutil
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,9 +16,11 @@ import pyarrow as pa
 from headgate.engines.bindings import Bindings
 from headgate.engines.engine import NativeFiles, Rows, Scan, Session, Sql, WriteTarget, Written
 from headgate.engines.failures import explained, explained_stream
+from headgate.engines.memory import Budget, engine_bytes, fitting_threads
 from headgate.engines.queries import Query, query_of, refuse_renamed_columns, schema_of
 from headgate.engines.reaching import Reaching
 from headgate.engines.side_by_side import Work, at_once, write_side_by_side
+from headgate.engines.spilling import SpillDirectory
 from headgate.engines.writing import Writing, select_list
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
@@ -32,9 +34,12 @@ class DuckDB:
     """Computes on this machine, with DuckDB. No extension is ever downloaded.
 
     Args:
-        threads: how many; as many as there are cores where None.
+        threads: how many; where None as many as there are cores, and as ``memory`` is enough for.
         memory_limit: like ``"2GB"``; what does not fit is spilled to ``temp_directory``.
-        temp_directory: where to spill; a directory of its own under the system's where None.
+        memory: a budget shared with other processes, in place of ``memory_limit``; closed with the
+            engine.
+        temp_directory: in which to make a directory for spilling, and to remove those of processes
+            that were killed; one under the system's where None.
     """
 
     name = "duckdb"
@@ -44,12 +49,15 @@ class DuckDB:
         *,
         threads: int | None = None,
         memory_limit: str | None = None,
+        memory: Budget | None = None,
         temp_directory: str | Path | None = None,
         ids: Ids | None = None,
     ) -> None:
-        self._own_scratch = temp_directory is None
-        self.scratch = Path(temp_directory or tempfile.mkdtemp(prefix="headgate-duckdb-"))
         self.ids: Ids = ids or RandomIds()
+        self._spill = SpillDirectory(Path(temp_directory or _default_directory()), self.ids)
+        self.scratch = self._spill.path
+        self._budget, self._share = memory, 0
+        self._threads = threads
         config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -67,10 +75,13 @@ class DuckDB:
         self.reaching = Reaching(self._database)
         self._lock = Lock()
         self._sessions: WeakSet[DuckDBSession] = WeakSet()
+        with self._lock:
+            self._keep_within_budget()
 
     def session(self) -> "DuckDBSession":
         """Open a unit of work: under a millisecond."""
         with self._lock:
+            self._keep_within_budget()
             session = DuckDBSession(self, self._database.cursor())
             self._sessions.add(session)
             return session
@@ -87,14 +98,37 @@ class DuckDB:
         self.interrupt()
         with suppress(duckdb.Error):  # a query that has not noticed yet keeps it until it does
             self._database.close()
-        if self._own_scratch:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+        self._spill.close()
+        if self._budget is not None:
+            self._budget.close()
+
+    def _keep_within_budget(self) -> None:
+        """Take the part of the budget that is due now. DuckDB spills what it holds above it."""
+        if self._budget is None:
+            return
+        share = self._budget.share()
+        if share == self._share:
+            return
+        limit = engine_bytes(share)
+        try:
+            self._database.execute(f"set global memory_limit = '{limit}B'")
+        except duckdb.OutOfMemoryException:  # it cannot spill so much now
+            self._budget.keep(self._share)
+            return
+        self._share = share
+        if self._threads is None:
+            threads = fitting_threads(limit, os.cpu_count() or 1)
+            self._database.execute(f"set global threads = {threads}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _default_directory() -> Path:
+    return Path(tempfile.gettempdir()) / f"headgate-{os.getuid()}"
 
 
 class DuckDBSession(Session):

@@ -26,6 +26,7 @@ _KINDS: Mapping[str, type[duckdb.Error]] = {
     "INTERNAL Error": duckdb.InternalException,
     "Serialization Error": duckdb.SerializationException,
 }
+_SPILLING = ("max_temp_directory_size", "failed to offload", "duckdb_temp_storage")
 _FULL = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 _DAMAGED = (
     "No magic bytes",
@@ -103,12 +104,13 @@ def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR
         case duckdb.InterruptException():
             return Interrupted("interrupted", f"{doing} was interrupted.", doing=doing)
         case duckdb.OutOfMemoryException():
+            about = about.partition("\nPossible solutions")[0].partition("\n\n")[0]
             if any(mark in text for mark in _FULL):
                 return _disk_full(about, None, doing)
             return Unavailable(
                 "out-of-memory",
                 f"Not enough memory for {about}",
-                hint="Raise the engine's memory_limit, or give it a temp_directory to spill to.",
+                hint="Raise engine.memory, or use fewer threads: engine.threads.",
                 doing=doing,
             )
         case duckdb.InternalException() | duckdb.FatalException():
@@ -164,6 +166,14 @@ def _file_trouble(text: str, reason: str, doing: str) -> HeadgateError:
 
 
 def _disk_full(about: str, path: str | None, doing: str) -> Unavailable:
+    if any(mark in (path or about) for mark in _SPILLING):
+        return Unavailable(
+            "disk-full",
+            f"No space left on the disk to spill what does not fit into memory, in {doing}.",
+            hint="Free space, have engine.temp_directory on a larger disk, or raise engine.memory.",
+            path=path,
+            doing=doing,
+        )
     return Unavailable(
         "disk-full",
         f"No space left on the disk for {f'{path}.' if path else about}",

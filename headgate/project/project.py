@@ -21,6 +21,7 @@ from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.compactor import Compactor
 from headgate.project.discovery import Discovery, discover
+from headgate.project.engines import make_engine
 from headgate.project.lakes import create_lake, lake_place, open_lake
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.plugins import plugin
@@ -688,15 +689,7 @@ class Project:
         """Give the engine, started at the first use."""
         with self._lock:
             if self._engine is None:
-                chosen = self.settings
-                options = {
-                    "threads": chosen.threads,
-                    "memory_limit": chosen.memory_limit,
-                    "temp_directory": chosen.temp_directory,
-                }
-                make = cast("Callable[..., Engine]", plugin("headgate.engines", chosen.engine))
-                given = {name: value for name, value in options.items() if value is not None}
-                self._engine = make(**given)
+                self._engine = make_engine(self.settings, self.ids)
             return self._engine
 
     def _made_lake(self) -> Lake:

@@ -48,6 +48,7 @@ class Settings:
     target: str = "main"
     compact_after: int = COMPACT_AFTER
     engine: str = "duckdb"
+    memory: str = "60%"
     memory_limit: str | None = None
     threads: int | None = None
     temp_directory: Path | None = None
@@ -233,10 +234,19 @@ KEYS = (
         parse=_text,
     ),
     Key(
+        name="engine.memory",
+        field="memory",
+        default='"60%"',
+        meaning='What all processes of the project on this machine may take together: "4GB", or a '
+        "share of what the machine or its container has.",
+        parse=_size,
+    ),
+    Key(
         name="engine.memory_limit",
         field="memory_limit",
-        default="the engine's own",
-        meaning='The most memory the engine may take: "4GB", or "60%".',
+        default="a part of `engine.memory`",
+        meaning="The most memory the engine of one process may take, whatever `engine.memory` "
+        'says: "4GB", or "60%" of the machine.',
         parse=_size,
     ),
     Key(
@@ -250,8 +260,9 @@ KEYS = (
     Key(
         name="engine.temp_directory",
         field="temp_directory",
-        default="the engine's own",
-        meaning="Where the engine spills what does not fit into memory; relative to the project.",
+        default='"spill" in the cache',
+        meaning="Where the engine spills what does not fit into memory; relative to the project. "
+        "Each process has a directory of its own in it, which goes with it.",
         parse=_text,
     ),
     Key(
@@ -281,7 +292,8 @@ KEYS = (
         name="run.cache",
         field="cache",
         default='".headgate/cache"',
-        meaning="Where parsed SQL is remembered. May be deleted at any time.",
+        meaning="Where parsed SQL is remembered, and what does not fit into memory is spilled. May "
+        "be deleted when nothing runs.",
         parse=_text,
     ),
 )
