@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from headgate.lake.bounds import bounds_meet as bounds_meet
     from headgate.lake.bounds import holding as holding
     from headgate.lake.bounds import prune as prune
+    from headgate.lake.collected import explaining as explaining
+    from headgate.lake.collected import refuse_collected as refuse_collected
+    from headgate.lake.collected import refuse_emptied as refuse_emptied
     from headgate.lake.collecting import Collection as Collection
     from headgate.lake.compacting import Group as Group
     from headgate.lake.compacting import batches as batches
@@ -103,6 +106,13 @@ if TYPE_CHECKING:
     from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
     from headgate.lake.retention import Keep as Keep
     from headgate.lake.retention import Policy as Policy
+    from headgate.lake.erased_files import RowGroup as RowGroup
+    from headgate.lake.erased_files import StoredRows as StoredRows
+    from headgate.lake.erasing import ErasedHistory as ErasedHistory
+    from headgate.lake.erasing import History as History
+    from headgate.lake.erasing import TableVersions as TableVersions
+    from headgate.lake.erasing import whole_history as whole_history
+    from headgate.lake.sql_erasing import Erasure as Erasure
     from headgate.lake.reverting import RefuseRevert as RefuseRevert
     from headgate.lake.reverting import Replay as Replay
     from headgate.lake.reverting import RestoreEntry as RestoreEntry
@@ -124,6 +134,7 @@ if TYPE_CHECKING:
     from headgate.lake.trees import Tree as Tree
 
 _FILES = {
+    "collected": ("explaining", "refuse_collected", "refuse_emptied"),
     "collecting": ("Collection",),
     "pins": ("Pin", "PinKind", "commit_collected"),
     "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
@@ -218,6 +229,9 @@ _FILES = {
         "Write",
     ),
     "restoring": ("Restored", "restore"),
+    "erased_files": ("RowGroup", "StoredRows",),
+    "erasing": ("ErasedHistory", "History", "TableVersions", "whole_history",),
+    "sql_erasing": ("Erasure",),
     "reverting": ("RefuseRevert", "Replay", "RestoreEntry", "RevertDecision", "revert_decision"),
     "serialization": (
         "Edge",

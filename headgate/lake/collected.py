@@ -4,14 +4,14 @@ Nothing is asked in advance. Nodes and files never change and no name is used tw
 found is right; only where something is missing the metastore is asked whether it was swept away.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from headgate.errors import Corrupt, NotFound
 from headgate.lake.metastore import Metastore
 from headgate.lake.nodes import Node, NodeReader
 from headgate.lake.pins import commit_collected
-from headgate.lake.records import Commit
+from headgate.lake.records import Commit, Write
 
 MISSING = frozenset({"missing-node", "metadata-missing", "data-file-missing"})
 
@@ -73,8 +73,21 @@ def explaining(metastore: Metastore, commit: Commit) -> Iterator[None]:
         raise told from error
 
 
-def refuse_collected(metastore: Metastore, commits: Sequence[Commit], *, need: str) -> None:
-    """Refuse to need what commits no longer have: their states, or the files of their operations.
+def refuse_collected(metastore: Metastore, commit: Commit, *, need: str) -> None:
+    """Refuse to need the state of a commit that has none any more; ``need`` says for what.
+
+    Raises:
+        NotFound: ``commit-collected``.
+    """
+    row = metastore.retention.gone((commit.id,)).get(commit.id)
+    if row is not None and row.collected is not None:
+        raise commit_collected(commit.id, at=row.collected, of=commit.record.at, need=need)
+
+
+def refuse_emptied(
+    metastore: Metastore, commits: Sequence[Commit], *, keys: Collection[str]
+) -> None:
+    """Refuse to apply operations on keys again where their files were swept away.
 
     Raises:
         NotFound: ``commit-collected``.
@@ -82,6 +95,13 @@ def refuse_collected(metastore: Metastore, commits: Sequence[Commit], *, need: s
     gone = metastore.retention.gone([commit.id for commit in commits])
     for commit in commits:
         row = gone.get(commit.id)
-        at = row and (row.collected or row.emptied)
-        if at:
-            raise commit_collected(commit.id, at=at, of=commit.record.at, need=need)
+        if row is None or row.emptied is None:
+            continue
+        if any(write.key in keys and has_files(write) for write in commit.record.writes):
+            need = "the rows that it wrote"
+            raise commit_collected(commit.id, at=row.emptied, of=commit.record.at, need=need)
+
+
+def has_files(write: Write) -> bool:
+    """Whether applying a write's operations again reads files that it recorded."""
+    return any(getattr(operation, "files", ()) for operation in write.operations)

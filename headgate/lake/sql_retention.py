@@ -32,7 +32,7 @@ class SqlRetention:
     def pin(self, pin: Pin) -> bool:
         """Hold a commit; see ``Retention.pin``."""
         with self._database.writing(durable=False) as session:
-            if not hold(session, pin.commit):
+            if not hold(session, pin.commit, operations=pin.since is not None):
                 return False
             put_pin(session, pin)
         return True
@@ -195,15 +195,19 @@ class SqlRetention:
 # -- within a transaction
 
 
-def hold(session: Session, commit: str) -> bool:
+def hold(session: Session, commit: str, *, operations: bool = False) -> bool:
     """Make a commit one that may get a root: False where it is collected, or not there.
+
+    With ``operations`` it must have its operations' files, too.
 
     Its row is locked until the transaction ends, so that nobody collects it meanwhile.
     """
     row = session.row(statements.LOCK_COMMIT, (commit,))
-    if row is None or row[1] is not None:
+    if row is None or row[1] is not None or (operations and row[2] is not None):
         return False
     session.send(statements.DROP_MARK, ("commit", commit))
+    if operations:
+        session.send(statements.DROP_MARK, ("operations", commit))
     return True
 
 

@@ -129,7 +129,8 @@ CHAIN = """with recursive chain (id, parent, number) as (
 
 # -- branches and tags
 BRANCHES = "select name, head, number, protected, created from branches order by name"
-BRANCH = "select name, head, number, protected, created from branches where name = ?"
+BRANCH = """select name, head, number, protected, created,
+    (select value from lake where key = 'erasures') from branches where name = ?"""
 PUT_BRANCH = """insert into branches (name, head, number, protected, created)
     select ?, id, number, ?, ? from commits where id = ?
     on conflict (name) do nothing returning name"""
@@ -246,7 +247,7 @@ RUNS_WITH_ROOTS = f"""select {_RUN} from runs
 ROOTS = """select head from branches union select commit_id from tags
     union select base from runs where state in ('running', 'publishing', 'failed', 'parked')
     union select commit_id from pins where until is null or until > ?"""
-LOCK_COMMIT = "select id, collected from commits where id = ?[lock]"
+LOCK_COMMIT = "select id, collected, emptied from commits where id = ?[lock]"
 LOCK_COMMITS = """select id, collected, emptied from commits where id in ([list])
     order by id[lock]"""
 COMMITS_AFTER = """select id, parent, number, collected, emptied from commits where id > ?
@@ -274,3 +275,13 @@ OLD_RUNS = """select id, state, branch, commit_id from runs where lease_until < 
 DELETE_STEPS = "delete from steps where run = ?"
 DELETE_EVENTS = "delete from events where run = ?"
 DELETE_RUN = "delete from runs where id = ?"
+
+# -- erasing rows from the history
+DELETE_FACT = "delete from lake where key = ?"
+LOCK_HEADS = "select name, head from branches order by name[lock]"
+SET_COMMIT_BODY = "update commits set body = ? where id = ?"
+RUN_TEXTS = "select id, reason, settings from runs order by id"
+SET_RUN_TEXTS = "update runs set reason = ?, settings = ? where id = ?"
+STEP_TEXTS = "select run, step, reason from steps where reason is not null order by run, step"
+SET_STEP_REASON = "update steps set reason = ? where run = ? and step = ?"
+SET_EVENT_BODY = "update events set body = ? where number = ?"

@@ -92,7 +92,7 @@ _PUT_FILE = "insert or replace into files values (?, ?)"
 _LIST_FILE = "insert or ignore into listed values (?, ?)"
 _PUT_WRITER = "insert or ignore into writers values (?)"
 _KEEP_WRITTEN = """insert or replace into files select path, 2 from listed
-    where first_word(path) in (select id from writers)"""
+    where writer(path) in (select id from writers)"""
 _PUT_DOOMED = "insert or ignore into doomed values (?)"
 _DOOMED = "select hash from doomed order by hash"
 _ROW = "select row from commits where id = ?"
@@ -258,7 +258,7 @@ class Tallies:
     def keep_written(self, writers: Iterable[str]) -> None:
         """Keep the files that are named after one of these: their names begin with it."""
         self._db.executemany(_PUT_WRITER, [(writer,) for writer in writers])
-        self._db.create_function("first_word", 1, _first_word, deterministic=True)
+        self._db.create_function("writer", 1, _writer, deterministic=True)
         self._db.execute(_KEEP_WRITTEN)
 
     def file_marks_in_vain(self) -> list[str]:
@@ -276,5 +276,7 @@ class Tallies:
             yield from found
 
 
-def _first_word(path: str) -> str:
-    return path.rpartition("/")[2].partition("-")[0]
+def _writer(path: str) -> str:
+    """Give who wrote a data file, by its name: a run; a run's revert says so in front."""
+    first, _, rest = path.rpartition("/")[2].partition("-")
+    return rest.partition("-")[0] if first == "revert" else first

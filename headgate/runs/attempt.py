@@ -23,6 +23,7 @@ from headgate.lake import (
     Isolation,
     Kind,
     Outcome,
+    Pin,
     Record,
     RunRow,
     RunState,
@@ -252,6 +253,22 @@ class Attempt:
         self.base = self.head = onto
         self.tree = self.base_tree = self.wiring.lake.tree(onto)
         self.began_attempt_s = self.wiring.clock.monotonic_s()
+
+    def pin(self, commit: Commit, *, why: str) -> bool:
+        """Hold what a commit has, its operations' files too, for as long as this run is at work.
+
+        False where it was swept away: what is to be reused of it must be computed again.
+        """
+        pin = Pin(
+            id=f"{self.id}/{commit.id}",
+            kind="run",
+            holder=self.id,
+            commit=commit.id,
+            since=commit.number - 1,
+            created=self.wiring.clock.now(),
+            why=why,
+        )
+        return self.wiring.lake.metastore.retention.pin(pin)
 
     def set_state(
         self,

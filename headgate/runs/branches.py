@@ -9,7 +9,16 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from headgate.errors import Invalid
-from headgate.lake import Commit, Entry, Read, RunRow, RunState, StepRecord
+from headgate.lake import (
+    Commit,
+    Entry,
+    Read,
+    RunRow,
+    RunState,
+    StepRecord,
+    refuse_collected,
+    refuse_emptied,
+)
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import attempt_of, begin, ending, find_run, take_over
 from headgate.runs.loss import Loss
@@ -47,6 +56,10 @@ def merge(wiring: Wiring, source: str, target: str) -> RunResult:
     )
     attempt.in_effect = _no_nodes(theirs, counted).union(there.values())
     with ending(attempt):
+        keys = {write.key for commit in commits for write in commit.record.writes}
+        refuse_emptied(lake.metastore, (*theirs, *commits), keys=keys)
+        if not attempt.pin(tip, why=f"the branch {source} that it merges"):
+            refuse_collected(lake.metastore, tip, need="what it brings")
         attempt.checkpoint(left)
         if not any(step.changes for step in attempt.done.values()):
             return nothing_of(attempt)

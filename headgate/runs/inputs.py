@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from headgate.digests import digest_json
 from headgate.errors import NotFound, Refused
-from headgate.lake import Commit, Entry, Read, Tree, cursor_key, table_key
+from headgate.lake import Commit, Entry, Read, Tree, cursor_key, refuse_emptied, table_key
 from headgate.names import suggestion
 from headgate.pipelines import Input, Mode, Step
 from headgate.runs import incremental
@@ -142,4 +142,7 @@ class Inputs:
                 table=one.table,
                 commit=decision.commit,
             )
+        if position is not None and isinstance(decision, AppendedRows) and decision.files:
+            window = lake.window(attempt.base, since=position.base_number)
+            refuse_emptied(lake.metastore, window, keys={table_key(one.table)})
         return decision

@@ -6,7 +6,7 @@ stale, is taken back as well (``cascade``), or is executed again without it (``r
 """
 
 from headgate.errors import Invalid
-from headgate.lake import Commit, Read, StepRecord
+from headgate.lake import Commit, Read, StepRecord, refuse_collected, refuse_emptied
 from headgate.runs.attempt import StepDone
 from headgate.runs.beginning import begin, ending
 from headgate.runs.consequences import Policy
@@ -34,6 +34,7 @@ def plan_revert(
     """
     head = wiring.head(target)
     commit = publication(wiring, which, head, target)
+    refuse_swept(wiring, commit, head)
     return plan_of(without(wiring, commit, head, policy=policy, keep_cursor=keep_cursor))
 
 
@@ -56,6 +57,7 @@ def revert(
     """
     head = wiring.head(target)
     commit = publication(wiring, which, head, target)
+    refuse_swept(wiring, commit, head)
     without(wiring, commit, head, policy=policy, keep_cursor=keep_cursor)  # refused before it began
     attempt = begin(
         wiring,
@@ -81,6 +83,9 @@ def revert(
         compute(onto)
 
     with ending(attempt):
+        before = wiring.lake.commit(commit.parent or commit.id)
+        if not attempt.pin(before, why=f"what {commit.id[:12]} changed, as it was before"):
+            refuse_swept(wiring, commit, head)
         compute(head)
         if attempt.changes_nothing:
             return nothing_of(attempt)
@@ -107,6 +112,22 @@ def publication(wiring: Wiring, which: str, head: Commit, target: str) -> Commit
             target=target,
         )
     return commit
+
+
+def refuse_swept(wiring: Wiring, commit: Commit, head: Commit) -> None:
+    """Refuse to take back what needs states and rows that were swept away since.
+
+    Raises:
+        NotFound: ``commit-collected``.
+    """
+    lake = wiring.lake
+    if commit.parent is not None:
+        refuse_collected(
+            lake.metastore, lake.commit(commit.parent), need="what it would go back to"
+        )
+    later = lake.window(head, since=commit.number)
+    keys = {write.key for each in (commit, *later) for write in each.record.writes}
+    refuse_emptied(lake.metastore, later, keys=keys)
 
 
 def watched(found: Without) -> tuple[Read, ...]:

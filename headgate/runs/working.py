@@ -197,6 +197,9 @@ class StepWork:
             return None
         record = decision.record
         commit = attempt.wiring.lake.commit(record.skipped.commit if record.skipped else "")
+        reused = any(not write.settled for write in decision.writes)
+        if reused and not attempt.pin(commit, why=f"the output of {step.name} that it reuses"):
+            return None  # swept away: it is computed again
         published = attempt.wiring.lake.tree(commit)
         changes: dict[str, Entry | None] = {}
         rows: dict[str, RowCounts | None] = {}
