@@ -43,13 +43,12 @@ def postgres() -> "Iterator[PostgresServer]":
         yield server
 
 
-@pytest.fixture
-def metastore(request: pytest.FixtureRequest) -> str | None:
-    """Where this test's lake keeps its metastore, as ``--metastore`` says; None: in its file."""
-    if request.config.getoption("--metastore") == "sqlite":
-        return None
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url()
+@pytest.fixture(scope="session", autouse=True)
+def metastore(request: pytest.FixtureRequest) -> None:
+    """Tell the tests' lakes, those of child processes, too, where ``--metastore`` wants theirs."""
+    if request.config.getoption("--metastore") == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        os.environ["TEST_METASTORE_SERVER"] = server.url("any").partition("?")[0]
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +59,18 @@ def object_server() -> "Iterator[ObjectServer]":
         yield server
 
 
-@pytest.fixture
-def object_endpoint(request: pytest.FixtureRequest) -> str | None:
-    """The store that this test's lake keeps its files in, as ``--location`` says; None: a disk."""
-    if request.config.getoption("--location") == "local":
-        return None
-    server: ObjectServer = request.getfixturevalue("object_server")
-    return server.endpoint
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only a lake in a directory has where there is none."""
+    if config.getoption("--location") == "local":
+        return
+    for item in items:
+        if item.get_closest_marker("on_disk"):
+            item.add_marker(pytest.mark.skip(reason="of lakes in directories"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def location(request: pytest.FixtureRequest) -> None:
+    """Tell the tests' lakes, those of child processes, too, where ``--location`` wants the files."""
+    if request.config.getoption("--location") == "s3":
+        server: ObjectServer = request.getfixturevalue("object_server")
+        os.environ["TEST_OBJECT_ENDPOINT"] = server.endpoint

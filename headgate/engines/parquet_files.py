@@ -127,6 +127,7 @@ def _has_floats(kind: pa.DataType) -> bool:
 
 def _flattened(paths: list[str], place: str, target: WriteTarget) -> list[str]:
     """Move partition files out of DuckDB's directory tree, whose names quote the values."""
+    paths = sorted(paths)
     flat = [flat_name(path) for path in paths]
     if target.store is not None:
         return flat  # they got these names when they were opened

@@ -114,8 +114,10 @@ class IcebergCatalog(MetastoreCatalog):
         Raises:
             NoSuchTableError: there is none.
         """
-        name = _name(identifier)
-        return self._table(name, self._entry(self._commit(), name))
+        name, commit = _name(identifier), self._commit()
+        table = self._table(name, self._entry(commit, name))
+        self._lake.leases.hold(table, commit, why=f"reads {name} at {self._ref}")
+        return table
 
     def table_exists(self, identifier: str | Identifier) -> bool:
         """Tell whether the ref has the table."""
@@ -439,7 +441,7 @@ class IcebergCatalog(MetastoreCatalog):
         create = Create(
             uuid=self._lake.ids.unique(), partition=partition_texts(partition_spec, given, name)
         )
-        if location is not None and location.rstrip("/") != str(self._lake.location):
+        if location is not None and location.rstrip("/") != self._lake.storage.location:
             raise unsupported(name, f"the location {location}")
         columns = allocated(
             tuple(Column(name=c.name, type=plain(c.type), id=0) for c in columns_of(given)),

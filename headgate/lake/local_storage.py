@@ -144,6 +144,9 @@ class LocalStorage:
                     modified=datetime.fromtimestamp(facts.st_mtime, UTC),
                 )
 
+    def forget(self) -> None:
+        """Do nothing: nothing is remembered."""
+
     def delete(self, paths: Iterable[str]) -> None:
         """Delete files; their directories stay."""
         for path in paths:

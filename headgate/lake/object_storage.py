@@ -95,6 +95,10 @@ class ObjectStorage:
         """Give the objects below a prefix."""
         return self._bucket.list(prefix)
 
+    def forget(self) -> None:
+        """Drop what is remembered of objects."""
+        self._bucket.forget()
+
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects."""
         self._bucket.delete(paths)

@@ -129,6 +129,10 @@ class Storage(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Drop what is remembered of files; nothing is lost."""
+        ...
+
     def delete(self, paths: Iterable[str]) -> None:
         """Delete files for good; those that are not there are no error.
 

@@ -395,6 +395,7 @@ class Tables:
 
         body = _body(entry)
         problems: list[Problem] = []
+        self._storage.forget()
         try:
             listing = read_listing(self._storage, body.metadata, body.partition, table=body.uuid)
         except Corrupt as error:
@@ -409,6 +410,7 @@ class Tables:
 
     def forget(self) -> None:
         """Drop the caches; nothing is lost."""
+        self._storage.forget()
         self._lists.forget()
         self._recent_footers.clear()
         self._schema_ids.clear()

@@ -1,5 +1,6 @@
 """A lake in a temporary directory, and real Parquet files written under its write targets."""
 
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,15 +13,22 @@ import pytest
 from headgate.clock import ManualClock
 from headgate.engines import DuckDB, Sql
 from headgate.engines.polars import lazy_frame
-from headgate.lake import Append, Entry, Lake, Replace, Tables, WritePlan
+from headgate.lake import Append, Entry, Replace, Tables, WritePlan
 from headgate.names import RandomIds
+from headgate.testing.object_places import open_or_create
 
 
 class Workbench:
     """Writes and reads tables the way runs do, without runs."""
 
     def __init__(self, location: Path) -> None:
-        self.lake = Lake.create(location, clock=ManualClock(), ids=RandomIds())
+        self.lake = open_or_create(
+            location,
+            clock=ManualClock(),
+            ids=RandomIds(),
+            endpoint=os.environ.get("TEST_OBJECT_ENDPOINT"),
+            server=os.environ.get("TEST_METASTORE_SERVER"),
+        )
 
     @property
     def tables(self) -> Tables:
@@ -30,7 +38,13 @@ class Workbench:
         """Write one Parquet file under a plan."""
         arrays = [rows[field.name].cast(field.type) for field in plan.target.schema]
         path = f"{plan.target.directory}/{plan.target.prefix}-{uuid.uuid4()}.parquet"
-        pq.write_table(pa.table(arrays, schema=plan.target.schema), path)
+        table = pa.table(arrays, schema=plan.target.schema)
+        if (store := plan.target.store) is None:
+            pq.write_table(table, path)
+        else:
+            sink = pa.BufferOutputStream()
+            pq.write_table(table, sink)
+            store.create(path.removeprefix(f"{store.url}/"), sink.getvalue().to_pybytes())
         return path
 
     def write(

@@ -6,6 +6,8 @@ import pytest
 from headgate.lake import sync
 from headgate.lake.durability import directories
 
+pytestmark = pytest.mark.on_disk
+
 
 class Recorded:
     """Notes what is synced, and fails where it is told to."""

@@ -1,6 +1,7 @@
 """Compaction beside other processes, and killed in its midst: no wrong read, nothing lost."""
 
 import signal
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ def started(root: Path, *arguments: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )
 
 

@@ -1,5 +1,6 @@
 """Many processes write one table: everything is published, and nobody is asked to retry."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,7 +19,7 @@ def start(root: Path, *arguments: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )
 
 

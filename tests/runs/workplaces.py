@@ -1,5 +1,6 @@
 """A hall on a lake in a directory, and pipelines made of the text of a module."""
 
+import os
 import sys
 from datetime import timedelta
 from itertools import count
@@ -9,11 +10,11 @@ from types import ModuleType
 from headgate.clock import SystemClock
 from headgate.engines import DuckDB
 from headgate.events import Event
-from headgate.lake import Lake
 from headgate.names import RandomIds
 from headgate.pipelines import Pipeline, collect, named
 from headgate.runs import Hall, Wiring, owner_name
 from headgate.sources import FileSource
+from headgate.testing.object_places import open_or_create
 
 _NUMBERS = count(1)
 
@@ -26,8 +27,13 @@ class Workplace:
         self.events: list[Event] = []
         self.engine = DuckDB(threads=1, temp_directory=root / "spill")
         location = root / "lake"
-        make = Lake.open if location.exists() else Lake.create
-        self.lake = make(location, clock=SystemClock(), ids=RandomIds())
+        self.lake = open_or_create(
+            location,
+            clock=SystemClock(),
+            ids=RandomIds(),
+            endpoint=os.environ.get("TEST_OBJECT_ENDPOINT"),
+            server=os.environ.get("TEST_METASTORE_SERVER"),
+        )
         self.hall = Hall(
             Wiring(
                 lake=self.lake,
