@@ -1,5 +1,6 @@
 """The lake: commits, branches and tags, and the trees behind them."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from headgate.errors import (
 from headgate.lake import commits, epochs, refs
 from headgate.lake.collected import CommitNodes
 from headgate.lake.entries import Entry, table_key
+from headgate.lake.leases import Leases
 from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
 from headgate.lake.migrations import Upgraded, open_facts, upgrade
@@ -72,6 +74,7 @@ class Lake:
         self.ids = ids
         self._reader = NodeReader(metastore)
         self._tables: Tables | None = None
+        self._leases: Leases | None = None
 
     @classmethod
     def create(
@@ -206,7 +209,10 @@ class Lake:
         return f"Lake({self.storage.location!r})"
 
     def close(self) -> None:
-        """Close the metastore. Closing twice is no error."""
+        """Close the metastore; readers' leases end. Closing twice is no error."""
+        leases, self._leases = self._leases, None
+        if leases is not None:
+            leases.close()
         self.metastore.close()
 
     @property
@@ -253,6 +259,14 @@ class Lake:
 
             self._tables = Tables(self.storage, self.metastore, self.ids, clock=self.clock)
         return self._tables
+
+    @property
+    def leases(self) -> Leases:
+        """What this process reads: who reads for long holds what it reads."""
+        if self._leases is None:
+            owner = f"{os.uname().nodename}:{os.getpid()}"
+            self._leases = Leases(self.metastore, clock=self.clock, ids=self.ids, owner=owner)
+        return self._leases
 
     # -- refs
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from headgate.engines import Engine, Session, Sql
 from headgate.errors import HeadgateError, Invalid, NotFound
 from headgate.filesets import Scan
-from headgate.lake import Commit, Entry, Lake, Tree, damage, table_key
+from headgate.lake import Commit, Entry, Lake, Tree, damage, explaining, table_key
 from headgate.names import quote, suggestion
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _PART = re.compile(r'"((?:[^"]|"")*)"|(\w+)')
 class View:
     """The lake at one commit. The ref was resolved when the view was made; it never moves.
 
+    For as long as the view lives, its files stay (``headgate gc`` sees its lease).
+
     ``view.table("delays").to_polars()`` reads a table, ``view.sql("select ...")`` several.
     """
 
@@ -38,6 +40,7 @@ class View:
         self._lake = lake
         self._engine = engine
         self._tree = lake.tree(commit)
+        lake.leases.hold(self, commit, why=f"reads {ref}")
 
     def __repr__(self) -> str:
         return f"<View of {self.ref}, commit {self.commit.id[:6]}: {_listed(self.tables)}>"
@@ -145,14 +148,16 @@ class View:
         Raises:
             Corrupt: ``data-file-missing``, ``data-file-damaged``, ``metadata-missing``,
                 ``metadata-damaged``.
+            NotFound: ``commit-collected``: the file is missing because it was swept away.
         """
-        try:
-            yield
-        except Exception as error:
-            damaged = damage(self._lake.tables, read, error)
-            if damaged is None:
-                raise
-            raise damaged from error
+        with explaining(self._lake.metastore, self.commit):
+            try:
+                yield
+            except Exception as error:
+                damaged = damage(self._lake.tables, read, error)
+                if damaged is None:
+                    raise
+                raise damaged from error
 
     def supplied(self, form: str, rows: "Scan | pa.Table") -> object:
         """Give rows in a form that needs no session any more once it is made."""
@@ -269,7 +274,8 @@ class TableHandle:
     @property
     def files(self) -> Scan:
         """The table's files, for an engine."""
-        return self._lake.tables.scan(self.entry)
+        with explaining(self._lake.metastore, self.view.commit):
+            return self._lake.tables.scan(self.entry)
 
     def scan(self) -> "pl.LazyFrame":
         """Give the table as a Polars lazy frame: only what a query needs is read."""
