@@ -42,6 +42,14 @@ if TYPE_CHECKING:
     from headgate.lake.entries import cursor_key as cursor_key
     from headgate.lake.entries import step_key as step_key
     from headgate.lake.entries import table_key as table_key
+    from headgate.lake.epochs import refuse_stranger as refuse_stranger
+    from headgate.lake.epochs import why_not_owner as why_not_owner
+    from headgate.lake.erased_files import RowGroup as RowGroup
+    from headgate.lake.erased_files import StoredRows as StoredRows
+    from headgate.lake.erasing import ErasedHistory as ErasedHistory
+    from headgate.lake.erasing import TableVersions as TableVersions
+    from headgate.lake.erasing import WholeHistory as WholeHistory
+    from headgate.lake.erasing import whole_history as whole_history
     from headgate.lake.footprints import cover as cover
     from headgate.lake.footprints import meet as meet
     from headgate.lake.iceberg_catalog import IcebergCatalog as IcebergCatalog
@@ -92,6 +100,7 @@ if TYPE_CHECKING:
     from headgate.lake.pins import Pin as Pin
     from headgate.lake.pins import PinKind as PinKind
     from headgate.lake.pins import commit_collected as commit_collected
+    from headgate.lake.reached import table_entries as table_entries
     from headgate.lake.records import Commit as Commit
     from headgate.lake.records import Isolation as Isolation
     from headgate.lake.records import Kind as Kind
@@ -101,18 +110,15 @@ if TYPE_CHECKING:
     from headgate.lake.records import Skip as Skip
     from headgate.lake.records import StepRecord as StepRecord
     from headgate.lake.records import Write as Write
+    from headgate.lake.relocating import Relocated as Relocated
+    from headgate.lake.relocating import is_moved as is_moved
+    from headgate.lake.relocating import relocate as relocate
     from headgate.lake.restoring import Restored as Restored
     from headgate.lake.restoring import restore as restore
     from headgate.lake.retention import SHORTEST_GRACE as SHORTEST_GRACE
     from headgate.lake.retention import Keep as Keep
-    from headgate.lake.retention import Policy as Policy
-    from headgate.lake.erased_files import RowGroup as RowGroup
-    from headgate.lake.erased_files import StoredRows as StoredRows
-    from headgate.lake.erasing import ErasedHistory as ErasedHistory
-    from headgate.lake.erasing import History as History
-    from headgate.lake.erasing import TableVersions as TableVersions
-    from headgate.lake.erasing import whole_history as whole_history
-    from headgate.lake.sql_erasing import Erasure as Erasure
+    from headgate.lake.retention import RetentionPolicy as RetentionPolicy
+    from headgate.lake.retention import in_force as in_force
     from headgate.lake.reverting import RefuseRevert as RefuseRevert
     from headgate.lake.reverting import Replay as Replay
     from headgate.lake.reverting import RestoreEntry as RestoreEntry
@@ -124,6 +130,7 @@ if TYPE_CHECKING:
     from headgate.lake.serialization import Transaction as Transaction
     from headgate.lake.serialization import conflict as conflict
     from headgate.lake.serialization import low as low
+    from headgate.lake.sql_erasing import Erasure as Erasure
     from headgate.lake.storage import Storage as Storage
     from headgate.lake.swept import LostRun as LostRun
     from headgate.lake.swept import Swept as Swept
@@ -137,7 +144,7 @@ _FILES = {
     "collected": ("explaining", "refuse_collected", "refuse_emptied"),
     "collecting": ("Collection",),
     "pins": ("Pin", "PinKind", "commit_collected"),
-    "retention": ("SHORTEST_GRACE", "Keep", "Policy"),
+    "retention": ("SHORTEST_GRACE", "Keep", "RetentionPolicy", "in_force"),
     "swept": ("LostRun", "Swept"),
     "backups": ("BackedUp", "BackupManifest", "back_up", "backups_at", "verify_backup"),
     "bounds": ("bounds_meet", "holding", "prune"),
@@ -228,9 +235,12 @@ _FILES = {
         "StepRecord",
         "Write",
     ),
+    "reached": ("table_entries",),
+    "relocating": ("Relocated", "is_moved", "relocate"),
     "restoring": ("Restored", "restore"),
-    "erased_files": ("RowGroup", "StoredRows",),
-    "erasing": ("ErasedHistory", "History", "TableVersions", "whole_history",),
+    "epochs": ("refuse_stranger", "why_not_owner"),
+    "erased_files": ("RowGroup", "StoredRows"),
+    "erasing": ("ErasedHistory", "TableVersions", "WholeHistory", "whole_history"),
     "sql_erasing": ("Erasure",),
     "reverting": ("RefuseRevert", "Replay", "RestoreEntry", "RevertDecision", "revert_decision"),
     "serialization": (

@@ -13,7 +13,7 @@ from headgate.errors import Conflict
 from headgate.lake.lake import Lake
 from headgate.lake.metastore import Outcome, RunState
 from headgate.lake.reachability import Reachability
-from headgate.lake.retention import CLOCKS_APART, Decision, Policy
+from headgate.lake.retention import CLOCKS_APART, Decision, RetentionPolicy
 from headgate.lake.surveying import (
     ROWS_AT_ONCE,
     Needs,
@@ -44,7 +44,7 @@ class Collection:
     def __init__(
         self,
         lake: Lake,
-        policy: Policy,
+        policy: RetentionPolicy,
         *,
         needs: Needs = no_needs,
         progress: Callable[[str], None] = lambda _: None,

@@ -24,7 +24,7 @@ UNFINISHED = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class RetentionPolicy:
     """How long what nobody holds is kept.
 
     ``history``: what readers of a branch saw within this time, ``main@{...}``, and what can be
@@ -78,7 +78,7 @@ class Places:
 
 
 def decide(
-    references: References, policy: Policy, places: Places, *, main: str, now: datetime
+    references: References, policy: RetentionPolicy, places: Places, *, main: str, now: datetime
 ) -> Decision:
     """Decide what every root keeps."""
     branches = {branch.name: branch for branch in references.branches}
@@ -128,7 +128,7 @@ def in_force(pin: Pin, now: datetime) -> bool:
     return pin.until is None or pin.until + CLOCKS_APART > now
 
 
-def _over(run: RunRow, policy: Policy, now: datetime) -> str | None:
+def _over(run: RunRow, policy: RetentionPolicy, now: datetime) -> str | None:
     """Say why a run's branch may go; None while it stays."""
     silent = now - run.lease_until
     if run.state in UNFINISHED or run.state is RunState.ABANDONED:
@@ -158,7 +158,7 @@ def _of_run(run: RunRow, branches: Mapping[str, Branch], places: Places) -> Iter
 
 
 def _of_branch(
-    branch: Branch, trunk: Branch, policy: Policy, places: Places, now: datetime
+    branch: Branch, trunk: Branch, policy: RetentionPolicy, places: Places, now: datetime
 ) -> Iterator[Keep]:
     """Keep what its readers saw, and what merging it needs: both lines since they parted."""
     why = f"branch {branch.name}"

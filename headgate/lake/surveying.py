@@ -16,7 +16,7 @@ from headgate.lake.lake import Lake
 from headgate.lake.pins import CommitRow, MarkKind
 from headgate.lake.reachability import Reachability
 from headgate.lake.records import Commit
-from headgate.lake.retention import UNFINISHED, Decision, Keep, Places, Policy, decide
+from headgate.lake.retention import UNFINISHED, Decision, Keep, Places, RetentionPolicy, decide
 from headgate.lake.swept import LostRun
 from headgate.lake.tallies import GOING, KEPT, PARTS, WAITING, Tallies
 
@@ -57,7 +57,7 @@ class Surveyor:
     """Surveys one lake. What is marked since before ``before`` is found to be going."""
 
     lake: Lake
-    policy: Policy
+    policy: RetentionPolicy
     needs: Needs
     now: datetime
     before: datetime

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from headgate.project.copies import restore_lake as restore_lake
     from headgate.project.discovery import Discovery as Discovery
     from headgate.project.discovery import discover as discover
-    from headgate.project.doctor import Finding as Finding
     from headgate.project.doctor import examine as examine
+    from headgate.project.findings import Finding as Finding
     from headgate.project.project import Project as Project
     from headgate.project.project import open_project as open_project
     from headgate.project.scaffolding import scaffold as scaffold
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headgate.project.settings import Settings as Settings
     from headgate.project.settings import find_root as find_root
     from headgate.project.settings import read_settings as read_settings
+    from headgate.project.spans import span as span
     from headgate.project.views import TableHandle as TableHandle
     from headgate.project.views import View as View
 
@@ -30,10 +31,8 @@ _FILES = {
         "Discovery",
         "discover",
     ),
-    "doctor": (
-        "Finding",
-        "examine",
-    ),
+    "doctor": ("examine",),
+    "findings": ("Finding",),
     "project": (
         "Project",
         "open_project",
@@ -45,6 +44,7 @@ _FILES = {
         "find_root",
         "read_settings",
     ),
+    "spans": ("span",),
     "views": (
         "TableHandle",
         "View",

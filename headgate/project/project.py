@@ -16,7 +16,16 @@ from headgate.contracts import EVALUATOR, ContractSpec
 from headgate.engines import Engine
 from headgate.errors import AlreadyExists, Interrupted, NotFound, Refused
 from headgate.events import Listener
-from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState, contract_key
+from headgate.lake import (
+    Change,
+    Commit,
+    Isolation,
+    Lake,
+    RetentionPolicy,
+    RunRow,
+    RunState,
+    contract_key,
+)
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.compactor import Compactor
@@ -28,15 +37,15 @@ from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
-from headgate.runs import Hall, Plan, RunResult, Wiring, is_alive, owner_name
+from headgate.runs import Hall, Plan, RunResult, Wiring, is_alive, is_at_work, owner_name
 from headgate.sources import Setting, Source
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from headgate.lake import BackedUp, IcebergCatalog, Upgraded
-    from headgate.project.doctor import Finding
-    from headgate.runs import Compaction, CompactionPlan, RevertPlan, Transaction
+    from headgate.lake import BackedUp, IcebergCatalog, Relocated, Swept, Upgraded
+    from headgate.project.findings import Finding
+    from headgate.runs import Compaction, CompactionPlan, Policy, RevertPlan, Transaction
 
 _FEWEST_WORKERS = 2
 
@@ -70,9 +79,7 @@ def open_project(
     settings = read_settings(find_root(Path(path)), environment=given, profile=profile)
     if lake is not None:
         place = str(lake)
-        settings = replace(
-            settings, lake=place if is_address(place) else Path(lake).absolute()
-        )
+        settings = replace(settings, lake=place if is_address(place) else Path(lake).absolute())
     return Project(
         settings,
         environment=given,
@@ -320,6 +327,8 @@ class Project:
             open_lake=lambda: self.lake,
             files=files,
         )
+        return tuple(found)
+
     # -- the lake as a whole
 
     def upgrade(self, *, keep_copy: bool = True) -> "Upgraded":
@@ -361,6 +370,40 @@ class Project:
             self.lake, Path(to), name=name, metadata_only=metadata_only, link=link, keep=keep
         )
 
+    def relocate(self) -> "Relocated":
+        """Write the Iceberg files of a moved lake again, with the paths they have now.
+
+        Those that a branch or a tag shows. headgate itself needs none of it.
+
+        Raises:
+            Refused: ``runs-at-work``. Corrupt: ``metadata-missing``, ``metadata-damaged``.
+        """
+        from headgate.lake import relocate, table_entries  # noqa: PLC0415 - few processes need it
+
+        lake = self.lake
+        states, now = (RunState.RUNNING, RunState.PUBLISHING), self.clock.now()
+        working = [run.id for run in self.runs(states=states) if is_at_work(run, now)]
+        if working:
+            raise Refused(
+                "runs-at-work",
+                f"Runs are at work: {', '.join(working)}.",
+                hint="Wait for their end:  headgate status",
+                runs=working,
+            )
+        heads = [each.head for each in lake.branches()] + [each.commit for each in lake.tags()]
+        bodies = [entry.table for _, entry in table_entries(lake, heads) if entry.table is not None]
+        done = relocate(lake.storage, bodies)
+        lake.tables.forget()
+        return done
+
+    def take_over(self) -> str:
+        """Make this lake the one that may delete its files, in a new epoch; give the epoch.
+
+        Every other copy of this lake that uses these very files must be gone: what it alone refers
+        to would be deleted.
+        """
+        return self.lake.take_over()
+
     def verify_backup(self, directory: str | Path, name: str | None = None) -> tuple[str, ...]:
         """Read every byte of a backup, of the newest where None; say what is not as written.
 
@@ -385,8 +428,6 @@ class Project:
                 hint="headgate backups  lists those it keeps something for.",
                 backup=name,
             )
-
-        return tuple(found)
 
     # -- publishing
 
@@ -456,6 +497,10 @@ class Project:
             Refused: ``run-is-final``, ``run-is-alive``, ``not-resumable``; and as ``run``.
         """
         row = self.find_run(run)
+        if row.settings.get("policy") == "rebuild":
+            _ = self.discovery
+            with self._hall(self.lake, listeners) as hall:
+                return hall.resume_revert(row.id, remake=self._remade)
         isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
         by_hand = row.settings.get("kind", "run") != "run"  # the hall refuses it, with the way out
         chosen = self._chosen(None if by_hand else row.pipeline, isolation, ())
@@ -534,27 +579,58 @@ class Project:
         return self._plain_hall().abandon(run)
 
     def revert(
-        self, which: str, *, target: str | None = None, listeners: Iterable[Listener] = ()
+        self,
+        which: str,
+        *,
+        target: str | None = None,
+        policy: "Policy" = "stale",
+        keep_cursor: bool = False,
+        listeners: Iterable[Listener] = (),
     ) -> RunResult:
-        """Take back a published run, in a new commit; what was computed from it is marked stale.
+        """Take back a published run, in a new commit.
 
-        ``which`` is a run's id, or a ref to its publication.
+        Args:
+            which: a run's id, or a ref to its publication.
+            target: the branch it was published to; None takes the settings'.
+            policy: what becomes of what was computed from it: it is marked (``stale``), taken back
+                as well (``cascade``), or executed again without it, and all of it published in one
+                commit (``rebuild``).
+            keep_cursor: leave the run's cursors where they are: its rows are dropped on purpose,
+                and not read again.
+            listeners: who else hears the events.
 
         Raises:
-            NotFound: ``unknown-ref``. Invalid: ``not-published-here``.
-            Refused: ``revert-followed``.
-            CheckFailed: a contract fails without the run.
+            NotFound: ``unknown-ref``. Invalid: ``not-published-here``, ``already-reverted``.
+            Refused: ``revert-followed``, ``rebuild-by-hand``, ``rebuild-step-gone``.
+            CheckFailed: a contract fails without the run. StepFailed: a step that ran again raised.
         """
+        if policy == "rebuild":
+            _ = self.discovery  # its modules must be importable while steps run
         with self._hall(self.lake, listeners) as hall:
-            return hall.revert(which, target=self._or_target(target))
+            return hall.revert(
+                which,
+                target=self._or_target(target),
+                policy=policy,
+                keep_cursor=keep_cursor,
+                remake=self._remade,
+            )
 
-    def plan_revert(self, which: str, *, target: str | None = None) -> "RevertPlan":
+    def plan_revert(
+        self,
+        which: str,
+        *,
+        target: str | None = None,
+        policy: "Policy" = "stale",
+        keep_cursor: bool = False,
+    ) -> "RevertPlan":
         """Say what ``revert`` would do. Changes nothing.
 
         Raises:
             As ``revert``.
         """
-        return self._plain_hall().plan_revert(which, target=self._or_target(target))
+        return self._plain_hall().plan_revert(
+            which, target=self._or_target(target), policy=policy, keep_cursor=keep_cursor
+        )
 
     def compact(
         self,
@@ -596,6 +672,31 @@ class Project:
         after = self._due_after() if due else 0
         return self._plain_hall().plan_compaction(self._or_target(target), tables, after=after)
 
+    def collect(
+        self,
+        *,
+        grace: timedelta | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> "Swept":
+        """Delete what nothing holds and what was marked for as long as the grace; mark more.
+
+        Runs and readers go on meanwhile. What is kept for how long: ``lake.retention``.
+
+        Args:
+            grace: another than the settings'.
+            progress: told what is being done.
+
+        Raises:
+            Refused: ``not-the-owner``, ``grace-too-short``.
+            Conflict: ``roots-moved``. Corrupt: what is kept is damaged; nothing is deleted.
+        """
+        with self._hall(self.lake, ()) as hall:
+            return hall.collect(self._retention(grace), progress=progress)
+
+    def plan_collection(self, *, grace: timedelta | None = None) -> "Swept":
+        """Say what ``collect`` would delete, what waits, and which runs lose reproducibility."""
+        return self._plain_hall().collect(self._retention(grace), plan=True)
+
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
         """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
 
@@ -613,6 +714,14 @@ class Project:
     def _due_after(self) -> int:
         """Give the policy's number of files, also where nothing happens without being asked."""
         return self.settings.compact_after or COMPACT_AFTER
+
+    def _retention(self, grace: timedelta | None) -> RetentionPolicy:
+        settings = self.settings
+        return RetentionPolicy(
+            history=settings.history,
+            unfinished=settings.unfinished,
+            grace=settings.grace if grace is None else grace,
+        )
 
     def _or_target(self, name: str | None) -> str:
         """Give the settings' target where nothing was named; an empty name is not nothing."""
@@ -668,6 +777,12 @@ class Project:
         if retries := self.settings.retries:
             tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
         return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
+
+    def _remade(self, row: RunRow) -> tuple[Pipeline, Settled]:
+        """Give a run's pipeline as it is declared now, and the parameters the run was given."""
+        isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
+        chosen = self._chosen(row.pipeline, isolation, ())
+        return chosen, self._settled(chosen, (), before=given_before(row.settings))
 
     def _settled(
         self,

@@ -8,11 +8,13 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.names import ref_name, step_name, suggestion
+from headgate.project.spans import span
 from headgate.stores import is_address
 
 FILE_NAME = "headgate.toml"
@@ -47,6 +49,9 @@ class Settings:
     allow_http: bool = False
     target: str = "main"
     compact_after: int = COMPACT_AFTER
+    history: timedelta = timedelta(days=30)
+    unfinished: timedelta = timedelta(days=14)
+    grace: timedelta = timedelta(days=7)
     engine: str = "duckdb"
     memory: str = "60%"
     memory_limit: str | None = None
@@ -225,6 +230,28 @@ KEYS = (
         "behind the publication that makes them so many. 0: only by hand.",
         parse=_tries,
         from_text=_as_number,
+    ),
+    Key(
+        name="lake.retention.history",
+        field="history",
+        default='"30d"',
+        meaning="How long what readers of a branch saw is kept: `main@{...}`, and what can be "
+        "reverted. Older commits keep their record and lose their tables to `headgate gc`.",
+        parse=span,
+    ),
+    Key(
+        name="lake.retention.unfinished",
+        field="unfinished",
+        default='"14d"',
+        meaning="How long an unfinished or abandoned run is kept without a sign of life.",
+        parse=span,
+    ),
+    Key(
+        name="lake.retention.grace",
+        field="grace",
+        default='"7d"',
+        meaning="How long what nothing holds stays marked before `headgate gc` deletes it.",
+        parse=span,
     ),
     Key(
         name="engine.name",
@@ -435,8 +462,19 @@ def _take(
         if section == "parameters":
             _lay_over(parameters, content)
         elif section != "profile":
-            for key, value in content.items():
-                _set(f"{section}.{key}", value, place, values)
+            _set_all(section, content, place, values)
+
+
+def _set_all(
+    table: str, content: Mapping[str, object], place: _Place, values: dict[str, object]
+) -> None:
+    """Set the settings of a table, and of those in it that settings are in."""
+    for key, value in content.items():
+        name = f"{table}.{key}"
+        if isinstance(value, dict) and any(known.startswith(f"{name}.") for known in _BY_NAME):
+            _set_all(name, value, place, values)
+        else:
+            _set(name, value, place, values)
 
 
 def _lay_over(below: dict[str, object], above: Mapping[str, object]) -> None:

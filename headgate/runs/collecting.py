@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from headgate.errors import Refused
-from headgate.lake import SHORTEST_GRACE, Collection, Policy, Swept
+from headgate.lake import SHORTEST_GRACE, Collection, RetentionPolicy, Swept
 from headgate.runs.beginning import is_at_work
 from headgate.runs.retained import RetainedPositions
 from headgate.runs.wiring import Wiring
@@ -12,7 +12,7 @@ from headgate.runs.wiring import Wiring
 
 def collect(
     wiring: Wiring,
-    policy: Policy,
+    policy: RetentionPolicy,
     *,
     plan: bool = False,
     progress: Callable[[str], None] = lambda _: None,

@@ -17,8 +17,10 @@ from headgate.runs.wiring import Wiring
 from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from headgate.lake import RetentionPolicy, Swept
     from headgate.runs.compaction import Compaction, CompactionPlan
     from headgate.runs.consequences import Policy
+    from headgate.runs.erasing import Erased, Request
     from headgate.runs.rebuild import Remake
     from headgate.runs.revert_plans import RevertPlan
     from headgate.runs.transaction import Transaction
@@ -153,6 +155,12 @@ class Hall:
 
         return resume_rebuild(self.wiring, run, remake=remake, evaluator=self.evaluator)
 
+    def erase(self, request: "Request", *, drop_caches: Callable[[], None]) -> "Erased":
+        """Erase rows from every commit, or say what would go."""
+        from headgate.runs.erasing import erase  # noqa: PLC0415
+
+        return erase(self.wiring, request, drop_caches=drop_caches)
+
     def compact(
         self,
         target: str,
@@ -188,6 +196,18 @@ class Hall:
         tree = self.wiring.lake.tree(commit)
         keys = dict.fromkeys(tree.keys("contract/"))
         return tuple(judge_case(self.wiring, tree, case) for case in cases_of(tree, keys))
+
+    def collect(
+        self,
+        policy: "RetentionPolicy",
+        *,
+        plan: bool = False,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> "Swept":
+        """Take away what nothing holds and has been marked for as long as the grace."""
+        from headgate.runs.collecting import collect  # noqa: PLC0415
+
+        return collect(self.wiring, policy, plan=plan, progress=progress)
 
     def find_run(self, run: str) -> RunRow:
         """Give the run with this id, or with the one id that begins so.
