@@ -100,9 +100,9 @@ def backup(
 @click.option("--forget", metavar="NAME", help="Keep nothing in the lake for this backup.")
 @command()
 def backups(call: Call, directory: Path | None, forget: str | None) -> None:
-    """List the backups in DIRECTORY, or those for which the lake keeps files.
+    """List the backups in DIRECTORY, or those that the lake knows of.
 
-    Those are backups of the metadata only, and such as are being taken.
+    It keeps files for backups of the metadata only, and for those that are being taken.
     """
     if forget is not None:
         call.project.forget_backup(forget)
@@ -119,10 +119,11 @@ def backups(call: Call, directory: Path | None, forget: str | None) -> None:
     if not found:
         call.terminal.words("There are none.")
         return
-    heads, rows = ("backup", "taken", "kept until", "where"), []
+    heads, rows = ("backup", "taken", "files kept until", "where"), []
     for each in found:
         if isinstance(each, Backup):
             until = instant(each.expires) if each.expires else "told otherwise"
+            until = until if each.commits else "nothing is kept"
             rows.append((each.name, instant(each.created), until, each.location))
         else:
             heads = ("backup", "taken", "commit", "")

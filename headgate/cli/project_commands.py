@@ -94,12 +94,29 @@ def graph_document(name: str, graph: Graph) -> dict[str, object]:
 
 @click.command()
 @click.option("--files", is_flag=True, help="Read every data file and compare its checksum.")
+@click.option("--take-over", is_flag=True, help="Let this copy of the lake delete its files.")
+@click.option(
+    "--relocate", is_flag=True, help="Write today's paths into a moved lake's Iceberg files."
+)
 @command()
-def doctor(call: Call, *, files: bool) -> None:
+def doctor(call: Call, *, files: bool, take_over: bool, relocate: bool) -> None:
     """Examine project, lake and machine.
 
     Each finding says what to do about it. Ends with 9 where something is corrupt.
+
+    A lake that was copied or restored deletes none of its files until it has taken over; no other
+    copy may use the same files then. A lake that was moved is found by headgate as it is; other
+    Iceberg clients need its paths written again.
     """
+    if relocate:
+        done = call.project.relocate()
+        call.terminal.words(
+            f"Wrote {counted(done.files, 'Iceberg file')} of {counted(done.tables, 'version')} of "
+            "tables again."
+        )
+    if take_over:
+        epoch = call.project.take_over()
+        call.terminal.words(f"This lake may delete its files from now on, in epoch {epoch}.")
     findings = call.project.doctor(files=files)
     if call.json:
         call.terminal.document({"findings": list(findings)})

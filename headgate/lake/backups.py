@@ -7,7 +7,8 @@ A backup directory holds any number of backups of one lake, which share their fi
                 data/, metadata/    the files that its refs reach, under the lake's own names
 
 What the copy needs of the lake meanwhile stands in the lake's metastore (``Backup``), so that no
-sweep takes it. A backup of the metadata only needs the files for good, and so does its row.
+sweep takes it. A backup of the metadata only needs the files for good, and so does its row. The row
+of a whole one keeps nothing: it says when the last one was taken, and where it is.
 """
 
 import re
@@ -124,6 +125,7 @@ def back_up(
                 copied = _NOTHING
                 kept = replace(held, expires=None if keep is None else now + keep)
             else:
+                kept = replace(held, commits=(), expires=None)
                 new = reached_commits(copy, held.commits, _known(to, earlier, lake))
                 copied = copy_files(files_of(copy, new), lake.storage, LocalStorage(to), link=link)
                 _refuse_missing(copy, held.commits, copied)
@@ -137,6 +139,9 @@ def back_up(
             lake.metastore.put_backup(kept)
         else:
             lake.metastore.delete_backup(name)
+    for older in lake.metastore.backups():
+        if not older.commits and older.location == held.location and older.name != name:
+            lake.metastore.delete_backup(older.name)
     return BackedUp(
         directory=to,
         manifest=manifest,

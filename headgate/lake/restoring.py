@@ -20,8 +20,9 @@ from headgate.lake.backups import (
 from headgate.lake.durability import SystemSync
 from headgate.lake.epochs import MARK_FILE, put_mark
 from headgate.lake.file_copies import copy_file, copy_files
-from headgate.lake.lake import METASTORE_FILE, Lake
+from headgate.lake.lake import Lake
 from headgate.lake.local_storage import LocalStorage
+from headgate.lake.opening import METASTORE_FILE
 from headgate.lake.reached import files_of, reached_commits
 from headgate.lake.sql_metastore import EPOCH_FACT
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite

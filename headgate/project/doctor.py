@@ -3,33 +3,21 @@
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, TypeAlias
 
 import headgate
 from headgate.clock import Clock
 from headgate.errors import Corrupt, HeadgateError, NotFound
 from headgate.lake import Entry, Lake, RunState
 from headgate.pipelines import Pipeline
+from headgate.project.findings import Finding, Level
+from headgate.project.life import life
 from headgate.project.settings import FILE_NAME, Settings
 from headgate.stores import Bucket
-
-Level: TypeAlias = Literal["ok", "note", "bad"]
 
 _LIBRARIES = ("duckdb", "polars", "pyarrow", "pyiceberg", "sqlglot", "msgspec", "pandas")
 _LITTLE_SPACE = 0.05
 _SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. ``bad`` means that stored bytes are not what was written."""
-
-    what: str
-    level: Level
-    found: str
-    hint: str | None = None
 
 
 def examine(
@@ -55,6 +43,7 @@ def examine(
     if damaged:  # what hangs from damaged commits and trees cannot be read
         return
     yield _target(lake, settings.target)
+    yield from life(settings, lake, clock)
     yield _disk(lake)
     yield from _runs(lake, clock)
     yield from _tables(lake, files=files)
