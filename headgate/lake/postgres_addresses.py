@@ -92,6 +92,8 @@ def address_of(url: str) -> Address:
     if not _SCHEMA.match(schema) or schema.startswith("pg_"):
         raise _bad("schema= takes lower-case letters, digits and _, not pg_ at its beginning")
     known = _known(options)
+    if not all(port.isdecimal() for port in known["port"].split(",")):
+        raise _bad("a port is a number")
     return Address(
         host=known["host"],
         port=known["port"],

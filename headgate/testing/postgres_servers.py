@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -289,7 +290,12 @@ def _account() -> dict[str, Any]:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to stop the child when its parent dies, however that comes (Linux)."""
+    """Ask the kernel to stop the child when its parent dies, however that comes (Linux).
+
+    The parent is a thread there: another than the main one may end long before its process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
