@@ -57,6 +57,11 @@ ROWS: Mapping[str, Row] = {
         script="graph_test",
         must="<= 2, 3, 10 ms",
     ),
+    "COMPACTION": Row(
+        work="a table of small files: appends, scans, and their compaction",
+        script="compaction",
+        must="the 10,000th append as the 10th; <= 1.3x a bare COPY",
+    ),
     "F16": Row(
         work="16 and 40 concurrent publishers with 1 s of checks each",
         script="publishers",
