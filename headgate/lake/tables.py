@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
     from headgate.lake.datafiles import Footer, Footers
+    from headgate.lake.erased_files import StoredRows
     from headgate.lake.table_writing import TableWriter
 
 WriteMode: TypeAlias = Literal["append", "replace", "upsert"]
@@ -144,7 +145,7 @@ class Tables:
         types; columns of the table that the rows lack are not in the files and read as NULL. Rows
         are sorted by ``sort_by``, or by what the table is sorted by where that is empty.
         ``staged_input`` says that the files are an operation's input and not the table's own: they
-        are neither divided by partition nor sorted.
+        are not divided by partition.
 
         Raises:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
@@ -190,7 +191,7 @@ class Tables:
         if mode != "replace":
             columns = written_columns(columns, incoming)
         if staged_input:
-            partitions, sort = (), ()
+            partitions = ()
         types = {column.name: plain(column.type) for column in columns}
         return WritePlan(
             target=WriteTarget(
@@ -407,6 +408,79 @@ class Tables:
                 if problem is not None:
                     problems.append(problem)
         return problems
+
+    # -- erasing
+
+    def stored_rows(self, path: str, columns: Sequence[Column]) -> "StoredRows":
+        """Open a data file, whoever refers to it, to look through its rows.
+
+        Raises:
+            Corrupt: ``data-file-missing``, ``data-file-damaged``.
+        """
+        from headgate.lake.erased_files import StoredRows
+
+        return StoredRows(self._storage, path, columns)
+
+    def put_instead(self, of: str, content: bytes) -> DataFile:
+        """Write a data file that takes the place of another, beside it; give its value."""
+        from headgate.lake.datafiles import data_file, read_footer
+
+        directory, _, _ = of.rpartition("/")
+        path = f"{directory}/kept-{self._ids.unique()}.parquet"
+        self._storage.create(path, content)
+        return data_file(self._storage, path, read_footer(self._storage, path))
+
+    def exchanged(
+        self,
+        entry: Entry,
+        exchange: Mapping[str, DataFile | None],
+        base: Entry | None,
+        *,
+        table: str,
+    ) -> Entry:
+        """Give a version of a table with files exchanged for others; its content stays.
+
+        Writes all of its metadata anew, as the successor of ``base``, a version that was written
+        so before: nothing of the old metadata is referred to.
+        """
+        from headgate.lake.datafiles import read_footer
+
+        body = _body(entry)
+        listing = self._lists.listing(body)
+        files: dict[str, DataFile] = {}
+        for manifest in listing.manifests:
+            for old in self._files_of(entry, listing, manifest):
+                file = exchange.get(old.path, old)
+                if file is None:
+                    continue
+                file = replace(file, partition=old.partition)
+                files[file.path] = file
+                footer = read_footer(self._storage, file.path, always_bounded=old.bounds)
+                columns = listing.schemas[manifest.schema]
+                self._recent_footers.put(file.path, replace(footer, columns=columns))
+        there: set[str] = set()
+        if base is not None:
+            was = self._lists.listing(_body(base))
+            there = {f.path for m in was.manifests for f in self._files_of(base, was, m)}
+        state = state_of(entry)
+        if state is None:
+            raise Internal("not-a-table", f"{table} is no table.")
+        state = replace(
+            state,
+            fresh=base is None,
+            removed=frozenset(there - files.keys()),
+            added={path: file for path, file in files.items() if path not in there},
+            kind="overwrite",
+        )
+        made = self._writer().write(state, _body(base) if base is not None else None, table)
+        now = msgspec.structs.replace(
+            body,
+            metadata=made.metadata,
+            rows=made.rows,
+            size_bytes=made.size_bytes,
+            files=made.files,
+        )
+        return msgspec.structs.replace(entry, table=now)
 
     def forget(self) -> None:
         """Drop the caches; nothing is lost."""

@@ -83,26 +83,34 @@ class Found:
         return sum(hit.rows for hit in self.hits)
 
     @property
-    def leaving(self) -> int:
-        """How many of them leave their files."""
-        return sum(hit.leaving for hit in self.hits)
+    def is_dense(self) -> bool:
+        """Whether half or more of the rows of all files hit are hit."""
+        return 2 * self.matched >= sum(hit.file.rows for hit in self.hits)
+
+    @property
+    def all_leaving(self) -> "Found":
+        """The same hits, where none of them stays in its file."""
+        return replace(self, hits=tuple(replace(hit, leaving=hit.rows) for hit in self.hits))
 
 
-def find_input(place: Place, upsert: Upsert, columns: Sequence[str]) -> Found:
+def find_input(
+    place: Place, upsert: Upsert, columns: Sequence[str], candidates: Sequence[DataFile]
+) -> Found:
     """Find what an upsert hits. ``FOUND`` has its rows, with the place of what each hits, if any.
 
-    An input row that hits several rows of the table is there several times.
+    An input row that hits several rows of the table is there several times. Of the input's columns
+    ``FOUND`` has these.
     """
-    candidates = candidate_files(place, upsert.key_columns, upsert.files)
-    scan = place.scan(candidates, upsert.key_columns)
-    given = place.tables.scan_files(place.entry, upsert.files, columns=columns)
+    keys = upsert.key_columns
+    scan = place.scan(candidates, keys)
+    given = place.tables.scan_files(place.entry, upsert.files)
     place.session.bind({INPUT: given, _KEYS: scan})
     if not candidates:
         return Found(hits=(), fresh=given.rows)
     query = (
-        f"select i.*, k.{FILE_NUMBER}, k.{ROW_NUMBER}, k.{FILE_NUMBER} is not null as {STAYS}, "
-        f"k.{FILE_NUMBER} is null as {FRESH} "
-        f"from {INPUT} i left join {_KEYS} k on {_match('i', 'k', upsert.key_columns)}"
+        f"select {''.join(f'i.{quote(name)}, ' for name in columns)}k.{FILE_NUMBER}, "
+        f"k.{ROW_NUMBER}, k.{FILE_NUMBER} is not null as {STAYS}, k.{FILE_NUMBER} is null "
+        f"as {FRESH} from {INPUT} i left join {_KEYS} k on {_match('i', 'k', keys)}"
     )
     place.session.keep(FOUND, Sql(text=query))
     return _found(place, scan, candidates)

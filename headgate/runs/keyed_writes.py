@@ -26,6 +26,7 @@ from headgate.runs.hits import (
     Found,
     Hit,
     Place,
+    candidate_files,
     find_input,
     find_keys,
     find_where,
@@ -64,12 +65,16 @@ def upsert_exchange(place: Place, upsert: Upsert) -> KeyedWrite:
         return NOTHING
     columns = _given(place, upsert)
     plan = place.plan(place.schema.names)
-    found = find_input(place, upsert, columns)
-    if not found.hits and not _is_to_be_ordered(plan, columns):
-        exchange = FileExchange(removed=(), added=upsert.files)
-        return KeyedWrite(exchange=exchange, rows=RowCounts(inserted=given))
+    candidates = candidate_files(place, upsert.key_columns, upsert.files)
+    whole = not plan.partition and len(columns) == len(place.schema.names)
+    likely = whole and 2 * given >= sum(file.rows for file in candidates)
+    found = find_input(place, upsert, () if likely else columns, candidates)
+    if not plan.partition and (not found.hits or (whole and found.is_dense)):
+        return _as_staged(place, upsert, found.all_leaving)
+    if likely:
+        found = find_input(place, upsert, columns, candidates)
     setting = [name for name in columns if name not in upsert.key_columns]
-    doubled = found.matched + found.fresh - given if found.hits else 0
+    doubled = found.matched + found.fresh - given
     found = settle(place, plan, upsert.key_columns, found, setting, doubled=doubled > 0)
     hits = tuple(hit for hit in found.hits if setting or hit.leaving)
     rewritten = _rewritten(place, hits, lambda job: _updated(place, job, setting))
@@ -82,6 +87,25 @@ def upsert_exchange(place: Place, upsert: Upsert) -> KeyedWrite:
             updated=given - found.fresh,
             deleted=doubled,
             files_rewritten=len(hits),
+        ),
+    )
+
+
+def _as_staged(place: Place, upsert: Upsert, found: Found) -> KeyedWrite:
+    """Take rows out of the files they are hit in, and the staged files into the table as they are.
+
+    Where most rows of the files hit are hit, the staged files lie as close together as those did.
+    """
+    given = sum(file.rows for file in upsert.files)
+    left = _rewritten(place, found.hits, lambda job: _updated(place, job, (), all_leave=True))
+    updated = given - found.fresh
+    return KeyedWrite(
+        exchange=FileExchange(removed=_paths(found.hits), added=(*left, *upsert.files)),
+        rows=RowCounts(
+            inserted=found.fresh,
+            updated=updated,
+            deleted=found.matched - updated,
+            files_rewritten=len(found.hits),
         ),
     )
 
@@ -150,7 +174,7 @@ def _jobs(hits: Sequence[Hit]) -> Iterator[Job]:
         yield tuple(group)
 
 
-def _updated(place: Place, job: Job, setting: Collection[str]) -> str:
+def _updated(place: Place, job: Job, setting: Collection[str], *, all_leave: bool = False) -> str:
     """Give the query for what is left of a job's files, with the columns set that are to be set."""
     old = _bound(place, job)
     numbers = ", ".join(str(hit.number) for hit in job)
@@ -165,7 +189,8 @@ def _updated(place: Place, job: Job, setting: Collection[str]) -> str:
     match = " and ".join(f"m.{name} = h.{name}" for name in both)
     found = f"select * from {FOUND} where {FILE_NUMBER} in ({numbers})"
     if not setting:
-        return f"select {columns} from {old} h anti join ({found} and not {STAYS}) m on {match}"
+        leaving = found if all_leave else f"{found} and not {STAYS}"
+        return f"select {columns} from {old} h anti join ({leaving}) m on {match}"
     query = f"select {columns} from {old} h left join ({found}) m on {match}"
     if any(hit.leaving for hit in job):
         query += f" where m.{ROW_NUMBER} is null or m.{STAYS}"
@@ -195,11 +220,6 @@ def _given(place: Place, upsert: Upsert) -> tuple[str, ...]:
     if upsert.columns is None:
         return tuple(names)
     return tuple(name for name in names if name in {*upsert.columns, *upsert.key_columns})
-
-
-def _is_to_be_ordered(plan: WritePlan, columns: Collection[str]) -> bool:
-    """Whether new rows cannot stay in the files they were staged in."""
-    return bool(plan.partition) or any(name in columns for name in plan.target.sort_by)
 
 
 def _fresh(
