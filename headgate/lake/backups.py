@@ -48,6 +48,7 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     lake: str
     location: str
     format: str
+    erasures: str = "0"
     main: str
     branches: dict[str, str]
     tags: dict[str, str]
@@ -126,7 +127,7 @@ def back_up(
                 kept = replace(held, expires=None if keep is None else now + keep)
             else:
                 kept = replace(held, commits=(), expires=None)
-                new = reached_commits(copy, held.commits, _known(to, earlier, lake))
+                new = reached_commits(copy, held.commits, _known(to, earlier, copy))
                 copied = copy_files(files_of(copy, new), lake.storage, LocalStorage(to), link=link)
                 _refuse_missing(copy, held.commits, copied)
             manifest = _manifest(copy, to, held, metadata_only=metadata_only)
@@ -285,11 +286,18 @@ def _clear(to: Path, name: str) -> None:
         leftover.unlink()
 
 
+def _erasures(lake: Lake) -> str:
+    """Give how often rows were erased: since then commits mean other files under their old ids."""
+    return lake.metastore.describe()["erasures"]
+
+
 def _known(to: Path, earlier: list[BackupManifest], lake: Lake) -> set[str]:
     """Give the commits whose files are there: those of the newest whole backup."""
     known: set[str] = set()
     for manifest in reversed(earlier):
-        if not manifest.metadata_only and metastore_file(to, manifest.name).exists():
+        if manifest.metadata_only or manifest.erasures != _erasures(lake):
+            continue
+        if metastore_file(to, manifest.name).exists():
             files = LocalStorage(to)
             with opened_backup(to, manifest.name, files, clock=lake.clock, ids=lake.ids) as copy:
                 for _ in reached_commits(copy, manifest.heads, known):
@@ -319,6 +327,7 @@ def _manifest(copy: Lake, to: Path, held: Backup, *, metadata_only: bool) -> Bac
         lake=copy.id,
         location=copy.storage.location,
         format=copy.metastore.describe()["format"],
+        erasures=_erasures(copy),
         main=copy.main,
         branches={branch.name: branch.head for branch in copy.branches()},
         tags={tag.name: tag.commit for tag in copy.tags()},

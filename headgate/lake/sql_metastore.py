@@ -45,6 +45,7 @@ _ID = "id"
 _MAIN = "main"
 EPOCH_FACT = "epoch"
 
+ERASURES_FACT = "erasures"
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -81,13 +82,14 @@ class SqlMetastore:
         return self._database.check()
 
     def describe(self) -> Mapping[str, str]:
-        """Give the lake's id, its format and its database's product and version, for people."""
+        """Give the lake's id, its format, how often rows were erased when it was opened, its database."""
         return {
             "id": self.lake_id(),
             "format": self._facts[migrations.FORMAT_FACT],
             "database": self._database.describe(),
         }
 
+            "erasures": self._facts.get(ERASURES_FACT, "0"),
     def close(self) -> None:
         """Close the database."""
         self._database.close()
