@@ -82,7 +82,7 @@ class SqlMetastore:
         return self._database.check()
 
     def describe(self) -> Mapping[str, str]:
-        """Give the lake's id, its format, how often rows were erased when it was opened, its database."""
+        """Give id, format and database, for people; how often rows were erased when it was opened."""
         return {
             "id": self.lake_id(),
             "format": self._facts[migrations.FORMAT_FACT],
