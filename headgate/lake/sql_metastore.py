@@ -82,7 +82,7 @@ class SqlMetastore:
         return self._database.check()
 
     def describe(self) -> Mapping[str, str]:
-        """Give id, format and database, for people; how often rows were erased when it was opened."""
+        """Give id, format and database, for people; and how often rows had been erased."""
         return {
             "id": self.lake_id(),
             "format": self._facts[migrations.FORMAT_FACT],
