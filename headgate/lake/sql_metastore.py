@@ -554,13 +554,15 @@ class SqlMetastore:
         """Take a ticket for these keys unless another live one overlaps them.
 
         A key that ends with ``/`` is a listing and overlaps all it lists. A ticket of an older
-        attempt of the same run gives way; one of a newer attempt does not.
+        attempt of the same run gives way; one of a newer attempt does not. One that holds for
+        longer than a lease from now is of a clock that was ahead: nobody waits for it, since
+        tickets order publications and decide nothing.
         """
         now = self._clock.now()
         with self._database.writing(durable=False) as session:
             _, taken = session.together(
                 (statements.LOCK_BRANCH, (branch,)),  # one ticket is taken at a time
-                (statements.TICKETS, (branch, _stored(now))),
+                (statements.TICKETS, (branch, _stored(now), _stored(now + lease))),
             )
             for holder, held_fence, held in taken:
                 if holder == run:

@@ -198,7 +198,8 @@ EVENTS_OF_RUN = f"""select {_EVENT} from events where run = ? and number > ?
 PUT_EVENT = "insert into events (run, step, kind, at, body) values (?, ?, ?, ?, ?)"
 
 # -- publication order
-TICKETS = "select run, fence, keys from tickets where branch = ? and until > ?"
+TICKETS = """select run, fence, keys from tickets
+    where branch = ? and until > ? and until <= ?"""
 EXPIRE_TICKETS = "delete from tickets where branch = ? and until <= ?"
 PUT_TICKET = """insert into tickets (branch, run, fence, keys, until) values (?, ?, ?, ?, ?)
     on conflict (branch, run) do update set fence = excluded.fence, keys = excluded.keys,

@@ -110,7 +110,8 @@ def _clocks(lake: Lake, clock: Clock) -> Iterator[Finding]:
         yield Finding(
             what="clocks",
             level="note",
-            found=f"{len(ahead)} runs began {by.total_seconds() / 60:.0f} minutes from now, by the "
-            f"clock of {ahead[0].owner.partition(':')[0]}",
+            found=f"{len(ahead)} {'run' if len(ahead) == 1 else 'runs'} began "
+            f"{by.total_seconds() / 60:.0f} minutes from now, by the clock of "
+            f"{ahead[0].owner.partition(':')[0]}",
             hint="Have the hosts' clocks agree (chrony, systemd-timesyncd).",
         )
