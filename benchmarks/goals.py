@@ -62,6 +62,12 @@ ROWS: Mapping[str, Row] = {
         script="compaction",
         must="the 10,000th append as the 10th; <= 1.3x a bare COPY",
     ),
+    "F12": Row(
+        work="upsert 1 % and 10 % of 10M rows, random and recent keys",
+        script="keyed_writes",
+        must="<= 1.5x the limit, ahead of all",
+        arguments=("--peers",),
+    ),
     "F16": Row(
         work="16 and 40 concurrent publishers with 1 s of checks each",
         script="publishers",

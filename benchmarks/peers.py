@@ -11,6 +11,7 @@ from benchmarks.measuring import WORK
 PACKAGES = {
     "dask": ("distributed>=2026.8",),
     "dataframely": ("dataframely>=2.0",),
+    "deltalake": ("deltalake>=1.6", "pyarrow>=22"),
     "dlt": ("dlt[duckdb,filesystem,parquet]>=1.20",),
     "hamilton": ("sf-hamilton>=1.90",),
     "kedro": ("kedro>=1.7",),
