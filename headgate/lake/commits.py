@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from headgate.digests import digest
+from headgate.digests import DIGEST_BYTES, digest
 from headgate.errors import Corrupt
 from headgate.lake.nodes import frame, unframe
 from headgate.lake.records import Commit, Record
@@ -26,6 +26,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     tree: str
     record: Record
 
+
+_ERASED = b"\x02"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(_Body).decode
@@ -61,15 +63,33 @@ def encode_commit(commit: Commit) -> bytes:
     return frame(_encode(_Body(commit.parent, commit.number, commit.tree, commit.record)))
 
 
+def encode_erased(commit: Commit) -> bytes:
+    """Give the bytes of a commit that says something else than when its id was made.
+
+    What it says now has a digest of its own, which stands before it.
+    """
+    plain = _encode(_Body(commit.parent, commit.number, commit.tree, commit.record))
+    return _ERASED + bytes.fromhex(digest(plain)) + frame(plain)
+
+
+def erased_digest(framed: bytes) -> str | None:
+    """Give the digest of what an erased commit says now; None where nothing was erased."""
+    return framed[1 : 1 + DIGEST_BYTES].hex() if framed[:1] == _ERASED else None
+
+
 def decode_commit(id: str, framed: bytes) -> Commit:
-    """Give a commit from its stored bytes, after checking them against its id.
+    """Give a commit from its stored bytes, after checking them.
+
+    They must be what its id is the digest of; or, where rows were erased, what the digest beside
+    them says, for which a certificate vouches (docs/decisions/020).
 
     Raises:
         Corrupt: ``corrupt-commit``.
     """
+    expected = erased_digest(framed)
     try:
-        plain = unframe(framed)
-        if digest(plain) == id:
+        plain = unframe(framed if expected is None else framed[1 + DIGEST_BYTES :])
+        if digest(plain) == (expected or id):
             body = _decode(plain)
             return Commit(
                 id=id,

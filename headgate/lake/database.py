@@ -164,6 +164,10 @@ class Database(Protocol):
         """Give what the database finds wrong with itself, if anything. Reads all of it."""
         ...
 
+    def purge(self) -> bool:
+        """Leave nothing in its own files that is not in it any more; False where it cannot."""
+        ...
+
     def describe(self) -> str:
         """Give the database's product and version, for people."""
         ...

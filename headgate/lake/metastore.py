@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from headgate.lake.commits import Link
 from headgate.lake.pins import Pin, Retention
 from headgate.lake.records import Commit
+
+if TYPE_CHECKING:
+    from headgate.lake.sql_erasing import SqlErasing
 
 
 class RunState(StrEnum):
@@ -189,6 +192,15 @@ class Metastore(Protocol):
     # -- what is kept, and what may go
     @property
     def retention(self) -> Retention: ...
+    @property
+    def erasing(self) -> "SqlErasing": ...
+    def purge(self) -> bool:
+        """Leave nothing in the database's own files that is not in the database any more.
+
+        False where only the database's administrator can see to that.
+        """
+        ...
+
     def references(self) -> References: ...
     def first_move(self, branch: str) -> tuple[datetime, str] | None: ...
 

@@ -322,6 +322,10 @@ class PostgresDatabase:
         pages = [f"{failures} pages of the database had wrong checksums"] if failures else []
         return [*missing, *broken, *pages]
 
+    def purge(self) -> bool:
+        """Leave dead rows to the server: only ``vacuum full`` of its administrator ends them."""
+        return False
+
     def describe(self) -> str:
         """Give the server's product and version and the address, for people."""
         ((version,),) = self._ask("show server_version")

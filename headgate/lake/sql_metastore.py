@@ -33,6 +33,7 @@ from headgate.lake.metastore import (
 )
 from headgate.lake.pins import Pin, Retention, commit_collected
 from headgate.lake.records import Commit
+from headgate.lake.sql_erasing import SqlErasing
 from headgate.lake.sql_retention import SqlRetention, hold, pin_of, put_pin
 
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
@@ -44,8 +45,8 @@ _PAST_HEX = "g"
 _ID = "id"
 _MAIN = "main"
 EPOCH_FACT = "epoch"
-
 ERASURES_FACT = "erasures"
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -66,6 +67,8 @@ class SqlMetastore:
         self._commits: dict[str, Commit] = {}
         self._links: dict[str, Link] = {}
         self._retention = SqlRetention(database)
+        self._erasing = SqlErasing(database)
+        self._erasures: str | None = None
 
     # -- the lake itself
 
@@ -86,10 +89,10 @@ class SqlMetastore:
         return {
             "id": self.lake_id(),
             "format": self._facts[migrations.FORMAT_FACT],
+            "erasures": self._facts.get(ERASURES_FACT, "0"),
             "database": self._database.describe(),
         }
 
-            "erasures": self._facts.get(ERASURES_FACT, "0"),
     def close(self) -> None:
         """Close the database."""
         self._database.close()
@@ -145,6 +148,18 @@ class SqlMetastore:
     def retention(self) -> Retention:
         """What may go, and how it is taken away."""
         return self._retention
+
+    @property
+    def erasing(self) -> SqlErasing:
+        """How rows are erased from the history."""
+        return self._erasing
+
+    def purge(self) -> bool:
+        """Leave nothing in the database's own files that is not in the database any more.
+
+        False where only the database's administrator can see to that.
+        """
+        return self._database.purge()
 
     def references(self) -> References:
         """Give all that keeps something, as it is at one moment."""
@@ -249,7 +264,12 @@ class SqlMetastore:
         """Give a branch, or None."""
         with self._database.reading() as session:
             row = session.row(statements.BRANCH, (name,))
-        return None if row is None else _branch(row)
+        if row is None:
+            return None
+        if row[5] != self._erasures:  # commits say something else since, under their old ids
+            self._erasures = row[5]
+            self._commits.clear()
+        return None if row[0] is None else _branch(row[:5])
 
     @retried
     def create_branch(self, branch: Branch) -> bool:

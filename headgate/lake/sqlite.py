@@ -338,6 +338,26 @@ class SqliteDatabase:
             making.unlink(missing_ok=True)
         _sync_path(to.parent)
 
+    def purge(self) -> bool:
+        """Write the file anew, and cut its log: what was deleted is in neither.
+
+        Raises:
+            Unavailable: ``metastore-locked``: a reader held on to the log.
+        """
+        here = self._here()
+        with self._translated():
+            self._enter(here)
+            try:
+                with here.durable_lock:
+                    connection = here.connection(durable=True)
+                    connection.execute("vacuum")
+                    cut = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+            finally:
+                here.gate.leave()
+        if cut[0]:
+            raise self._locked()
+        return True
+
     def keep_copy(self, session: Session, name: str) -> str:
         """Keep a copy beside the file. What the transaction changed is not in it."""
         del session

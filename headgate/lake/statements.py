@@ -129,8 +129,9 @@ CHAIN = """with recursive chain (id, parent, number) as (
 
 # -- branches and tags
 BRANCHES = "select name, head, number, protected, created from branches order by name"
-BRANCH = """select name, head, number, protected, created,
-    (select value from lake where key = 'erasures') from branches where name = ?"""
+BRANCH = """select found.name, found.head, found.number, found.protected, found.created, told.value
+    from (select max(value) as value from lake where key = 'erasures') told
+    left join branches found on found.name = ?"""  # how often rows were erased, in any case
 PUT_BRANCH = """insert into branches (name, head, number, protected, created)
     select ?, id, number, ?, ? from commits where id = ?
     on conflict (name) do nothing returning name"""

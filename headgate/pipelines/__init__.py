@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from headgate.pipelines.code_digests import CodeDigest as CodeDigest
     from headgate.pipelines.code_digests import CodeDigests as CodeDigests
     from headgate.pipelines.conditions import condition as condition
+    from headgate.pipelines.conditions import named_in as named_in
+    from headgate.pipelines.conditions import without_literals as without_literals
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
     from headgate.pipelines.environment import installed as installed
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
-    "conditions": ("condition",),
+    "conditions": ("condition", "named_in", "without_literals"),
     "declarations": ("Declared", "collect"),
     "environment": ("installed",),
     "fingerprints": ("fingerprint",),

@@ -37,6 +37,30 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
     return tree.sql(DIALECT)
 
 
+def named_in(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the columns and the literals (as texts) that a condition in one spelling names."""
+    tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
+    columns = dict.fromkeys(node.name for node in tree.find_all(exp.Column))
+    literals = dict.fromkeys(str(node.this) for node in tree.find_all(exp.Literal))
+    return tuple(columns), tuple(literals)
+
+
+def without_literals(text: str, literals: Collection[str]) -> str:
+    """Give a condition with NULL in the place of some literals; it is true of no more rows."""
+    try:
+        tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
+    except (sqlglot.errors.ParseError, sqlglot.errors.TokenError):
+        return text if not any(each in text for each in literals) else "false"
+    hit = [node for node in tree.find_all(exp.Literal) if str(node.this) in literals]
+    if not hit:
+        return text
+    if not all(isinstance(node.parent, exp.EQ | exp.In) for node in hit):
+        return "false"
+    for node in hit:
+        node.replace(exp.Null())
+    return tree.sql(DIALECT)
+
+
 def _bad(text: str, what: str, why: str) -> Invalid:
     return Invalid(
         "bad-condition",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headgate.errors import Conflict, Unavailable
+from headgate.errors import Conflict, HeadgateError, Unavailable
 from headgate.events import Event
 from headgate.lake import (
     Commit,
@@ -35,6 +35,13 @@ from headgate.runs.wiring import LEASE, Wiring
 
 if TYPE_CHECKING:
     from headgate.contracts import Measure
+
+
+ERASED = "erased-meanwhile"
+"""Why a run lost its fence to an erasure: what it had read is not there any more."""
+
+
+_OVER = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 
 
 def event_row(event: Event, step: str | None = None) -> EventRow:
@@ -152,7 +159,7 @@ class Attempt:
                 alive = self.wiring.lake.metastore.heartbeat(
                     self.id, fence=self.row.fence, lease_until=self.wiring.clock.now() + LEASE
                 )
-            except Unavailable:  # locked, or a full disk: the next beat may come through
+            except HeadgateError:  # locked, a full disk, a server away: the next may come through
                 continue
             if not alive:
                 self._lost.set()
@@ -297,9 +304,31 @@ class Attempt:
         """Note that the run is published; the metastore knows it since the publication."""
         self.row = replace(self.row, state=RunState.PUBLISHED, commit=commit.id)
 
-    def taken_over(self) -> Conflict:
-        """Give the error of an owner who has lost the run."""
+    def taken_over(self) -> Conflict | Unavailable:
+        """Give the error of an owner who has lost the run; or whose server has lost its last steps.
+
+        What a run does before its publication survives the end of any process of ours, not that of
+        a database server that crashes.
+        """
         now = self.wiring.lake.metastore.run(self.id)
+        mine = now is not None and now.owner == self.row.owner and now.fence == self.row.fence
+        if now is None or (mine and now.state not in _OVER):
+            return Unavailable(
+                "metastore-went-back",
+                f"The metastore does not know the last steps of run {self.id} any more: its server "
+                "ended without writing them down.",
+                readers=f"Not published. Readers of {self.row.target} see what they saw.",
+                hint="Look why it ended: a power cut, a crash, a kill -9.",
+                run=self.id,
+            )
+        if (now.reason or {}).get("code") == ERASED:
+            return Conflict(
+                "erased-meanwhile",
+                f"Rows were erased from the lake's history while run {self.id} was at work.",
+                readers=f"Readers of {self.row.target} see nothing of the run.",
+                hint="Do it again, on what is left.",
+                run=self.id,
+            )
         return Conflict(
             "run-taken-over",
             f"Run {self.id} was taken over by {now.owner if now else 'somebody'}; "

@@ -32,7 +32,7 @@ from headgate.lake import (
     StepState,
 )
 from headgate.names import suggestion
-from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.attempt import ERASED, Attempt, StepDone
 from headgate.runs.failures import said, system_trouble
 from headgate.runs.wiring import LEASE, Wiring
 
@@ -161,7 +161,8 @@ def take_over(wiring: Wiring, id: str) -> RunRow:
 def attempt_of(wiring: Wiring, row: RunRow) -> Attempt:
     """Give an unfinished run as an attempt on its old base; what it had done is ``prior``."""
     lake = wiring.lake
-    base, head = lake.commit(row.base), wiring.head(row.branch)
+    head = wiring.head(row.branch)  # first: commits may say something else since an erasure
+    base = lake.commit(row.base)
     settings = msgspec.convert(row.settings, Begun)
     attempt = Attempt(
         wiring, row, base=base, head=head, kind=settings.kind, isolation=settings.isolation
@@ -197,8 +198,11 @@ def ending(attempt: Attempt) -> Iterator[None]:
             raise
         raise interrupted from stop
     except HeadgateError as error:
-        if error.code != "run-taken-over":
-            _fail(attempt, error)
+        if error.code in {"run-taken-over", ERASED}:
+            raise
+        if _was_erased(attempt):  # what it stumbled over is what is not there any more
+            raise attempt.taken_over() from error
+        _fail(attempt, error)
         raise
     except OSError as trouble:
         known = system_trouble(trouble)
@@ -211,6 +215,15 @@ def ending(attempt: Attempt) -> Iterator[None]:
         raise
     finally:
         attempt.stop_heartbeat()
+
+
+def _was_erased(attempt: Attempt) -> bool:
+    try:
+        row = attempt.wiring.lake.metastore.run(attempt.id)
+    except HeadgateError:  # what is wrong with the metastore is told already
+        return False
+    mine = row is not None and row.fence == attempt.row.fence
+    return row is not None and not mine and (row.reason or {}).get("code") == ERASED
 
 
 def _fail(attempt: Attempt, error: HeadgateError) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from headgate import contracts
-from headgate.errors import HeadgateError, Refused
+from headgate.errors import Conflict, HeadgateError, Refused
 from headgate.events import ConflictMet, Event, RunStarted, StepStarted
 from headgate.events import StepFailed as StepFailedEvent
 from headgate.lake import (
@@ -18,7 +18,7 @@ from headgate.lake import (
     table_key,
 )
 from headgate.pipelines import Graph, Pipeline, canonical
-from headgate.runs.attempt import Attempt, StepDone, event_row
+from headgate.runs.attempt import ERASED, Attempt, StepDone, event_row
 from headgate.runs.beginning import (
     FINAL,
     attempt_of,
@@ -119,6 +119,16 @@ class PipelineRun:
     # -- the way through
 
     def _go(self, attempt: Attempt) -> RunResult:
+        """Go through with it; where rows were erased meanwhile, again with what is left."""
+        while True:
+            try:
+                return self._gone_through(attempt)
+            except Conflict as conflict:
+                if conflict.code != ERASED:
+                    raise
+            attempt = attempt_of(self.wiring, take_over(self.wiring, attempt.id))
+
+    def _gone_through(self, attempt: Attempt) -> RunResult:
         row, settings = attempt.row, attempt.row.settings
         with ending(attempt):
             self.wiring.tell(

@@ -1,0 +1,261 @@
+"""Erasing one person's rows: no trace in any file, every ref still means its commit."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from workplaces import Workplace
+
+from headgate.errors import Conflict, Invalid, NotFound, Refused
+from headgate.lake.pins import Pin
+from headgate.runs import Erased, Request
+
+NAME = "Zebulon Q. Quackenbush"
+MAIL = "zq@quack.example"
+
+SHOP = """
+from typing import Annotated
+import headgate as hg
+
+class Customer(hg.Contract):
+    id: int
+    name: str
+    mail: Annotated[str, hg.pattern("[^ ]+@[^ ]+", severity="quarantine")]
+    age: Annotated[int, hg.between(0, 150, severity="warn")]
+
+customers = hg.files("customers/*.csv", mode="append", contract=Customer)
+by_age = hg.sql_step("select age, count(*) as n from customers group by age")
+"""
+
+
+def put(place: Workplace, number: int, *rows: tuple[object, ...]) -> None:
+    directory = place.root / "customers"
+    directory.mkdir(exist_ok=True)
+    lines = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    (directory / f"{number}.csv").write_text(f"id,name,mail,age\n{lines}")
+
+
+def lived(place: Workplace) -> None:
+    """Live some days in which the person comes, changes, is rejected, and is branched."""
+    pipeline = place.pipeline(SHOP, "shop")
+    put(place, 1, (1, "Ann", "ann@x", 30), (42, NAME, MAIL, 200))
+    place.hall.run(pipeline, target="main")
+    place.lake.create_tag("v1", "main")
+    put(place, 2, (2, "Bob", "bob@x", 40), (42, NAME, f"no mail of {NAME}", 41))
+    place.hall.run(pipeline, target="main")
+    place.lake.create_branch("dev", "main")
+    with place.hall.transaction("dev", name="fix") as fix:
+        fix.write("customers", [row(42, NAME, "z@q", 42), row(3, "Eve", "e@x", 5)], mode="append")
+    with place.hall.transaction("main", name="keyed") as keyed:
+        keyed.write("people", [{"id": 42, "name": NAME}, {"id": 7, "name": "Kim"}], mode="replace")
+    with place.hall.transaction("main", name="keyed") as keyed:
+        keyed.write("people", [{"id": 42, "name": f"{NAME} II"}], mode="upsert", key="id")
+    with place.hall.transaction("main", name="delete") as delete:
+        delete.delete("people", "id = 42")
+
+
+def row(id: int, name: str, mail: str, age: int) -> dict[str, object]:
+    return {"id": id, "name": name, "mail": mail, "age": age}
+
+
+def erase(place: Workplace, *tables: str, **more: object) -> Erased:
+    asked = {"where": "id = 42", "reason": "ticket 7", "target": "main", **more}
+    request = Request(tables=tables or ("customers", "people"), **asked)  # type: ignore[arg-type]
+    return place.hall.erase(request, drop_caches=lambda: None)
+
+
+def traces(place: Workplace, *words: str) -> list[str]:
+    """Give the files below the lake's directory that hold one of the words, in any form."""
+    found = []
+    for path in sorted((place.root / "lake").rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            found += [f"{path.name}: {word}" for word in words if word.encode() in content]
+    return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workplace]:
+    place = Workplace(tmp_path)
+    lived(place)
+    yield place
+    place.close()
+
+
+def test_no_file_of_the_lake_holds_a_trace(shop: Workplace) -> None:
+    assert len(traces(shop, NAME, MAIL)) > 5
+    done = erase(shop)
+    assert done.commit is not None
+    assert traces(shop, NAME, MAIL, "Quack", "quack") == []
+    counts = {each.table: (each.rows, each.copies) for each in done.tables}
+    assert counts["customers"][0] == 1
+    assert counts["customers"][1] >= 2
+    assert counts["people"][0] == 0
+    assert counts["_quarantine.customers"][0] == 1
+
+
+def test_every_ref_means_its_commit_without_the_rows(shop: Workplace) -> None:
+    lake = shop.lake
+    refs = ["main", "main~1", "main~2", "main~3", "main~4", "v1", "dev", "dev~1"]
+    before = {ref: lake.resolve(ref) for ref in refs}
+    rows = {ref: {t: _rows(shop, t, ref) for t in ("customers", "people")} for ref in refs}
+    contents = {ref: {k: e.content for k, e in lake.tree(c).items()} for ref, c in before.items()}
+    erase(shop)
+    assert lake.resolve("main~1").id == before["main"].id
+    for ref, commit in before.items():
+        now = commit.id
+        assert lake.commit(now).parent == commit.parent
+        tree = lake.tree(lake.commit(now))
+        assert {key: entry.content for key, entry in tree.items()} == contents[ref]
+        for table, there in rows[ref].items():
+            kept = [each for each in there if each["id"] != 42]
+            assert _rows(shop, table, now) == kept, (ref, table)
+    assert list(lake.verify(every_tree=True)) == []
+    for _, entry in lake.tree(lake.resolve("main")).items("table/"):
+        assert lake.tables.verify(entry) == []
+
+
+def test_what_is_published_later_goes_on_from_there(shop: Workplace) -> None:
+    erase(shop)
+    put(shop, 3, (4, "Kit", "kit@x", 33))
+    shop.hall.run(shop.pipeline(SHOP, "shop"), target="main")
+    assert [each["id"] for each in shop.rows("customers")] == [1, 2, 4]
+    shop.hall.merge("dev", "main")
+    assert [each["id"] for each in shop.rows("customers")] == [1, 2, 3, 4]
+
+
+def test_another_process_sees_commits_as_they_are_now(shop: Workplace, tmp_path: Path) -> None:
+    other = Workplace(tmp_path)
+    assert len(other.rows("customers", "v1")) == 2
+    erase(shop)
+    assert len(other.rows("customers", "v1")) == 1
+    other.close()
+
+
+def test_the_certificate_vouches_for_what_was_changed(shop: Workplace) -> None:
+    done = erase(shop)
+    assert done.commit is not None
+    entry = shop.lake.tree(done.commit).get(f"blob/erasures/{done.id}")
+    assert entry is not None
+    assert entry.data is not None
+    certificate = json.loads(entry.data)
+    assert certificate["digest"] == done.certificate == entry.content
+    assert len(certificate["commits"]) == done.commits
+    assert "42" not in str(certificate["condition"])[:3]
+    assert certificate["reason"] == "ticket 7"
+    assert set(done.derived) == {"by_age"}
+    assert any("source of shop/customers" in each for each in done.not_reached)
+
+
+def test_a_plan_changes_nothing(shop: Workplace) -> None:
+    head, files = shop.head(), sorted((shop.root / "lake").rglob("*.parquet"))
+    planned = erase(shop, only_plan=True)
+    done = erase(shop)
+    assert planned.commit is None
+    copies = {each.table: each.copies for each in planned.tables}
+    assert copies == {each.table: each.copies for each in done.tables}
+    assert head != shop.head()
+    assert files
+
+
+def test_erasing_again_finds_nothing(shop: Workplace) -> None:
+    erase(shop)
+    head = shop.head()
+    assert erase(shop).found_nothing
+    assert shop.head() == head
+
+
+def test_a_reason_must_not_tell_who(shop: Workplace) -> None:
+    with pytest.raises(Invalid) as refused:
+        erase(shop, reason="customer 42 asked")
+    assert refused.value.code == "reason-names-value"
+
+
+def test_an_unknown_table_is_named(shop: Workplace) -> None:
+    with pytest.raises(NotFound, match="Did you mean people"):
+        erase(shop, "peple")
+
+
+def _rows(place: Workplace, table: str, ref: str) -> list[dict[str, object]]:
+    try:
+        return place.rows(table, ref)
+    except LookupError:
+        return []
+
+
+# -- beside others, and killed
+
+SLOW = """
+import headgate as hg
+import polars as pl
+
+@hg.step(after=[])
+def names(people: pl.DataFrame) -> pl.DataFrame:
+    WAIT()
+    return people
+
+@hg.step
+def longest(names: pl.DataFrame) -> pl.DataFrame:
+    return names.select(pl.col("name").str.len_chars().max().alias("n"))
+"""
+
+
+def test_a_run_that_began_before_does_not_bring_the_rows_back(
+    shop: Workplace, tmp_path: Path
+) -> None:
+    with shop.hall.transaction("main", name="back") as back:
+        back.write("people", [{"id": 42, "name": NAME}], mode="append")
+    other = Workplace(tmp_path)
+    pipeline = other.pipeline(SLOW, "slow")
+    waits: list[Erased] = []
+
+    def wait() -> None:
+        if not waits:
+            waits.append(erase(shop))
+
+    for step in pipeline.steps:
+        step.function.__globals__["WAIT"] = wait  # type: ignore[union-attr]
+    result = other.hall.run(pipeline, target="main")
+    assert len(waits) == 1
+    assert result.state == "published"
+    assert [each["id"] for each in shop.rows("names")] == [7]
+    assert shop.rows("longest") == [{"n": 3}]
+    other.close()
+
+
+def test_a_transaction_that_began_before_is_refused(shop: Workplace, tmp_path: Path) -> None:
+    other = Workplace(tmp_path)
+    with (
+        pytest.raises(Conflict) as refused,
+        other.hall.transaction("main", name="slow") as slow,
+    ):
+        seen = slow.table("customers")
+        erase(shop)
+        slow.write("copied", seen, mode="replace")
+    assert refused.value.code == "erased-meanwhile"
+    with pytest.raises(LookupError):
+        shop.rows("copied")
+    other.close()
+
+
+def test_readers_with_a_lease_are_named(shop: Workplace) -> None:
+    pins = shop.lake.metastore.retention
+    now = shop.lake.clock.now()
+    head = shop.head()
+    pin = Pin(
+        id="lease",
+        kind="reader",
+        holder="host:1",
+        commit=head,
+        created=now,
+        why="a long read",
+        until=now + timedelta(hours=1),
+    )
+    assert pins.pin(pin)
+    with pytest.raises(Refused, match="a long read") as refused:
+        erase(shop)
+    assert refused.value.code == "readers-at-work"
+    pins.unpin("lease")
+    assert erase(shop).commit is not None
