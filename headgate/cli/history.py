@@ -47,7 +47,8 @@ def commit_lines(commit: Commit, tables: Sequence[str], terminal: Terminal) -> I
     if record.message and record.kind != "checkpoint":
         yield f"  {shortened(record.message)}"
     if record.reverts:
-        yield f"  takes back {', '.join(short_run(run) for run in record.reverts)}"
+        runs = dict.fromkeys(short_run(each) for each in record.reverts)
+        yield f"  takes back {', '.join(runs)}"
     writes = _writes(commit)
     width = max(map(len, tables), default=0)
     if tables:

@@ -1,4 +1,4 @@
-"""Runs: ``plan``, ``run``, ``resume``, ``adopt``, ``merge``, ``revert`` and ``status``."""
+"""Runs: ``plan``, ``run``, ``resume``, ``adopt``, ``merge`` and ``status``."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from headgate import runs as hall
-from headgate.cli.changes import is_table, table_of
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.history import first_line, run_document, verdict_document
 from headgate.cli.options import Call, command, error_document, error_words, named
@@ -22,7 +21,7 @@ from headgate.lake import RunState
 if TYPE_CHECKING:
     from headgate.lake import Isolation, RunRow
     from headgate.project import Project
-    from headgate.runs import Plan, RevertPlan, RunResult
+    from headgate.runs import Plan, RunResult
 
 _WORKING = (RunState.RUNNING, RunState.PUBLISHING)
 _UNFINISHED = (RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.PARKED)
@@ -74,7 +73,7 @@ def run(
     Steps whose output is published already are skipped. PIPELINE may be left out where there is
     only one.
     """
-    _follow(
+    follow(
         call,
         lambda project, listener: project.run(
             pipeline,
@@ -98,7 +97,7 @@ def resume(call: Call, run: str) -> None:
     It may have failed, been interrupted, or been parked. Steps whose code or inputs changed since
     run again; the others are kept.
     """
-    _follow(call, lambda project, listener: project.resume(run, listeners=(listener,)))
+    follow(call, lambda project, listener: project.resume(run, listeners=(listener,)))
 
 
 @click.command()
@@ -109,7 +108,7 @@ def adopt(call: Call, run: str) -> None:
 
     Every contract is judged first.
     """
-    _follow(call, lambda project, listener: project.adopt(run, listeners=(listener,)))
+    follow(call, lambda project, listener: project.adopt(run, listeners=(listener,)))
 
 
 @click.command()
@@ -123,60 +122,11 @@ def merge(call: Call, source: str, into: str | None) -> None:
 
     All of it becomes visible at once, or nothing does.
     """
-    _follow(
+    follow(
         call,
         lambda project, listener: project.merge(source, into=into, listeners=(listener,)),
         nothing=f"Nothing to do: all of {source} is in",
     )
-
-
-@click.command()
-@click.argument("what", metavar="RUN|REF")
-@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and do nothing.")
-@command()
-def revert(call: Call, what: str, *, only_plan: bool) -> None:
-    """Take back a published run, in a new commit.
-
-    What others published since is kept. Tables computed from it are marked stale.
-    """
-    if not only_plan:
-        _follow(call, lambda project, listener: project.revert(what, listeners=(listener,)))
-        return
-    planned = call.project.plan_revert(what)
-    if call.json:
-        call.terminal.document(revert_document(planned))
-        return
-    for line in _revert_lines(planned):
-        call.terminal.data(line)
-
-
-def _revert_lines(plan: "RevertPlan") -> Iterator[str]:
-    yield f"Taking back run {short_run(plan.run)}, published as {short(plan.commit.id)}:"
-    sides = (
-        ("as before it", plan.restored, is_table),
-        ("later changes applied again without it", plan.replayed, is_table),
-        ("marked stale: computed from it", plan.stale, is_table),
-    )
-    for label, keys, wanted in sides:
-        tables = [table_of(key) for key in keys if wanted(key)]
-        if tables:
-            yield f"  {label}: {', '.join(tables)}"
-    for label, runs in (("later runs kept", plan.followers), ("later runs stale", plan.downstream)):
-        if runs:
-            yield f"  {label}: {', '.join(short_run(run) for run in runs)}"
-
-
-def revert_document(plan: "RevertPlan") -> dict[str, object]:
-    """Give the plan of a revert as JSON."""
-    return {
-        "run": plan.run,
-        "commit": plan.commit.id,
-        "restored": list(plan.restored),
-        "replayed": list(plan.replayed),
-        "stale": list(plan.stale),
-        "followers": list(plan.followers),
-        "downstream": list(plan.downstream),
-    }
 
 
 def plan_document(plan: "Plan") -> dict[str, object]:
@@ -225,7 +175,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow(
+def follow(
     call: Call,
     work: "Callable[[Project, Progress], RunResult]",
     *,
