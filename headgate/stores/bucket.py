@@ -4,10 +4,11 @@ Objects never change once they are there: what was just written, and what is sma
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from errno import EEXIST, ENOENT
+from typing import TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -15,10 +16,12 @@ from obstore.store import S3Store
 
 from headgate.clock import Clock, SystemClock
 from headgate.recent import Recent
-from headgate.stores.failures import failed, is_missing, status_of
+from headgate.stores.failures import code_of, failed, is_missing, status_of, was_repeated
 from headgate.stores.options import Address, StoreOptions, checked_endpoint
 from headgate.stores.stored import Stored
 from headgate.stores.uploads import Upload
+
+Result = TypeVar("Result")
 
 _TRIES = 5
 _FIRST_PAUSE = timedelta(milliseconds=100)
@@ -103,8 +106,7 @@ class Bucket:
                     there = FileExistsError(EEXIST, "there is such an object", self.url_of(key))
                     raise there from error
             except _ERRORS as error:
-                # The client repeats what the store refuses, but not a request it got no answer to.
-                if status_of(error) is not None or " retries" in str(error) or not left:
+                if not left or not _got_no_answer(error):
                     raise self._failed("writing", key, error) from error
             self._clock.sleep(pause)
             pause *= 2
@@ -136,7 +138,7 @@ class Bucket:
         if not names:
             return
         try:
-            obstore.delete(self._store, [self._start + key for key in names])
+            self._persist(lambda: obstore.delete(self._store, [self._start + key for key in names]))
         except FileNotFoundError as error:
             if not is_missing(error):
                 raise self._failed("deleting", names[0], error) from error
@@ -155,7 +157,9 @@ class Bucket:
         if piece is not None and piece.start == 0:
             return piece.content
         try:
-            content = obstore.get(self._store, self._start + key).bytes().to_bytes()
+            content = self._persist(
+                lambda: obstore.get(self._store, self._start + key).bytes().to_bytes()
+            )
         except _ERRORS as error:
             raise self._missing_or_failed("reading", key, error) from error
         self._sizes.put(key, len(content))
@@ -176,7 +180,11 @@ class Bucket:
             there = start - piece.start
             return piece.content[there : there + length]
         try:
-            found = obstore.get_range(self._store, self._start + key, start=start, length=length)
+            found = self._persist(
+                lambda: obstore.get_range(
+                    self._store, self._start + key, start=start, length=length
+                )
+            )
         except _ERRORS as error:
             raise self._missing_or_failed("reading", key, error) from error
         return found.to_bytes()
@@ -193,7 +201,8 @@ class Bucket:
         try:
             size = obstore.head(self._store, self._start + key)["size"]
         except _ERRORS as error:
-            raise self._missing_or_failed("looking at", key, error) from error
+            reason = self._told(key, error)
+            raise self._missing_or_failed("looking at", key, reason) from error
         self._sizes.put(key, size)
         return size
 
@@ -219,17 +228,23 @@ class Bucket:
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Give all objects below a directory-like prefix, as the listing goes on."""
-        where = (self._start + prefix).strip("/")
-        try:
-            for page in obstore.list(self._store, where or None, chunk_size=1000):
-                for meta in page:
-                    yield Stored(
-                        path=meta["path"].removeprefix(self._start),
-                        size_bytes=meta["size"],
-                        modified=meta["last_modified"],
-                    )
-        except _ERRORS as error:
-            raise self._failed("listing", prefix, error) from error
+        where = (self._start + prefix).strip("/") or None
+        last: str | None = None
+        pause, left = _FIRST_PAUSE, _TRIES
+        while True:
+            try:
+                for page in obstore.list(self._store, where, offset=last, chunk_size=1000):
+                    for meta in page:
+                        yield self._stored(meta)
+                    last = page[-1]["path"] if page else last
+            except _ERRORS as error:
+                left -= 1
+                if not left or not _got_no_answer(error):
+                    raise self._failed("listing", prefix, error) from error
+                self._clock.sleep(pause)  # then go on behind the last page
+                pause *= 2
+            else:
+                return
 
     def check(self) -> None:
         """Ask once whether the bucket is there and may be read; raises what is wrong."""
@@ -242,6 +257,26 @@ class Bucket:
         self._checksums.clear()
 
     # -- parts
+
+    def _stored(self, meta: "obstore.ObjectMeta") -> Stored:
+        return Stored(
+            path=meta["path"].removeprefix(self._start),
+            size_bytes=meta["size"],
+            modified=meta["last_modified"],
+        )
+
+    def _persist(self, act: Callable[[], Result]) -> Result:
+        """Repeat what may be done twice where no answer came: the client repeats the rest."""
+        pause = _FIRST_PAUSE
+        for _ in range(_TRIES - 1):
+            try:
+                return act()
+            except _ERRORS as error:
+                if not _got_no_answer(error):
+                    raise
+            self._clock.sleep(pause)
+            pause *= 2
+        return act()
 
     def _unremember(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -260,6 +295,16 @@ class Bucket:
         except _ERRORS as error:
             raise self._failed("looking at", key, error) from error
 
+    def _told(self, key: str, error: Exception) -> Exception:
+        """Ask again for the reason of a refusal: an answer to HEAD has no body that tells it."""
+        if status_of(error) is None or isinstance(error, FileNotFoundError) or code_of(error):
+            return error
+        try:
+            obstore.get_range(self._store, self._start + key, start=0, length=1)
+        except _ERRORS as told:
+            return told
+        return error
+
     def _missing_or_failed(self, doing: str, key: str, error: Exception) -> Exception:
         if is_missing(error):
             return FileNotFoundError(ENOENT, "there is no such object", self.url_of(key))
@@ -267,6 +312,11 @@ class Bucket:
 
     def _failed(self, doing: str, key: str, error: Exception) -> Exception:
         return failed(doing, self.url_of(key), error, endpoint=self.options.endpoint)
+
+
+def _got_no_answer(error: Exception) -> bool:
+    """Say whether a request got no answer, and was not repeated by the client either."""
+    return status_of(error) is None and not was_repeated(error)
 
 
 def _client(address: Address, options: StoreOptions) -> S3Store:

@@ -44,15 +44,15 @@ def status_of(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
+def was_repeated(error: BaseException) -> bool:
+    """Say whether the client repeated the request already."""
+    found = _RETRIES.search(str(error))
+    return found is not None and found[1] != "0"
+
+
 def is_missing(error: BaseException) -> bool:
     """Say whether it is the object that is missing, and not the bucket."""
     return isinstance(error, FileNotFoundError) and code_of(error) != "NoSuchBucket"
-
-
-def may_have_happened(error: BaseException) -> bool:
-    """Say whether a request may have been carried out although no good answer came."""
-    status = status_of(error)
-    return status is None or status >= 500  # noqa: PLR2004 - HTTP
 
 
 def failed(  # noqa: PLR0911 - a table
@@ -94,7 +94,7 @@ def failed(  # noqa: PLR0911 - a table
             bucket=bucket,
             **facts,
         )
-    if code in _ELSEWHERE or status in {301, 307} or "LocationConstraint" in text:
+    if code in _ELSEWHERE or status in {301, 307} or "redirect without LOCATION" in text:
         return Refused(
             "wrong-region",
             f"Bucket {bucket!r} is in another region or at another endpoint: {doing} {url}.",

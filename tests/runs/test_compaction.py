@@ -27,6 +27,8 @@ from headgate.lake import Group, Rewrite, RunState
 from headgate.runs import Transaction, compaction
 from headgate.runs.compaction import compact
 
+pytestmark = pytest.mark.on_disk  # they act while files are synced
+
 COUNTED = """
 from typing import Annotated
 import headgate as hg

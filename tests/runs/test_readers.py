@@ -51,7 +51,8 @@ def read_beside_publications(place: Workplace, reads: int, readers: int) -> int:
 
 
 def test_readers_never_see_a_mixture(place: Workplace) -> None:
-    assert read_beside_publications(place, reads=200, readers=2) > 1
+    slower = 5 if "TEST_OBJECT_ENDPOINT" in os.environ else 1  # a run's writes are, not its reads
+    assert read_beside_publications(place, reads=200 * slower, readers=2) > 1
 
 
 @pytest.mark.soak

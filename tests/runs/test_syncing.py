@@ -12,6 +12,8 @@ PIPELINE = """
 import headgate as hg
 import polars as pl
 
+pytestmark = pytest.mark.on_disk  # they act while files are synced
+
 @hg.step(mode="append")
 def one() -> pl.DataFrame:
     return pl.DataFrame({"n": [VALUE]})
