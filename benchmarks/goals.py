@@ -73,4 +73,9 @@ ROWS: Mapping[str, Row] = {
         script="publishers",
         must="none fails; same footprint about n x 1 s; disjoint under 2 s",
     ),
+    "DELTA": Row(
+        work="judging what a publication changed, at 5M rows, against judging in full",
+        script="delta",
+        must="merge skew <= 50 ms",
+    ),
 }

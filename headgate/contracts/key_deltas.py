@@ -103,15 +103,16 @@ def unique_question(
     was = "coalesce(sum(CASE WHEN c + r > 1 THEN c + r END), 0)" if doubled_before else "0"
     met = (
         f"SELECT {_keys(width)}, count(*) AS c FROM (SELECT {_as_keys(check.columns)} FROM {kept}) "
-        f"SEMI JOIN {changed} USING ({_keys(width)}) GROUP BY {_keys(width)}"
+        f"SEMI JOIN changed USING ({_keys(width)}) GROUP BY {_keys(width)}"
     )
     return KeyQuestion(
         sql=(
+            f"WITH changed AS MATERIALIZED (SELECT * FROM {changed}) "
             f"SELECT CAST(coalesce(sum(CASE WHEN c + a > 1 THEN c + a END), 0) AS BIGINT) AS now, "
             f"CAST({was} AS BIGINT) AS was, "
             f"arg_min({_example(spec, check, 'c + a')}, k_0, {MAX_EXAMPLES}) "
             f"FILTER (c + a > 1) AS examples "
-            f"FROM (SELECT d.*, coalesce(m.c, 0) AS c FROM {changed} AS d "
+            f"FROM (SELECT d.*, coalesce(m.c, 0) AS c FROM changed AS d "
             f"LEFT JOIN ({met}) AS m USING ({_keys(width)}))"
         )
     )

@@ -8,7 +8,7 @@ number, and no footer tells whether there is one.
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -58,31 +58,19 @@ def prune(
 
 
 def holding(
-    files: Iterable[DataFile], column: str, values: Collection[object]
+    files: Iterable[DataFile], column: str, values: Sequence[object]
 ) -> tuple[DataFile, ...]:
-    """Give the files that may hold one of these values of a column, none of which is NULL."""
-    try:
-        known = sorted(_comparable(value) for value in values)  # type: ignore[type-var]
-    except TypeError:
-        return tuple(files)
+    """Give the files that may hold one of these values of a column: sorted ones, none NULL."""
+    known = values
+    if any(isinstance(end, date | time) for end in values[:1]):
+        known = [_iso_text(value) for value in values if isinstance(value, date | time)]
     return tuple(file for file in files if _between(known, file.bounds.get(column)))
-
-
-def _comparable(value: object) -> object:
-    """Give a value as it compares with bounds, exactly: they are rounded outward already."""
-    if isinstance(value, date | time):
-        return _iso_text(value)
-    if isinstance(value, float) and math.isnan(value):
-        return math.inf
-    if isinstance(value, int | float | str | Decimal):
-        return value
-    raise TypeError(value)
 
 
 def _between(known: Sequence[object], bounds: tuple[object, object] | None) -> bool:
     """Tell whether a sorted value may lie in a file's bounds."""
-    if bounds is None or not known:
-        return bool(known)
+    if bounds is None or not len(known):
+        return bool(len(known))
     least, greatest = bounds
     try:
         at = 0 if least is None else bisect_left(known, least)  # type: ignore[call-overload]

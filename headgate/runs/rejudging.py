@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import count
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headgate.contracts import (
     ContractSpec,
@@ -43,7 +42,9 @@ from headgate.verdicts import Verdict
 MOST_KEYS = 1_000_000
 """How many changed keys are held in memory; beyond, a check is judged in full."""
 MOST_VALUES = 100_000
-"""How many changed keys files are chosen by one by one; beyond, by their least and greatest."""
+"""How many changed keys files are chosen by one by one; beyond, by the bounds of their files."""
+_FEW = 1_000_000
+"""How many rows are looked into without choosing their files by the changed keys first."""
 
 
 def measured_by_delta(
@@ -189,25 +190,25 @@ class _Asked:
     ) -> Measure:
         """Count doubled keys among the changed ones; ``counted``: the rest is without them."""
         change, before = self._changes[self._table], self._plan.before[check.name]
-        whole = _count(change.files)
+        columns, whole = check.columns, _count(change.files)
         self._worth(whole, added, removed)
-        changed = self._keys(
-            check.columns,
-            (change.after, added),
-            (change.before, removed),
-            which="changed" if before.violations else "grown",
-        )
-        if not counted:
-            changed = _uncounted(changed)
-        if not changed.num_rows:
-            return before
-        kept = self._holding(rest, check.columns, changed)
-        self._worth(whole, added, removed, kept)
+        near = _meeting(rest, columns, (*added, *removed), columns)
+        which: Which = "changed" if before.violations else "grown"
+        parts = ((change.after, added), (change.before, removed))
+        if counted and _count(near) <= _FEW:
+            changed = f"({self._changed(columns, *parts, which=which)})"
+        else:
+            keys = self._keys(columns, *parts, which=which)
+            if not keys.num_rows:
+                return before
+            near = self._holding(near, columns, keys)
+            changed = self._named(keys if counted else _uncounted(keys))
+        self._worth(whole, added, removed, near)
         question = unique_question(
             self._spec,
             check,
-            changed=self._named(changed),
-            kept=self._bound(change.after, kept),
+            changed=changed,
+            kept=self._bound(change.after, near),
             doubled_before=bool(before.violations),
         )
         return self._measure(question, before, removed=bool(change.removed))
@@ -295,26 +296,27 @@ class _Asked:
         """Count the children that came, less those that went, of parents there are none of."""
         children, parents = self._changes[self._table], self._changes[check.table]
         before = self._plan.before[check.name]
-        gone = bool(children.removed)
+        columns, targets = check.columns, check.parent_columns
         self._worth(whole, added, removed)
-        changed = self._keys(
-            check.columns,
-            (children.after, added),
-            (children.before, removed),
-            which="changed" if before.violations else "grown",
-        )
-        if not changed.num_rows:
-            return before
-        there = self._holding(parents.files, check.parent_columns, changed)
-        self._worth(whole, added, removed, there)
-        name = self._named(changed)
+        near = _meeting(parents.files, targets, (*added, *removed), columns)
+        which: Which = "changed" if before.violations else "grown"
+        parts = ((children.after, added), (children.before, removed))
+        if _count(near) <= _FEW:
+            name = f"({self._changed(columns, *parts, which=which)})"
+        else:
+            keys = self._keys(columns, *parts, which=which)
+            if not keys.num_rows:
+                return before
+            near = self._holding(near, targets, keys)
+            name = self._named(keys)
+        self._worth(whole, added, removed, near)
         if turned is not None:
             staying = self._bound(parents.after, self._staying(check, turned))
             name = settled_keys(name, self._named(turned), staying, check)
         question = orphans_question(
-            self._spec, check, changed=name, parents=self._bound(parents.after, there)
+            self._spec, check, changed=name, parents=self._bound(parents.after, near)
         )
-        return self._measure(question, before, removed=gone)
+        return self._measure(question, before, removed=bool(children.removed))
 
     def _bereft(self, check: References, turned: pa.Table, whole: int, orphans: Measure) -> Measure:
         """Count the children whose parents went, less those whose parents came."""
@@ -341,6 +343,23 @@ class _Asked:
     def _measure(self, question: KeyQuestion, before: Measure, *, removed: bool) -> Measure:
         return question.measure(before, self._session.scalars(question.sql), removed=removed)
 
+    def _changed(
+        self,
+        columns: Sequence[str],
+        added: tuple[Entry, Sequence[DataFile]],
+        removed: tuple[Entry, Sequence[DataFile]],
+        *,
+        which: Which,
+    ) -> str:
+        """Give the query for the changed keys."""
+        return changed_keys(
+            columns,
+            self._bound(*added),
+            self._bound(*removed) if removed[1] else None,
+            which=which,
+            limit=MOST_KEYS + 1,
+        )
+
     def _keys(
         self,
         columns: Sequence[str],
@@ -354,14 +373,7 @@ class _Asked:
         Raises:
             _TooMany: there are more than that should hold.
         """
-        text = changed_keys(
-            columns,
-            self._bound(*added),
-            self._bound(*removed) if removed[1] else None,
-            which=which,
-            limit=MOST_KEYS + 1,
-        )
-        return self._few(text)
+        return self._few(self._changed(columns, added, removed, which=which))
 
     def _few(self, text: str) -> pa.Table:
         found = self._session.reader(Sql(text=text)).read_all()
@@ -375,16 +387,12 @@ class _Asked:
         """Give the files that may hold a row of one of these keys."""
         found = tuple(files)
         for number, column in enumerate(columns):
-            values = keys.column(f"k_{number}").unique()
-            try:
-                if len(values) > MOST_VALUES:
-                    ends = pc.min_max(values).as_py()
-                    found = prune(found, column, *_ends(ends["min"], ends["max"]))
-                else:
-                    found = holding(found, column, values.to_pylist())
-            except (ValueError, OverflowError, pa.ArrowNotImplementedError):
-                # an instant beyond Python's calendar; values without an order
-                continue
+            values = keys.column(f"k_{number}")
+            if len(found) > 1 and len(values) <= MOST_VALUES:
+                try:
+                    found = holding(found, column, _sorted(values))
+                except (ValueError, OverflowError, pa.ArrowNotImplementedError):
+                    continue  # an instant beyond Python's calendar; values without an order
         return found
 
     def _bound(self, entry: Entry, files: Sequence[DataFile]) -> str:
@@ -413,11 +421,32 @@ def _uncounted(keys: pa.Table) -> pa.Table:
     return keys.set_column(at, "a", pa.array([0] * keys.num_rows, pa.int64()))
 
 
-def _ends(low: object, high: object) -> tuple[int | str | None, int | str | None]:
-    """Give the ends of a range as bounds compare, None where they do not as they are."""
-    if isinstance(low, int | str) and isinstance(high, int | str):
-        return low, high
-    return None, None
+def _sorted(values: pa.ChunkedArray) -> Sequence[object]:
+    ordered = values.combine_chunks().sort()
+    if pa.types.is_integer(ordered.type):
+        numbers: Sequence[object] = ordered.to_numpy()
+        return numbers
+    listed: list[object] = ordered.to_pylist()
+    return listed
+
+
+def _meeting(
+    files: Sequence[DataFile],
+    columns: Sequence[str],
+    others: Sequence[DataFile],
+    other_columns: Sequence[str],
+) -> tuple[DataFile, ...]:
+    """Give the files whose bounds of columns meet those of one of the others."""
+    if len(files) * len(others) > MOST_VALUES:
+        return tuple(files)
+    found: dict[str, DataFile] = {}
+    for other in others:
+        near = tuple(files)
+        for column, theirs in zip(columns, other_columns, strict=True):
+            low, high = other.bounds.get(theirs, (None, None))
+            near = prune(near, column, low, high)  # type: ignore[arg-type]
+        found.update((file.path, file) for file in near)
+    return tuple(found.values())
 
 
 def _count(files: Sequence[DataFile]) -> int:

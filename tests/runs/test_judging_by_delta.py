@@ -1,12 +1,19 @@
 """A verdict by delta is the verdict in full: state, counts and measured values."""
 
+from contextlib import contextmanager
+
 import msgspec
 import pytest
 from changing_tables import CHILD, PARENT, ChangingTables, any_checks, plans, rows_of, specs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from workplaces import Workplace
 
+from headgate.contracts import RowChange
+from headgate.lake import Delete
+from headgate.runs import rejudging
 from headgate.runs.rejudging import measured_by_delta
+from headgate.runs.row_changes import _rows, _same
 from headgate.verdicts import Severity, State
 
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
@@ -52,14 +59,107 @@ def compared(changing, spec, children, parents, plan):
     return changing.verdict(spec, after, measured), changing.verdict(spec, after), measured
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@pytest.mark.parametrize("few", [0, rejudging._FEW])
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
 @given(
     spec=specs(any_checks),
     children=rows_of(CHILD, most=7),
     parents=rows_of(PARENT, most=7),
     plan=plans,
+    any_price=st.booleans(),
 )
-def test_the_verdict_by_delta_is_the_verdict_in_full(changing, spec, children, parents, plan):
-    by_delta, in_full, _ = compared(changing, spec, children, parents, plan)
+def test_the_verdict_by_delta_is_the_verdict_in_full(
+    changing, few, spec, children, parents, plan, any_price
+):
+    with priced(few=few, any_price=any_price):
+        by_delta, in_full, _ = compared(changing, spec, children, parents, plan)
     assert told(by_delta) == told(in_full)
     assert by_delta.state is in_full.state
+
+
+@contextmanager
+def priced(*, few=0, any_price=True):
+    """Choose files by changed keys beyond so many rows; judge by delta at any price, or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rejudging, "_FEW", few)
+        if any_price:
+            patch.setattr(rejudging._Asked, "_worth", lambda *_: None)
+        yield
+
+
+WITHOUT = {
+    "the rows that went": (
+        "headgate.runs.row_changes.TableChange.rows",
+        property(lambda c: RowChange(same=_same(c.before, c.after), added=_rows(c.added))),
+    ),
+    "the ids of columns": (
+        "headgate.runs.row_changes._same",
+        lambda before, after: frozenset(c.name for c in after.table.schema),
+    ),
+    "parents that went": ("headgate.runs.rejudging._Asked._turned", lambda *_: None),
+    "parents that stayed": ("headgate.runs.rejudging._Asked._staying", lambda *_: ()),
+    "keys in the files that stayed": (
+        "headgate.runs.rejudging._meeting",
+        lambda files, *_: tuple(files)[:0],
+    ),
+    "what upserts keep of the rows they hit": (
+        "headgate.runs.row_changes._sets_all",
+        lambda *_: True,
+    ),
+    "rows that upserts change before a deletion": (
+        "headgate.runs.row_changes._deletions",
+        lambda told: tuple(each for each in told if isinstance(each, Delete)) if told else None,
+    ),
+    "where the operations lead": (
+        "headgate.runs.row_changes.content_chain",
+        lambda before, operations: _Anything(),
+    ),
+    "a maximum is lost with its row": (
+        "headgate.runs.row_changes.TableChange.rows",
+        property(
+            lambda c: RowChange(
+                same=_same(c.before, c.after), added=_rows(c.added) - _rows(c.removed)
+            )
+        ),
+    ),
+}
+
+
+class _Anything(str):
+    """Equal to every content."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return True
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rule", WITHOUT)
+def test_each_rule_is_needed(changing, rule):
+    """Without it some verdict differs: the comparison above would find it."""
+    place, instead = WITHOUT[rule]
+
+    @settings(
+        max_examples=800,
+        deadline=None,
+        suppress_health_check=SLOW,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+    )
+    @given(
+        spec=specs(any_checks),
+        children=rows_of(CHILD, most=7),
+        parents=rows_of(PARENT, most=7),
+        plan=plans,
+    )
+    def compare(spec, children, parents, plan):
+        with priced(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(place, instead)
+            by_delta, in_full, _ = compared(changing, spec, children, parents, plan)
+        assert told(by_delta) == told(in_full)
+
+    with pytest.raises(AssertionError):
+        compare()

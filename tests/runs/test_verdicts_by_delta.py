@@ -76,12 +76,12 @@ def test_files_that_cannot_hold_a_changed_key_are_not_opened(shop: Workplace) ->
     first.rename(first.with_suffix(".away"))
     append(shop, [10, 11], [1, 2])
     append(shop, [12], [3])
-    with pytest.raises(HeadgateError, match="data file|No files|cannot open"):
+    with pytest.raises(HeadgateError, match=r"data file|No files|cannot open"):
         append(shop, [5, 13], [1, 1])  # 5 may be in the file that is away
     first.with_suffix(".away").rename(first)
-    with pytest.raises(CheckFailed, match="id unique: 2 rows, for example .id=5"):
+    with pytest.raises(CheckFailed, match=r"id unique: 2 rows, for example .id=5"):
         append(shop, [5, 13], [1, 1])
-    with pytest.raises(CheckFailed, match="customer in customers.id: 1 row"):
+    with pytest.raises(CheckFailed, match=r"customer in customers\.id: 1 row"):
         append(shop, [13], [77])
 
 
@@ -100,7 +100,7 @@ def test_merge_skew_is_found_by_delta_and_names_both_runs(
 
 def test_children_of_parents_that_go_are_found(shop: Workplace) -> None:
     with (
-        pytest.raises(CheckFailed, match="orders: customer in customers.id: 2 rows"),
+        pytest.raises(CheckFailed, match=r"orders: customer in customers\.id: 2 rows"),
         shop.hall.transaction("main") as transaction,
     ):
         transaction.delete("customers", "id in (3, 4)")
