@@ -27,6 +27,7 @@ _NO_CONNECT = re.compile(r"permission denied for database")
 _STARTING = re.compile(
     r"starting up|shutting down|too many (clients|connections)|remaining connect"
 )
+_ADVICE = ("Is the server running", "This probably means", "before or while processing")
 _WHERE = re.compile(r"connection (?:failed: connection )?to server .*?failed: ")
 
 
@@ -189,4 +190,5 @@ def _said(error: psycopg.Error) -> str:
     """Give PostgreSQL's words on one line, without the address that ours begin with."""
     text = error.diag.message_primary or str(error)
     lines = [line.strip() for line in _WHERE.sub("", text).splitlines()]
-    return " ".join(line for line in lines if line).removeprefix("FATAL:").strip() or "no reason"
+    told = " ".join(line for line in lines if line and not line.startswith(_ADVICE))
+    return told.removeprefix("FATAL:").strip() or "no reason"

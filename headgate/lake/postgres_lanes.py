@@ -169,8 +169,8 @@ class Lanes:
                 waited_s = self._clock.monotonic_s() - began_s
                 hopes = self._greeted or postgres_errors.is_passing(error)
                 if not hopes or self._gave_up or waited_s > self.address.patience.total_seconds():
+                    waited = f" (waited {waited_s:.0f} s)" if hopes and not self._gave_up else ""
                     self._gave_up = self._greeted
-                    waited = f" (waited {waited_s:.0f} s)" if hopes else ""
                     raise postgres_errors.unreachable(error, self.address, waited) from error
                 self._clock.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

@@ -5,11 +5,12 @@ written or synced. The last act is one SQL transaction, which alone decides.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
 
-from headgate.errors import Conflict
+from headgate.errors import Conflict, HeadgateError, Unavailable
 from headgate.events import RunPublished
 from headgate.lake import (
     Candidate,
@@ -93,8 +94,9 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
                 return Publication(commit=commit, verdicts=verdicts, tables=tables)
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
-            wiring.lake.metastore.drop_ticket(row.target, run=row.id)
-            wiring.lake.metastore.drop_reservation(row.target, run=row.id)
+            with suppress(Unavailable):  # they end by themselves
+                wiring.lake.metastore.drop_ticket(row.target, run=row.id)
+                wiring.lake.metastore.drop_reservation(row.target, run=row.id)
 
 
 def _try(
@@ -170,7 +172,8 @@ def _try(
                 raise attempt.taken_over()
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
-            metastore.drop_ticket(row.target, run=row.id)
+            with suppress(Unavailable):  # it ends by itself
+                metastore.drop_ticket(row.target, run=row.id)
 
 
 def commit_once(
@@ -188,11 +191,24 @@ def commit_once(
             fence=attempt.row.fence,
             events=[event_row(told)],
         )
-    except Exception:
-        row = metastore.run(attempt.id)
-        if row is None or row.commit != candidate.commit.id:
+    except Exception as error:
+        if not _took_place(attempt, head, candidate.commit, error):
             raise
         return Outcome.DONE
+
+
+def _took_place(attempt: Attempt, head: Commit, commit: Commit, error: Exception) -> bool:
+    """Look a publication up whose transaction raised; where nobody answers, the error says so."""
+    try:
+        row = attempt.wiring.lake.metastore.run(attempt.id)
+    except Unavailable:
+        if isinstance(error, HeadgateError) and error.code == "commit-unknown":
+            error.readers = (
+                f"Readers of {attempt.row.target} see {head.id[:6]} still, "
+                f"or {commit.id[:6]} if it was published all the same."
+            )
+        return False
+    return row is not None and row.commit == commit.id
 
 
 def _meets(attempt: Attempt, since: Commit, keys: Iterable[str]) -> bool:

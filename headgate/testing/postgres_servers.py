@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -107,7 +107,7 @@ class PostgresServer:
             command += ["-c", f"{name}={value}"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=_die_with_parent, **_account()
+                command, stdout=log, stderr=log, preexec_fn=_first_deed(), **_account()
             )
         until_s = self._clock.monotonic_s() + _START_S
         while True:
@@ -125,9 +125,15 @@ class PostgresServer:
         """Stop it: ``fast`` ends sessions and writes all down, ``immediate`` is a crash."""
         if self._process is not None:
             signals = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-            self._process.send_signal(signals[mode])
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signals[mode])
             self._process.wait(timeout=60)
             self._process = None
+
+    @property
+    def pid(self) -> int:
+        """The process to send signals to, while it runs."""
+        return 0 if self._process is None else self._process.pid
 
     def log(self) -> str:
         """Give what it has said so far."""
@@ -241,7 +247,7 @@ max_client_conn = 500
                 [str(_program("pgbouncer")), str(file)],
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_first_deed(),
                 **_account(),
             )
         until_s = self._clock.monotonic_s() + _START_S
@@ -289,13 +295,14 @@ def _account() -> dict[str, Any]:
     raise RuntimeError(message)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to stop the child when its parent dies, however that comes (Linux).
+def _first_deed() -> Callable[[], None] | None:
+    """Give what a child does first. To the kernel a thread is its parent: only the main one is."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return _die_with_parent if in_main else None
 
-    The parent is a thread there: another than the main one may end long before its process.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
+
+def _die_with_parent() -> None:
+    """Ask the kernel to stop the child when its parent dies, however that comes (Linux)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 

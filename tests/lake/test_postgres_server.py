@@ -60,7 +60,7 @@ def said(error: HeadgateError) -> str:
 
 def test_a_server_that_is_down_is_named_without_the_password(postgres: PostgresServer) -> None:
     url = postgres.url("lake", port=1)
-    with pytest.raises(Unavailable, match="owner@127.0.0.1:1/metastore") as refused:
+    with pytest.raises(Unavailable, match=r"owner@127\.0\.0\.1:1/metastore") as refused:
         open_postgres(url, clock=ManualClock())
     assert refused.value.code == "metastore-unreachable"
     assert refused.value.facts["host"] == "127.0.0.1"
@@ -195,11 +195,13 @@ def test_a_server_that_only_reads_is_said_to(
     postgres: PostgresServer, store: Metastore, url: str
 ) -> None:
     assert not store.tags()
-    with pytest.raises(Refused, match="read-only") as refused:
-        with _patched(postgres_lanes.Lanes, "_dial", _read_only):
-            with closing(open_postgres(url, clock=ManualClock())) as standby:
-                assert standby.branches() == store.branches()
-                standby.create_tag(tag(standby, "v1"))
+    with (
+        pytest.raises(Refused, match="read-only") as refused,
+        _patched(postgres_lanes.Lanes, "_dial", _read_only),
+        closing(open_postgres(url, clock=ManualClock())) as standby,
+    ):
+        assert standby.branches() == store.branches()
+        standby.create_tag(tag(standby, "v1"))
     assert refused.value.code == "metastore-read-only"
 
 
@@ -273,7 +275,7 @@ def test_a_lock_that_a_stranger_keeps_is_waited_for_then_named(
         stranger.execute("set application_name = 'a-dashboard'")
         stranger.execute("begin")
         stranger.execute(f"select * from {schema}.branches for update".encode())
-        with pytest.raises(Unavailable, match="a-dashboard.*idle in transaction") as refused:
+        with pytest.raises(Unavailable, match=r"a-dashboard.*idle in transaction") as refused:
             impatient.protect("main", protected=False)
         assert refused.value.code == "metastore-locked"
         stranger.execute("rollback")
@@ -371,7 +373,7 @@ def test_a_server_that_stays_away_is_waited_for_once(
         try:
             with pytest.raises(Unavailable, match="waited 1 s") as first:
                 store.branches()
-            with pytest.raises(Unavailable, match="waited 0 s"):
+            with pytest.raises(Unavailable, match="does not answer: Connection refused"):
                 store.branches()
         finally:
             postgres.start()
@@ -386,9 +388,11 @@ def test_a_commit_that_nobody_can_tell_of_is_said_to_be_unknown(
     with closing(made(url, tmp_path / "lake")) as store:
         wanted = tag(store, "v1")
         try:
-            with pytest.raises(Unavailable, match="not known") as unknown:
-                with _cut(postgres, after="commit", by=postgres.stop):
-                    store.create_tag(wanted)
+            with (
+                pytest.raises(Unavailable, match="not known") as unknown,
+                _cut(postgres, after="commit", by=postgres.stop),
+            ):
+                store.create_tag(wanted)
         finally:
             postgres.start()
         assert unknown.value.code == "commit-unknown"
@@ -414,14 +418,17 @@ def test_a_child_of_a_fork_has_connections_of_its_own(
 ) -> None:
     store.create_tag(tag(store, "parent"))
     schema = address_of(url).schema
-    pids = f"select count(*) from pg_stat_activity where query like '%{schema}.%' and pid <> pg_backend_pid()"
+    pids = (
+        "select pid from pg_stat_activity "
+        f"where query like '%{schema}.%' and pid <> pg_backend_pid()"
+    )
     before = postgres.execute(pids)
     child = os.fork()
     if child == 0:
         try:
             ok = store.create_tag(tag(store, "child")) and len(store.tags()) == 2
             store.close()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - told by the exit code
             ok = False
         os._exit(0 if ok else 1)
     _, status = os.waitpid(child, 0)
