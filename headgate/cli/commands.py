@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "tag": "lake_commands:tag",
     "merge": "run_commands:merge",
     "revert": "revert_commands:revert",
+    "erase": "erase_commands:erase",
     "adopt": "run_commands:adopt",
     "abandon": "run_commands:abandon",
     "table": "lake_commands:table",

@@ -86,7 +86,7 @@ class SqlErasing:
         """
         commit = erasure.commit
         with self._database.writing(durable=True) as session:
-            heads = dict(session.rows(statements.LOCK_HEADS))
+            heads: dict[str, str] = dict(session.rows(statements.LOCK_HEADS))
             if heads != dict(erasure.heads):
                 session.undo()
                 return False

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -37,7 +38,7 @@ from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
-from headgate.runs import Hall, Plan, RunResult, Wiring, is_alive, is_at_work, owner_name
+from headgate.runs import Hall, Plan, Request, RunResult, Wiring, is_alive, is_at_work, owner_name
 from headgate.sources import Setting, Source
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
@@ -45,7 +46,14 @@ from headgate.verdicts import Verdict
 if TYPE_CHECKING:
     from headgate.lake import BackedUp, IcebergCatalog, Relocated, Swept, Upgraded
     from headgate.project.findings import Finding
-    from headgate.runs import Compaction, CompactionPlan, Policy, RevertPlan, Transaction
+    from headgate.runs import (
+        Compaction,
+        CompactionPlan,
+        Erased,
+        Policy,
+        RevertPlan,
+        Transaction,
+    )
 
 _FEWEST_WORKERS = 2
 
@@ -696,6 +704,70 @@ class Project:
     def plan_collection(self, *, grace: timedelta | None = None) -> "Swept":
         """Say what ``collect`` would delete, what waits, and which runs lose reproducibility."""
         return self._plain_hall().collect(self._retention(grace), plan=True)
+
+    def erase(
+        self,
+        tables: str | Sequence[str],
+        where: str,
+        *,
+        reason: str,
+        target: str | None = None,
+        wait: timedelta = timedelta(0),
+        listeners: Iterable[Listener] = (),
+    ) -> "Erased":
+        """Erase rows from every commit of the lake, its quarantine and its logs, for good.
+
+        Commits keep their ids. A commit on the target holds the certificate, without the condition.
+
+        Args:
+            tables: one or several tables, whose quarantine is looked through, too.
+            where: a SQL condition over columns that all of them have.
+            reason: why, for the certificate; it must not say who.
+            target: the branch that gets the certificate's commit; None takes the settings'.
+            wait: how long to wait for readers that hold on to the files.
+            listeners: who hears the events.
+
+        Raises:
+            NotFound: ``unknown-table``. Invalid: ``bad-condition``, ``reason-names-value``.
+            Refused: ``readers-at-work``. Conflict: ``parked``.
+        """
+        with self._hall(self.lake, listeners) as hall:
+            return hall.erase(
+                self._erasing(tables, where, reason, target, wait=wait),
+                drop_caches=lambda: shutil.rmtree(self.settings.cache, ignore_errors=True),
+            )
+
+    def plan_erase(
+        self, tables: str | Sequence[str], where: str, *, target: str | None = None
+    ) -> "Erased":
+        """Say what ``erase`` would do. Changes nothing.
+
+        Raises:
+            As ``erase``.
+        """
+        request = self._erasing(tables, where, "", target, only_plan=True)
+        return self._plain_hall().erase(request, drop_caches=lambda: None)
+
+    def _erasing(
+        self,
+        tables: str | Sequence[str],
+        where: str,
+        reason: str,
+        target: str | None,
+        *,
+        wait: timedelta = timedelta(0),
+        only_plan: bool = False,
+    ) -> "Request":
+        self.logs.close()  # they are written again
+        return Request(
+            tables=(tables,) if isinstance(tables, str) else tuple(tables),
+            where=where,
+            reason=reason,
+            target=self._or_target(target),
+            logs=(self.settings.logs,),
+            wait=wait,
+            only_plan=only_plan,
+        )
 
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
         """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.

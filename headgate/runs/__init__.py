@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from headgate.runs.compaction import Compaction as Compaction
     from headgate.runs.compaction import CompactionPlan as CompactionPlan
     from headgate.runs.consequences import Policy as Policy
-    from headgate.runs.erasing import Erased as Erased
-    from headgate.runs.erasing import Request as Request
+    from headgate.runs.erasures import Erased as Erased
+    from headgate.runs.erasures import Request as Request
     from headgate.runs.hall import Hall as Hall
     from headgate.runs.plan import Plan as Plan
     from headgate.runs.planned import PlannedStep as PlannedStep
@@ -28,7 +28,7 @@ _FILES = {
     "beginning": ("is_alive", "is_at_work", "is_resumable", "owner_name"),
     "compaction": ("Compaction", "CompactionPlan"),
     "consequences": ("Policy",),
-    "erasing": ("Erased", "Request"),
+    "erasures": ("Erased", "Request"),
     "hall": ("Hall",),
     "plan": ("Plan",),
     "planned": ("PlannedStep",),

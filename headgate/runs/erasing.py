@@ -7,16 +7,14 @@ the files go. Killed at any point, the same erasure does what is left.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
+from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 
 from headgate.digests import digest, digest_json
 from headgate.errors import Conflict, Invalid, NotFound, Refused
 from headgate.lake import (
-    Commit,
     Entry,
     ErasedHistory,
     Put,
@@ -36,6 +34,7 @@ from headgate.names import own_table_name, suggestion
 from headgate.pipelines import condition as condition_of
 from headgate.pipelines import named_in, without_literals
 from headgate.runs.erased_rows import Condition, Found, RowSearch, Searched
+from headgate.runs.erasures import Erased, ErasedTable, Request
 from headgate.runs.quarantine import quarantine_table
 from headgate.runs.verify import cases_of, judge_case, violation_lines
 from headgate.runs.wiring import Wiring
@@ -45,64 +44,6 @@ CERTIFICATES = "erasures/"
 _MOST_TRIES = 20
 _STRUCK = "[erased]"
 _OLD_COPIES = "metastore.sqlite.format-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasedTable:
-    """What goes of a table: rows that readers of the target see, and all copies in its history."""
-
-    table: str
-    rows: int
-    copies: int
-    files: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erased:
-    """What an erasure did, or would do where ``commit`` is None.
-
-    ``commits`` counts those that say something else now, ``runs`` are those that cannot be
-    reproduced any more, ``derived`` the tables computed from these, which stay as they are.
-    ``broken`` are contracts that fail now. ``not_reached`` names what is out of reach.
-    ``predicate_digest`` is that of (``salt``, condition); the salt is not kept.
-    """
-
-    id: str
-    at: datetime
-    target: str
-    tables: tuple[ErasedTable, ...]
-    commits: int
-    runs: tuple[str, ...]
-    derived: tuple[str, ...]
-    not_reached: tuple[str, ...]
-    commit: Commit | None = None
-    certificate: str | None = None
-    salt: str | None = None
-    broken: tuple[str, ...] = ()
-    finished_earlier: bool = False
-
-    @property
-    def found_nothing(self) -> bool:
-        """Whether no file held such rows."""
-        return not any(each.copies for each in self.tables)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Which rows go, why, and where else texts of them may stand.
-
-    ``logs`` are directories of text files in which words are struck out; ``wait`` is how long to
-    wait for readers.
-    """
-
-    tables: tuple[str, ...]
-    where: str
-    reason: str
-    target: str
-    logs: tuple[Path, ...] = ()
-    wait: timedelta = timedelta(0)
-    only_plan: bool = False
 
 
 def erase(wiring: Wiring, request: Request, *, drop_caches: Callable[[], None]) -> Erased:

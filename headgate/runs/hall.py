@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headgate.lake import RetentionPolicy, Swept
     from headgate.runs.compaction import Compaction, CompactionPlan
     from headgate.runs.consequences import Policy
-    from headgate.runs.erasing import Erased, Request
+    from headgate.runs.erasures import Erased, Request
     from headgate.runs.rebuild import Remake
     from headgate.runs.revert_plans import RevertPlan
     from headgate.runs.transaction import Transaction

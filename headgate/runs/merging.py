@@ -15,6 +15,7 @@ from headgate.lake import (
     Ask,
     Column,
     Commit,
+    Delete,
     Entry,
     GraphConflict,
     KeepPointer,
@@ -22,6 +23,7 @@ from headgate.lake import (
     NoOp,
     Operation,
     Question,
+    Record,
     Reexecute,
     StepRecord,
     Transaction,
@@ -145,25 +147,21 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
 
 def touched_keys(attempt: Attempt) -> set[str]:
     """Give every key that an attempt's finished steps read or wrote."""
-    return {
-        one.key
-        for step in attempt.done.values()
-        for one in (*step.record.reads, *step.record.writes)
-    }
+    return {key for step in attempt.done.values() for key in _keys_of(step.record)}
 
 
 def _disturbed(attempt: Attempt, head: Commit, window: Sequence[Commit]) -> Loss | None:
     """Say who has touched a key that an exclusive attempt read or wrote."""
     mine = touched_keys(attempt)
     for commit in window:
-        if met := sorted(_keys_of(commit) & mine):
+        if met := sorted(_keys_of(commit.record) & mine):
             because = f"another run touched {_names(met)}"
             return Loss(head=head, keys=tuple(met), by=commit.record.run, because=because)
     return None
 
 
-def _keys_of(commit: Commit) -> set[str]:
-    return {one.key for one in (*commit.record.reads, *commit.record.writes)}
+def _keys_of(record: Record | StepRecord) -> set[str]:
+    return {read.key for read in record.reads}.union(write.key for write in record.writes)
 
 
 def _with_columns(attempt: Attempt, entry: Entry | None, columns: Sequence[Column]) -> Entry | None:
@@ -246,6 +244,8 @@ class RowFacts:
         one, other = tuple(getattr(head, "files", ())), tuple(getattr(run, "files", ()))
         if not keys or self._head is None or not one:
             return True  # nothing tells them apart: a delete by predicate, rows without a key
+        if isinstance(head, Delete) and not {*keys} <= {*head.key_columns}:
+            return True  # its files hold the columns it deleted by, and no others
         if not other:
             return False
         tables = self._wiring.lake.tables

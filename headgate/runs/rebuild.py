@@ -434,13 +434,13 @@ def carry(
         for key, did in operations.items():
             there = changes[key] if key in changes else here.get(key)
             was, became = before.get(key), after.get(key)
-            todo = [each for each in did if not isinstance(each, Rewrite)]
+            todo: tuple[Operation, ...] = tuple(o for o in did if not isinstance(o, Rewrite))
             if key not in others and _equal(there, was):
                 changes[key] = became
             elif key.startswith("table/"):
                 if todo:
                     if there is None:
-                        todo = [*found.founding(key, todo), *todo]
+                        todo = (*found.founding(key, todo), *todo)
                     changes[key] = apply_operations(
                         found.wiring,
                         there,

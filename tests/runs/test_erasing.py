@@ -1,6 +1,12 @@
 """Erasing one person's rows: no trace in any file, every ref still means its commit."""
 
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -259,3 +265,63 @@ def test_readers_with_a_lease_are_named(shop: Workplace) -> None:
     assert refused.value.code == "readers-at-work"
     pins.unpin("lease")
     assert erase(shop).commit is not None
+
+
+def test_killed_it_is_completed_by_doing_it_again(tmp_path: Path) -> None:
+    assert killed(tmp_path, kills=2, seed=20) > 0
+
+
+@pytest.mark.soak
+def test_killed_at_thirty_points_it_is_completed(tmp_path: Path) -> None:
+    assert killed(tmp_path, kills=30, seed=21) > 10
+
+
+def killed(tmp_path: Path, *, kills: int, seed: int) -> int:
+    """Kill erasures at random moments, do each again; give how many were killed unfinished."""
+    rng = random.Random(seed)
+    unfinished = 0
+    for number in range(kills):
+        root = tmp_path / str(number)
+        root.mkdir()
+        place = Workplace(root)
+        lived(place)
+        refs = ["main", "v1", "dev"]
+        before = {ref: _rows(place, "customers", place.lake.resolve(ref).id) for ref in refs}
+        ids = {ref: place.lake.resolve(ref).id for ref in refs}
+        place.close()
+        process = _start(root)
+        time.sleep(rng.random() * LONGEST_S)
+        process.send_signal(signal.SIGKILL)
+        out, _ = process.communicate(timeout=60)
+        unfinished += "done" not in out
+        place = Workplace(root)
+        for ref, id in ids.items():  # readers see before or after
+            there = _rows(place, "customers", id)
+            assert there in (before[ref], [each for each in before[ref] if each["id"] != 42])
+        place.close()
+        out, error = _start(root).communicate(timeout=60)
+        assert "done" in out, error
+        place = Workplace(root)
+        assert traces(place, NAME, MAIL, "quack") == []
+        for ref, id in ids.items():
+            kept = [each for each in before[ref] if each["id"] != 42]
+            assert _rows(place, "customers", id) == kept
+        place.close()
+    return unfinished
+
+
+KILLED = Path(__file__).with_name("killed_erasure.py")
+LONGEST_S = 1.2
+
+
+def _start(root: Path) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, str(KILLED), str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
