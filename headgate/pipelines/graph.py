@@ -1,7 +1,8 @@
 """The graph of a pipeline: who makes which table, and what must come first. Pure.
 
 A step comes after the steps whose tables it reads, after those it names in ``after=``, and after
-those whose tables its contract looks up in.
+those whose tables its contract looks up in. One that deletes from a table comes after the step that
+makes it, and whoever reads the table comes after both, but for what tells which rows to delete.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from headgate.errors import Invalid, NotFound
 from headgate.names import suggestion
 from headgate.pipelines.steps import Step
 
-Reason: TypeAlias = Literal["reads", "after", "references"]
+Reason: TypeAlias = Literal["reads", "after", "references", "deletes"]
 
 
 class Graph:
@@ -33,6 +34,7 @@ class Graph:
         self._external: dict[str, list[str]] = {}
         for step in listed:
             self._upstream[step.name] = self._edges(step)
+        self._await_deletions()
         self._dependents: dict[str, list[str]] = {name: [] for name in self._steps}
         for name, before in self._upstream.items():
             for upstream in before:
@@ -149,7 +151,24 @@ class Graph:
         for table in step.references:
             if table != step.table:
                 self._edge(step, table, "references", before)
+        if step.mode == "delete" and step.table is not None:
+            self._edge(step, step.table, "deletes", before)
         return before
+
+    def _await_deletions(self) -> None:
+        """Order deletions from one table as declared, and before those who read what is left."""
+        deleting = [step for step in self._steps.values() if step.mode == "delete"]
+        last: dict[str | None, str] = {}
+        for step in deleting:
+            if step.table in last:
+                self._upstream[step.name].setdefault(last[step.table], "deletes")
+            last[step.table] = step.name
+        for step in deleting:
+            telling = {step.name, *_reached(step.name, self._upstream)}
+            for reader in self._steps.values():
+                tables = {*(one.table for one in reader.inputs), *reader.references}
+                if step.table in tables and reader.name not in telling:
+                    self._upstream[reader.name].setdefault(step.name, "reads")
 
     def _edge(self, step: Step, table: str, reason: Reason, before: dict[str, Reason]) -> None:
         maker = self._makers.get(table)
@@ -199,7 +218,8 @@ class Graph:
 
     def _needs(self, step: str, upstream: str) -> str:
         table = self._steps[upstream].table
-        made = upstream if table == upstream else f"{table}, which {upstream} makes"
+        does = "deletes from" if self._steps[upstream].mode == "delete" else "makes"
+        made = upstream if table == upstream else f"{table}, which {upstream} {does}"
         match self._upstream[step][upstream]:
             case "reads":
                 return f"reads {made}"
@@ -207,6 +227,8 @@ class Graph:
                 return f"comes after {upstream}"
             case "references":
                 return f"has a contract that refers to {made}"
+            case "deletes":
+                return f"deletes from {made}"
 
 
 class Ready:
@@ -261,7 +283,7 @@ def _by_name(steps: tuple[Step, ...]) -> dict[str, Step]:
 def _by_table(steps: tuple[Step, ...]) -> dict[str, str]:
     makers: dict[str, Step] = {}
     for step in steps:
-        if step.table is None:
+        if step.table is None or step.mode == "delete":
             continue
         other = makers.setdefault(step.table, step)
         if other is not step:

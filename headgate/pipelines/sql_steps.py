@@ -62,7 +62,8 @@ def sql_step(
         name: the step's name, where it is not the module attribute's.
         table: the table it writes, where it is not the step's name.
         contract: what the output must satisfy.
-        mode: ``replace`` the table, ``append`` to it, or ``upsert`` by ``key``.
+        mode: ``replace`` the table, ``append`` to it, ``upsert`` by ``key``, or ``delete`` the rows
+            whose ``key`` is among the output.
         key: the columns rows are known by.
         after: steps that must be done first though none of their rows are read.
         parameters: a ``Params`` class, or names with defaults (or with types, where required).

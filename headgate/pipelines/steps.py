@@ -22,7 +22,7 @@ from headgate.pipelines.places import Place
 if TYPE_CHECKING:
     from headgate.contracts import AnyContract, ContractSpec
 
-Mode: TypeAlias = Literal["replace", "append", "upsert"]
+Mode: TypeAlias = Literal["replace", "append", "upsert", "delete"]
 MODES: tuple[str, ...] = get_args(Mode)
 DECLARATION = "__headgate_declaration__"
 """The attribute of a function that holds its declaration."""
@@ -111,11 +111,17 @@ class Settings:
                 hint=f"Use one of {', '.join(MODES)}.",
                 mode=self.mode,
             )
-        if self.mode == "upsert" and not self.key:
+        if self.mode in {"upsert", "delete"} and not self.key:
             raise Invalid(
                 "step-key-missing",
-                'mode="upsert" needs to know by which columns rows are known.',
+                f'mode="{self.mode}" needs to know by which columns rows are known.',
                 hint='Add key="column" or key=("column", "column").',
+            )
+        if self.mode == "delete" and self.contract is not None:
+            raise Invalid(
+                "delete-with-contract",
+                'mode="delete" takes keys away from a table: there are no rows to judge.',
+                hint="Give the contract to the step that writes the table; it is judged again.",
             )
         if self.retries < 0:
             raise Invalid(
@@ -357,7 +363,8 @@ def step(
         name: the step's name, where it is not the module attribute's.
         table: the table it writes, where it is not the step's name; dots are namespaces.
         contract: what the output must satisfy.
-        mode: ``replace`` the table, ``append`` to it, or ``upsert`` by ``key``.
+        mode: ``replace`` the table, ``append`` to it, ``upsert`` by ``key``, or ``delete`` the rows
+            whose ``key`` is among the output.
         key: the columns rows are known by.
         after: steps that must be done first though none of their rows are read.
         partition_by: SQL expressions over the output's columns.

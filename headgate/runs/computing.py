@@ -15,6 +15,7 @@ from headgate.lake import Entry, Tree, cursor_key, table_key
 from headgate.names import quote
 from headgate.pipelines import Step
 from headgate.runs.attempt import Attempt
+from headgate.runs.deletions import delete_keys
 from headgate.runs.incremental import AppendedRows, ChangedRows, Position
 from headgate.runs.ingest import ingest
 from headgate.runs.inputs import Inputs
@@ -70,7 +71,8 @@ class Computation:
                 wiring, self.session, self._tree, target, self._inputs.source
             )
             return output
-        return write_output(wiring, self.session, self._tree, target, self._rows(target))
+        write = delete_keys if target.mode == "delete" else write_output
+        return write(wiring, self.session, self._tree, target, self._rows(target))
 
     def _rows(self, target: Target) -> Rows:
         step = self._step

@@ -11,6 +11,7 @@ from headgate.errors import Invalid
 from headgate.filesets import NativeFiles
 from headgate.lake import Tree, table_key
 from headgate.names import quote
+from headgate.runs.deletions import delete_keys
 from headgate.runs.outputs import Output, Target, mask_of, stage
 from headgate.runs.source_states import SourceState
 from headgate.runs.wiring import Wiring
@@ -55,6 +56,8 @@ def write_raw(
     Raises:
         Invalid: ``contract-raw-columns``: the columns are not those the contract speaks of.
     """
+    if target.mode == "delete":
+        return delete_keys(wiring, session, tree, target, rows)
     schema = session.schema(rows)
     if target.spec is None:
         return stage(wiring, session, tree, target, rows, schema=schema)

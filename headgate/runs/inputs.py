@@ -79,6 +79,8 @@ class Inputs:
         what was written before is replaced.
         """
         declared: Mode = self._step.mode
+        if declared == "delete":
+            return declared
         if any(isinstance(each, Everything) and each.replaces for each in self.increments.values()):
             return "replace"
         if (

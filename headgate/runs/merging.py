@@ -28,7 +28,6 @@ from headgate.lake import (
     StepRecord,
     Transaction,
     Write,
-    conflict,
     merge_decision,
     operations_by_key,
     operations_since,
@@ -61,12 +60,18 @@ def transaction_of(attempt: Attempt) -> Transaction:
 
 def find_conflict(attempt: Attempt, window: Sequence[Commit]) -> GraphConflict | None:
     """Say why in no serial order the attempt reads what it has read; None where one exists."""
-    lake = attempt.wiring.lake
-    return conflict(
-        transaction_of(attempt),
-        window,
-        extend=lambda number: lake.window(window[-1], since=number - 1) if window else (),
-    )
+    if not window:
+        return None
+    history = attempt.wiring.lake.history_of(attempt.row.target)
+    return history.conflict(transaction_of(attempt), window[-1])
+
+
+def find_low(attempt: Attempt, window: Sequence[Commit]) -> int | None:
+    """Give the least publication since the attempt's base that wrote what it had read."""
+    if not window:
+        return None
+    history = attempt.wiring.lake.history_of(attempt.row.target)
+    return history.low(transaction_of(attempt), window[-1])
 
 
 def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:

@@ -23,7 +23,7 @@ from headgate.contracts import (
     type_texts,
 )
 from headgate.engines import Session, Sql, Written
-from headgate.errors import Refused, StepFailed
+from headgate.errors import Internal, Refused, StepFailed
 from headgate.filesets import DataFile
 from headgate.lake import (
     AddColumn,
@@ -51,7 +51,7 @@ from headgate.runs.wiring import Wiring
 if TYPE_CHECKING:
     from headgate.engines import Rows
 
-Mode: TypeAlias = Literal["replace", "append", "upsert"]
+Mode: TypeAlias = Literal["replace", "append", "upsert", "delete"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +239,8 @@ def stage(
     key = table_key(target.table)
     before = tree.get(key)
     _refuse_foreign(before, target)
+    if target.mode == "delete":
+        raise Internal("keys-staged-as-rows", f"{target.table} would have keys for rows.")
     tables = wiring.lake.tables
     sort_by = _sort(before, target, schema.names)
     plan = tables.plan_write(
@@ -444,7 +446,7 @@ def _quarantine(
     if rows is None:
         rows = quarantine_schema_rows()
     tables = wiring.lake.tables
-    mode: Mode = "replace" if target.mode == "replace" else "append"
+    mode: Literal["replace", "append"] = "replace" if target.mode == "replace" else "append"
     plan = tables.plan_write(
         before, rows.schema, table=table, mode=mode, prefix=f"{target.prefix}-quarantine"
     )

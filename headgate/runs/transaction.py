@@ -28,6 +28,7 @@ from headgate.names import own_table_name, suggestion
 from headgate.runs.applying import apply_operations
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import ending
+from headgate.runs.deletions import delete_keys
 from headgate.runs.keeping import keep
 from headgate.runs.lookups import looked_up
 from headgate.runs.loss import Loss
@@ -95,7 +96,8 @@ class Transaction:
         """Write rows to a table: any frame, Arrow data, or an iterable of dicts.
 
         A table that has a contract keeps it: its row checks split the rows as they would in a step.
-        Rows are sorted by ``sort_by``, and so is what is written to the table from now on; without
+        With ``mode="delete"`` the rows are keys: the table's rows with these keys go away. Rows are
+        sorted by ``sort_by``, and so is what is written to the table from now on; without
         it, by what the table is sorted by.
 
         Raises:
@@ -110,15 +112,15 @@ class Transaction:
                 mode=mode,
             )
         columns = (key,) if isinstance(key, str) else tuple(key)
-        if mode == "upsert" and not columns:
+        if mode in {"upsert", "delete"} and not columns:
             raise Invalid(
                 "step-key-missing",
-                f"An upsert into {table} needs to know by which columns rows are known.",
+                f"mode={mode!r} of {table} needs to know by which columns rows are known.",
                 hint='Add key="column" or key=("column", "column").',
                 table=table,
             )
         attempt, tree = self._attempt, self._attempt.tree
-        stored = tree.get(contract_key(table))
+        stored = tree.get(contract_key(table)) if mode != "delete" else None
         self._count += 1
         target = Target(
             table=table,
@@ -136,7 +138,8 @@ class Transaction:
             self._note_read(name, tree.get(table_key(name)))
         with closing(self._session()) as session:
             given = accept(rows, session, step=target.step)
-            output = write_output(attempt.wiring, session, tree, target, given)
+            write = delete_keys if mode == "delete" else write_output
+            output = write(attempt.wiring, session, tree, target, given)
         before = tree.get(table_key(table))
         changes = {
             name: marked(entry, attempt.id, (before, *self._seen_entries)) if entry else None
