@@ -79,7 +79,7 @@ _FOLLOWING = """select id from commits where row = 1 and number > (
     order by number, id"""
 _FIRST_WAITING = """select min(coalesce(at, :now)) from (
         select at from parts left join marks on marks.kind = parts.kind and name = id
-        where gone = 0 and level = 1
+        where parts.kind = 'commit' and gone = 0 and level = 1
         union all
         select at from listed left join files on files.path = listed.path
         left join marks on kind = 'file' and name = listed.path
