@@ -68,6 +68,7 @@ def ingest_mask(
     parents: Mapping[str, Schema] | None = None,
     existing: str | None = None,
     whole: bool = True,
+    upsert_by: Collection[str] = (),
 ) -> IngestMask:
     """Give the mask for rows that are about to be written.
 
@@ -80,6 +81,8 @@ def ingest_mask(
         existing: the table the rows are appended to; its keys count as taken.
         whole: whether the rows are all rows of the table. If not, and nothing ``existing`` is
             named, keys are left for the table.
+        upsert_by: the key by which the rows take others' places: a rule about exactly this key that
+            sets rows aside is decided among the rows alone.
     """
     columns = tuple(available)
     flags: list[Flag] = []
@@ -89,8 +92,11 @@ def ingest_mask(
         if isinstance(check, checks.TableCheck) or any(c not in columns for c in check.reads):
             left.append(check.name)
         elif isinstance(check, checks.Unique | checks.References):
+            alone = whole or (
+                check.severity is Severity.QUARANTINE and {*check.columns} == {*upsert_by}
+            )
             made = _key_flag(
-                spec, check, columns, parents or {}, existing, whole, len(preparations)
+                spec, check, columns, parents or {}, existing, alone, len(preparations)
             )
             if made is None:
                 left.append(check.name)

@@ -180,6 +180,7 @@ def mask_of(
         parents=_bind_parents(wiring, session, tree, spec, target.table, wanted),
         existing=_bind_existing(wiring, session, tree, target) if spec.splits_by_keys else None,
         whole=whole,
+        upsert_by=target.key if target.mode == "upsert" else (),
     )
 
 

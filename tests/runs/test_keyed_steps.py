@@ -190,3 +190,38 @@ def test_a_table_that_is_only_appended_to_learns_its_key_from_an_upsert(place: W
     assert body.key_columns == ("k",)
     operations = place.lake.commit(place.head()).record.steps[0].writes[0].operations
     assert not any(isinstance(each, Append) for each in operations)
+
+
+CHOOSING = """
+from collections.abc import Iterator
+import headgate as hg
+
+class C(hg.Contract, rules=(hg.unique("k", {rule}),)):
+    k: int
+    v: int
+    at: int
+
+@hg.step(mode="upsert", key="k", contract=C)
+def t() -> Iterator[dict]:
+    yield from {rows}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "winners", "aside"),
+    [
+        ("keep='last', order_by='at'", {1: 12, 2: 20}, 1),
+        ("keep='first', order_by='at'", {1: 11, 2: 20}, 1),
+        ("severity='quarantine'", {1: 0, 2: 20}, 2),
+    ],
+)
+def test_a_declared_rule_says_which_of_an_upserts_rows_wins(
+    place: Workplace, rule: str, winners: dict[int, int], aside: int
+) -> None:
+    first = [{"k": 1, "v": 0, "at": 9}]
+    place.hall.run(place.pipeline(CHOOSING.format(rule=rule, rows=first)), target="main")
+    rows = [(1, 11, 1), (2, 20, 1), (1, 12, 2)]
+    given = [{"k": k, "v": v, "at": at} for k, v, at in rows]
+    place.hall.run(place.pipeline(CHOOSING.format(rule=rule, rows=given)), target="main")
+    assert {row["k"]: row["v"] for row in place.rows("t")} == winners
+    assert len(place.rows("_quarantine.t")) == aside
