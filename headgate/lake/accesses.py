@@ -17,6 +17,7 @@ from headgate.lake.operations import (
     Operation,
     Put,
     Rename,
+    Replace,
     Restore,
     Rewrite,
     Upsert,
@@ -29,6 +30,7 @@ Where: TypeAlias = tuple[Footprint, ...] | None
 _STRUCTURAL = frozenset({Create, Drop, Rename})
 _SETTING: frozenset[type] = frozenset((Put, Restore))
 _WITH_FOOTPRINT = frozenset({Append, Upsert, Delete})
+_PLAIN = frozenset({Append, Upsert, Delete, Put, Replace})
 
 
 class Touched(NamedTuple):
@@ -62,6 +64,15 @@ def touched(writes: Iterable[Write]) -> tuple[Touched, ...]:
     """
     found: dict[str, Touched] = {}
     for write in writes:
+        operation = write.operations[0] if len(write.operations) == 1 else None
+        kind = type(operation)
+        if kind in _PLAIN and write.content is not None and write.before is not None:
+            # What nearly all writes are, without the general way's detours.
+            where = _footprint(operation) if kind is not Put and kind is not Replace else None
+            each = Touched(write.key, kind is Append, (where,) if where else None)
+            held = found.get(write.key)
+            found[write.key] = each if held is None else _both(held, each)
+            continue
         for each in _touched(write):
             held = found.get(each.key)
             found[each.key] = each if held is None else _both(held, each)
@@ -99,7 +110,7 @@ def _touched(write: Write) -> Iterator[Touched]:
                 yield Touched(listing, appends=True, where=None)
 
 
-def _footprint(operation: Operation) -> Footprint:
+def _footprint(operation: Operation | None) -> Footprint:
     return operation.footprint if isinstance(operation, Append | Upsert | Delete) else {}
 
 

@@ -21,6 +21,7 @@ from headgate.errors import (
 from headgate.lake import commits, epochs, refs
 from headgate.lake.collected import CommitNodes
 from headgate.lake.entries import Entry, table_key
+from headgate.lake.kept_history import KeptHistory
 from headgate.lake.leases import Leases
 from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
@@ -40,11 +41,13 @@ from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
 from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
+from headgate.recent import Recent
 
 if TYPE_CHECKING:
     from headgate.lake.tables import Tables
 
 _LOG_PIECE = 64
+_KEPT_HISTORIES = 16
 _OPEN_STATES = frozenset({RunState.RUNNING, RunState.PUBLISHING})
 
 
@@ -73,6 +76,7 @@ class Lake:
         self.clock = clock
         self.ids = ids
         self._reader = NodeReader(metastore)
+        self._histories: Recent[KeptHistory] = Recent(_KEPT_HISTORIES)
         self._tables: Tables | None = None
         self._leases: Leases | None = None
 
@@ -442,6 +446,14 @@ class Lake:
     def window(self, head: Commit, since: int) -> list[Commit]:
         """Give the first-parent commits of ``head`` with numbers above ``since``, oldest first."""
         return list(reversed(self.metastore.chain(head.id, since=since)))
+
+    def history_of(self, branch: str) -> KeptHistory:
+        """Give a branch's history as the graph test asks it, kept between tests."""
+        found = self._histories.get(branch)
+        if found is None:
+            found = KeptHistory(self.window)
+            self._histories.put(branch, found)
+        return found
 
     def merge_base(self, a: Commit, b: Commit) -> Commit:
         """Give the youngest commit that both descend from (or are)."""

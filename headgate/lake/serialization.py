@@ -109,19 +109,19 @@ def conflict(run: Transaction, window: Sequence[Commit], *, extend: Extend) -> G
     ``window`` holds the commits after the run's base up to the head, in order (older ones do no
     harm). ``extend`` is asked for older ones only where an edge leads back beyond the base.
 
-    A caller that asks often keeps a :class:`History` instead: it condenses each commit once.
+    A caller that asks often asks a ``KeptHistory`` instead: it condenses each commit once.
     """
-    if not _may_overtake(run, window):
+    if not may_overtake(run, window):
         return None
     return History(window).conflict(run, extend=extend)
 
 
 def low(run: Transaction, window: Sequence[Commit]) -> int | None:
     """Give the least publication after the run's base that wrote what the run had read."""
-    return History(window).low(run) if _may_overtake(run, window) else None
+    return History(window).low(run) if may_overtake(run, window) else None
 
 
-def _may_overtake(run: Transaction, window: Sequence[Commit]) -> bool:
+def may_overtake(run: Transaction, window: Sequence[Commit]) -> bool:
     """Whether a commit may have written what the run read; cheap, and mostly the whole answer."""
     keys = {read.key for read in run.reads}
     if any(key.endswith("/") for key in keys):

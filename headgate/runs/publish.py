@@ -26,7 +26,6 @@ from headgate.lake import (
     Upsert,
     Write,
     contract_key,
-    low,
 )
 from headgate.runs import taint
 from headgate.runs.attempt import Attempt, event_row
@@ -34,9 +33,9 @@ from headgate.runs.loss import Loss
 from headgate.runs.merging import (
     Merged,
     find_conflict,
+    find_low,
     merge_onto,
     touched_keys,
-    transaction_of,
 )
 from headgate.runs.results import Publication
 from headgate.runs.standing_verdicts import standing_entries
@@ -146,7 +145,7 @@ def _try(
                 isolation=attempt.isolation,
                 base=attempt.base.id,
                 base_number=attempt.base.number,
-                low=low(transaction_of(attempt), window),
+                low=find_low(attempt, window),
                 fence=row.fence,
                 attempts=attempt.losses + 1,
                 steps=_published(merged.steps, changes),
