@@ -24,8 +24,9 @@ from workplaces import Workplace
 from headgate.errors import Corrupt, NotFound, Refused
 from headgate.events import RunFailed, StepFinished
 from headgate.lake import Group, Rewrite, RunState
-from headgate.runs import Transaction, compaction
+from headgate.runs import Transaction
 from headgate.runs.compaction import compact
+from headgate.runs.rewriting import rewrite
 
 pytestmark = pytest.mark.on_disk  # they act while files are synced
 
@@ -211,7 +212,7 @@ def compact_too(place: Workplace) -> None:
     head = last(place)
     before = entry(place)
     [plan] = place.hall.plan_compaction("main", ("numbers",))
-    commit, _ = compaction._run(place.hall.wiring, head, "main", "numbers", before, plan.groups)
+    commit, _ = rewrite(place.hall.wiring, head, "main", "numbers", before, plan.groups)
     assert commit is not None
 
 
@@ -254,7 +255,7 @@ def test_what_is_published_while_it_works_stands_and_untouched_groups_are_exchan
     other_rows = other.rows("numbers") if what != "drop" else []
     other.close()
     [plan] = place.hall.plan_compaction("main", ("numbers",))
-    commit, exchanged = compaction._run(
+    commit, exchanged = rewrite(
         wired(place, lambda: happens(place)),
         last(place),
         "main",
@@ -392,7 +393,7 @@ def test_rows_come_out_in_the_tables_order_and_files_apart(place: Workplace) -> 
         transaction.write("t", half, mode="append")
     before = entry(place, "t")
     group = Group(files=place.lake.tables.files(before), file_size_bytes=100_000)
-    compaction._run(place.hall.wiring, last(place), "main", "t", before, (group,))
+    rewrite(place.hall.wiring, last(place), "main", "t", before, (group,))
     found = [
         pq.read_table(place.lake.tables.absolute(file.path))["k"].to_pylist()
         for file in place.lake.tables.files(entry(place, "t"))
@@ -446,3 +447,61 @@ def test_ctrl_c_ends_it_and_takes_its_files_away(place: Workplace) -> None:
     assert on_disk(place) == before
     assert place.hall.open_runs() == ()
     assert compact(place.hall.wiring, "main")[0].files_after == 1
+
+
+def with_delete_files(place: Workplace, table: str) -> None:
+    """Put a manifest of delete files into a table's list, as another writer would have."""
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from pyiceberg.manifest import ManifestContent, ManifestFile, read_manifest_list
+    from pyiceberg.manifest import write_manifest_list as write_list
+
+    iceberg = place.lake.tables.iceberg(table, entry(place, table))
+    snapshot = iceberg.current_snapshot()
+    assert snapshot is not None
+    io = PyArrowFileIO()
+    [first, *others] = read_manifest_list(io.new_input(snapshot.manifest_list))
+    deletes = ManifestFile.from_args(
+        _table_format_version=2,
+        **{
+            name: getattr(first, name)
+            for name in (
+                "manifest_path",
+                "manifest_length",
+                "partition_spec_id",
+                "sequence_number",
+                "min_sequence_number",
+                "added_snapshot_id",
+                "added_files_count",
+                "existing_files_count",
+                "deleted_files_count",
+                "added_rows_count",
+                "existing_rows_count",
+                "deleted_rows_count",
+            )
+        },
+        content=ManifestContent.DELETES,
+        partitions=[],
+        key_metadata=None,
+    )
+    Path(snapshot.manifest_list).unlink()
+    output = io.new_output(snapshot.manifest_list)
+    with write_list(2, output, snapshot.snapshot_id, None, 9, "deflate") as writer:
+        writer.add_manifests([first, *others, deletes])
+    for listing in Path(place.lake.location).rglob("*.files.json"):
+        listing.unlink()  # a cache
+    place.lake.tables.forget()
+
+
+def test_a_table_with_delete_files_is_refused_never_read_without_them(place: Workplace) -> None:
+    small_files(place)
+    small_files(place, table="sound")
+    with_delete_files(place, "numbers")
+    head = place.head()
+    for what in (place.hall.compact, place.hall.plan_compaction):
+        with pytest.raises(Refused, match="Table 'numbers' has delete files") as error:
+            what("main", ("numbers",))
+        assert error.value.code == "delete-files-unsupported"
+    assert place.head() == head
+    with pytest.raises(Refused, match="has delete files"):
+        place.hall.compact("main")
+    assert len(files(place, "sound")) == 1

@@ -16,7 +16,7 @@ from workplaces import Workplace
 
 from headgate.errors import Conflict
 from headgate.lake import RunState, plan_groups
-from headgate.runs import compaction
+from headgate.runs.rewriting import rewrite
 
 KEYS = st.integers(0, 5)
 Model = list[tuple[int, int]]
@@ -93,7 +93,7 @@ def play(place: Workplace, act: Act, model: Model) -> None:
                 play(place, each, model)
             return
         wiring = wired(place, lambda: [play(place, each, model) for each in act.within])  # type: ignore[arg-type,return-value]
-        compaction._run(wiring, last(place), "main", "t", entry(place, "t"), plan.groups)
+        rewrite(wiring, last(place), "main", "t", entry(place, "t"), plan.groups)
         return
     try:
         with place.hall.transaction("main") as transaction:

@@ -1,7 +1,7 @@
 """Compaction beside other processes, and killed in its midst: no wrong read, nothing lost."""
 
-import signal
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
