@@ -12,6 +12,7 @@ commits, never lists a directory, and accounts for every row it read.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ import pytest
 from headgate.engines import Engine, MaskQuery, NativeFiles, Session, Sql, Written
 from headgate.errors import Corrupt, HeadgateError, Internal, Invalid
 from headgate.filesets import Scan, ScanGroup, WriteTarget
+from headgate.lake.local_storage import LocalStorage
+from headgate.lake.storage import Storage
 
 if TYPE_CHECKING:
     from headgate.engines import Rows
@@ -41,11 +44,12 @@ def numbered(schema: pa.Schema) -> pa.Schema:
 
 
 class Desk:
-    """A session, a directory to write into, and ways to put tables there."""
+    """A session, a place to write into, and ways to put tables there."""
 
-    def __init__(self, session: Session, directory: Path) -> None:
+    def __init__(self, session: Session, storage: Storage) -> None:
         self.session = session
-        self.directory = directory
+        self.storage = storage
+        self.directory = storage.absolute("data")
 
     def target(
         self,
@@ -55,24 +59,51 @@ class Desk:
         sort_by: tuple[str, ...] = (),
     ) -> WriteTarget:
         return WriteTarget(
-            directory=str(self.directory),
+            directory=self.directory,
             prefix="run-step-1",
             schema=schema,
             partition_by=partition_by or {},
             sort_by=sort_by,
+            store=self.storage.store,
         )
 
     def scan(self, table: pa.Table) -> Scan:
         """Write a table as it lies in a lake, and scan it."""
         written = self.session.write(table, self.target(table.schema))
-        return scan_of(written, table.schema)
+        return replace(scan_of(written, table.schema), store=self.storage.store)
 
     def rows(self, sql: str) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = self.session.reader(Sql(text=sql)).read_all().to_pylist()
         return rows
 
-    def files(self) -> list[Path]:
-        return sorted(path for path in self.directory.rglob("*") if path.is_file())
+    def files(self) -> list[str]:
+        """Give all files that are there, as they are known outside."""
+        return sorted(self.storage.absolute(file.path) for file in self.storage.list("data"))
+
+    def name(self, path: str) -> str:
+        """Give a file's path within the storage."""
+        return path.removeprefix(self.storage.absolute(""))
+
+    def table(self, path: str) -> pa.Table:
+        """Read one file."""
+        with self.storage.open(self.name(path)) as file:
+            return pq.ParquetFile(file).read()
+
+    def footer(self, path: str) -> pq.FileMetaData:
+        """Read one file's footer."""
+        with self.storage.open(self.name(path)) as file:
+            return pq.read_metadata(file)
+
+    def content(self, written: Written) -> list[dict[str, object]]:
+        """Read the rows of the accepted files."""
+        return [row for path in written.paths for row in self.table(path).to_pylist()]
+
+    def put(self, name: str, table: pa.Table) -> str:
+        """Put a file of somebody else's there; give its path."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        self.storage.put(f"data/{name}", sink.getvalue().to_pybytes())
+        return self.storage.absolute(f"data/{name}")
 
 
 def scan_of(written: Written, schema: pa.Schema) -> Scan:
@@ -82,13 +113,8 @@ def scan_of(written: Written, schema: pa.Schema) -> Scan:
         schema=schema,
         groups=(group,) if written.paths else (),
         rows=written.rows,
-        size_bytes=sum(Path(path).stat().st_size for path in written.paths),
+        size_bytes=0,
     )
-
-
-def content(written: Written) -> list[dict[str, object]]:
-    """Read the rows of the accepted files."""
-    return [row for path in written.paths for row in pq.read_table(path).to_pylist()]
 
 
 def code(work: Callable[[], object]) -> str:
@@ -104,16 +130,19 @@ class EngineSuite:
     def make(self, directory: Path) -> Engine:
         raise NotImplementedError
 
+    def storage(self, directory: Path) -> Storage:
+        """Give where tables are written; a directory unless a subclass knows another place."""
+        (directory / "data").mkdir()
+        return LocalStorage(directory)
+
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Engine:
         return self.make(tmp_path / "scratch")
 
     @pytest.fixture
     def desk(self, engine: Engine, tmp_path: Path) -> Iterator[Desk]:
-        directory = tmp_path / "data"
-        directory.mkdir()
         with closing(engine.session()) as session:
-            yield Desk(session, directory)
+            yield Desk(session, self.storage(tmp_path))
 
     # -- names
 
@@ -176,7 +205,7 @@ class EngineSuite:
         written = desk.session.write(
             Sql(text="select * from t"), desk.target(table.schema), mask=mask
         )
-        assert content(written) == table.to_pylist()
+        assert desk.content(written) == table.to_pylist()
 
     def test_columns_that_differ_in_capital_letters_only_are_refused(self, desk: Desk) -> None:
         table = pa.table([pa.array([1]), pa.array([2])], names=["a", "A"])
@@ -233,11 +262,11 @@ class EngineSuite:
 
     def test_a_path_is_no_pattern(self, desk: Desk) -> None:
         table = pa.table({"x": [1]})
-        pq.write_table(table, desk.directory / "part[1].parquet")
-        pq.write_table(pa.table({"x": [100]}), desk.directory / "part1.parquet")
-        path = str(desk.directory / "part[1].parquet")
+        path = desk.put("part[1].parquet", table)
+        desk.put("part1.parquet", pa.table({"x": [100]}))
         group = ScanGroup(paths=(path,), columns={}, exact=True)
-        desk.session.bind({"t": Scan(schema=table.schema, groups=(group,), rows=1, size_bytes=0)})
+        scan = Scan(schema=table.schema, groups=(group,), rows=1, size_bytes=0)
+        desk.session.bind({"t": replace(scan, store=desk.storage.store)})
         assert desk.rows("select x from t") == [{"x": 1}]
 
     # -- queries
@@ -307,14 +336,14 @@ class EngineSuite:
         query = "select i as id, i * 0.5 as ratio, {x: i, y: 'a' || i} as pair from n"
         written = desk.session.write(Sql(text=query), desk.target(schema))
         [path] = written.paths
-        found = pq.read_schema(path)
+        found = desk.footer(path).schema.to_arrow_schema()
         assert [field.metadata[b"PARQUET:field_id"] for field in found] == [b"1", b"2", b"3"]
         assert [field.metadata[b"PARQUET:field_id"] for field in found.field("pair").type] == [
             b"4",
             b"5",
         ]
         assert [str(field.type) for field in found] == [str(field.type) for field in schema]
-        footer = pq.ParquetFile(path).metadata
+        footer = desk.footer(path)
         assert footer.num_rows == written.rows == written.rows_read == rows
         assert footer.row_group(0).column(0).compression == "ZSTD"
         assert footer.row_group(0).column(0).statistics.has_min_max
@@ -329,7 +358,7 @@ class EngineSuite:
             ]
         )
         [path] = desk.session.write(Sql(text=query), desk.target(table)).paths
-        group = pq.ParquetFile(path).metadata.row_group(0)
+        group = desk.footer(path).row_group(0)
         used = {code for at in range(group.num_columns) for code in group.column(at).encodings}
         assert "BYTE_STREAM_SPLIT" not in used
 
@@ -342,7 +371,7 @@ class EngineSuite:
         ]
         assert len(set(paths)) == 3
         assert all(Path(path).name.startswith("run-step-1-") for path in paths)
-        assert [str(path) for path in desk.files()] == sorted(paths)
+        assert desk.files() == sorted(paths)
 
     @pytest.mark.parametrize("masked", [False, True])
     def test_no_rows_are_no_file(self, desk: Desk, masked: bool) -> None:  # noqa: FBT001
@@ -362,13 +391,13 @@ class EngineSuite:
         written = desk.session.write(table, target)
         assert len(written.paths) == 8
         for path in written.paths:
-            rows = pq.ParquetFile(path).read().to_pylist()
+            rows = desk.table(path).to_pylist()
             assert list(rows[0]) == ["day", "x"]
             values = {(row["day"], row["x"] % 2 == 1) for row in rows}
             assert values == {tuple(written.partitions[path].values())}
             assert [row["x"] for row in rows] == sorted(row["x"] for row in rows)
-        assert [str(path) for path in desk.files()] == sorted(written.paths)
-        assert sorted(row["x"] for row in content(written)) == list(range(5_000))  # type: ignore[type-var]
+        assert desk.files() == sorted(written.paths)
+        assert sorted(row["x"] for row in desk.content(written)) == list(range(5_000))  # type: ignore[type-var]
 
     def test_partitioned_rows_are_judged_like_others(self, desk: Desk) -> None:
         table = pa.table({"day": [i % 3 for i in range(60)], "x": range(60)})
@@ -381,7 +410,7 @@ class EngineSuite:
     def test_sorted_files_are_sorted(self, desk: Desk) -> None:
         table = pa.table({"x": [3, 1, 2, None]})
         written = desk.session.write(table, desk.target(table.schema, sort_by=("x",)))
-        assert [row["x"] for row in content(written)] == [1, 2, 3, None]
+        assert [row["x"] for row in desk.content(written)] == [1, 2, 3, None]
 
     @pytest.mark.parametrize(
         ("query", "kind"),
@@ -466,7 +495,7 @@ class EngineSuite:
         assert written.rejected.column_names == ["id", "k", "_mask", "_position"]
         bad = {row["id"]: row["_mask"] for row in written.rejected.to_pylist()}
         assert bad == {i: 3 if i == 7 else 1 for i in range(100)}
-        assert sorted(row["id"] for row in content(written)) == list(range(100, count))  # type: ignore[type-var]
+        assert sorted(row["id"] for row in desk.content(written)) == list(range(100, count))  # type: ignore[type-var]
         assert written.rows_read == count == written.rows + 100
         examples = written.examples
         assert len(examples["unique"]) == 5
@@ -482,7 +511,7 @@ class EngineSuite:
         )
         query = Sql(text='select try_cast(x as bigint) as x, x as "_raw.x" from t')
         written = desk.session.write(query, desk.target(pa.schema([("x", pa.int64())])), mask=mask)
-        assert content(written) == [{"x": 1}, {"x": None}]
+        assert desk.content(written) == [{"x": 1}, {"x": None}]
         assert written.rejected is not None
         assert written.rejected.column("_raw.x").to_pylist() == ["two"]
         assert written.examples == {"x is a number": ({"x": "two"},)}
@@ -498,7 +527,7 @@ class EngineSuite:
         )
         query = Sql(text="select random() as x from n")
         written = desk.session.write(query, desk.target(schema), mask=mask)
-        assert all(row["x"] >= 0.5 for row in content(written))  # type: ignore[operator]
+        assert all(row["x"] >= 0.5 for row in desk.content(written))  # type: ignore[operator]
         assert written.rejected is not None
         assert all(x < 0.5 for x in written.rejected.column("x").to_pylist())
         assert written.rows + written.rejected.num_rows == 10_000
@@ -543,10 +572,11 @@ class EngineSuite:
             scan = desk.scan(table)
             [path] = scan.groups[0].paths
             if harm == "missing":
-                Path(path).unlink()
+                desk.storage.delete([desk.name(path)])
             else:
-                raw = Path(path).read_bytes()
-                Path(path).write_bytes(raw[:-20] if harm == "cut" else b"no parquet" * 100)
+                raw = desk.storage.read(desk.name(path))
+                harmed = raw[:-20] if harm == "cut" else b"no parquet" * 100
+                desk.storage.put(desk.name(path), harmed)
             desk.session.bind({"t": scan})
             with pytest.raises(Corrupt) as caught:
                 desk.rows("select sum(x) as s from t")
@@ -554,8 +584,7 @@ class EngineSuite:
 
     def test_parquet_from_elsewhere_is_read(self, desk: Desk) -> None:
         table = pa.table({"a": [1, 2], "b": ["x", "y"]})
-        path = desk.directory / "given.parquet"
-        pq.write_table(table, path)
-        files = NativeFiles(paths=(str(path),), format="parquet")
+        path = desk.put("given.parquet", table)
+        files = NativeFiles(paths=(path,), format="parquet")
         written = desk.session.write(files, desk.target(table.schema))
-        assert content(written) == table.to_pylist()
+        assert desk.content(written) == table.to_pylist()

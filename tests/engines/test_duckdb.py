@@ -1,11 +1,13 @@
 """DuckDB does what an engine must do, and what only it can."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 
 from headgate.engines import DuckDB, Engine, Sql
 from headgate.errors import Invalid, Unavailable
+from headgate.lake import ObjectStorage, Storage
 from headgate.testing.engine_suite import EngineSuite
 
 
@@ -21,6 +23,19 @@ class TestDuckDB(EngineSuite):
         engine = DuckDB(threads=2, memory_limit="512MB", temp_directory=directory)
         self.made.append(engine)
         return engine
+
+
+class TestDuckDBOnAnObjectStore(TestDuckDB):
+    """The same; raw files are sources, which are read from disks."""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, object_server) -> None:
+        self.server = object_server
+
+    def storage(self, directory: Path) -> Storage:
+        return ObjectStorage(self.server.bucket(f"engines/{uuid.uuid4()}"))
+
+    test_parquet_from_elsewhere_is_read = None
 
 
 def test_no_extension_is_ever_loaded_or_fetched(session):
