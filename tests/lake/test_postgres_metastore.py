@@ -11,9 +11,10 @@ from headgate.lake.postgres import create_postgres, open_postgres
 from headgate.lake.records import Commit
 from headgate.testing.metastore_suite import MAIN, MetastoreSuite
 from headgate.testing.postgres_servers import Pooler, PostgresServer
+from headgate.testing.retention_suite import RetentionTests
 
 
-class TestPostgres(MetastoreSuite):
+class TestPostgres(RetentionTests, MetastoreSuite):
     @pytest.fixture(autouse=True)
     def _url(self, postgres: PostgresServer) -> None:
         self.url = postgres.url()

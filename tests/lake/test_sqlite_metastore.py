@@ -8,9 +8,10 @@ from headgate.lake.metastore import Metastore
 from headgate.lake.records import Commit
 from headgate.lake.sqlite import create_sqlite, open_sqlite
 from headgate.testing.metastore_suite import MAIN, MetastoreSuite
+from headgate.testing.retention_suite import RetentionTests
 
 
-class TestSqlite(MetastoreSuite):
+class TestSqlite(RetentionTests, MetastoreSuite):
     def make(
         self, directory: Path, *, clock: Clock, genesis: Commit, nodes: Mapping[bytes, bytes]
     ) -> Metastore:
