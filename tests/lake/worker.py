@@ -1,5 +1,6 @@
 """What the processes of test_processes do: worker.py LOCATION WORK NAME COUNT; a line per deed."""
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from headgate.lake.lake import Candidate, Lake
 from headgate.lake.metastore import EventRow, Outcome, RunRow, RunState
 from headgate.lake.records import Record
 from headgate.names import RandomIds
+from headgate.testing.object_places import open_or_create
 
 LEASE = timedelta(seconds=60)
 
@@ -78,7 +80,12 @@ def ticket(lake: Lake, key: str) -> str:
 def main() -> None:
     location, work, name, count = sys.argv[1:]
     deed = {"commit": commit, "publish": publish, "ticket": ticket}[work]
-    with Lake.open(Path(location), clock=SystemClock(), ids=RandomIds()) as lake:
+    with open_or_create(
+        Path(location),
+        clock=SystemClock(),
+        ids=RandomIds(),
+        server=os.environ.get("TEST_METASTORE_SERVER"),
+    ) as lake:
         for number in range(int(count)):
             print(deed(lake, f"{name}{number}"), flush=True)
 
