@@ -107,7 +107,7 @@ def _touched(write: Write) -> Iterator[Touched]:
         yield Touched(key, appends, None if where is None else tuple(where), restores)
         if structural:
             for listing in _listings(key):
-                yield Touched(listing, appends=True, where=None)
+                yield Touched(listing, appends=True, where=None, restores=restores)
 
 
 def _footprint(operation: Operation | None) -> Footprint:

@@ -116,6 +116,7 @@ class _Walk:
     gone: dict[str, list[Operation]] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
+    outputs: set[tuple[str, str]] = field(default_factory=set)
 
     def over(self, later: Sequence[Commit]) -> Consequences:
         found = [each for commit in later if (each := self._follow(commit)) is not None]
@@ -128,6 +129,7 @@ class _Walk:
     ) -> None:
         """Note that steps go away: their keys are affected, their operations gone."""
         for step in steps:
+            self.outputs.add((commit.id, step.step))
             for write in step.writes:
                 if write.key in kept:
                     continue
@@ -177,6 +179,7 @@ class _Walk:
         for step in commit.record.steps:
             reads = step.reads if looks else ()
             why = next((r.key for r in reads if self._is_affected(r, commit, own)), None)
+            why = why or self._leans(step)
             if by_hand:  # what was read may be in all that was written then
                 why = seen = seen or why
             if why is not None:
@@ -191,6 +194,17 @@ class _Walk:
                 elif _replaces(step, write):
                     own[write.key] = False
         return read, stands
+
+    def _leans(self, step: StepRecord) -> str | None:
+        """Give a key of a step that was skipped for an output that is executed again, or goes.
+
+        What it appended was left out; without the other it is not there at all.
+        """
+        if self.policy != "rebuild" or step.skipped is None:
+            return None
+        if (step.skipped.commit, step.step) not in self.outputs:
+            return None
+        return next((write.key for write in step.writes), None)
 
     def _is_affected(self, read: Read, commit: Commit, own: Mapping[str, bool]) -> bool:
         if read.key.startswith(("cursor/", "pipeline/")):

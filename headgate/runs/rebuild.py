@@ -321,10 +321,11 @@ class _Rebuild:
             if coordinator.failed is not None:
                 raise coordinator.failed
             nested.done = {step: nested.done[step] for step in graph.order if step in wanted}
+            if nested.changes_nothing:  # without the run there was nothing new for it
+                nothing_of(nested)
+                return tip
             published = publish(nested, redo=self._disturbed)
-        if published is None:
-            raise Internal("nothing-played", f"Run {nested.id} published nothing.")
-        return published.commit
+        return published.commit if published is not None else tip
 
     def _begin(self, wiring: Wiring, row: RunRow, tip: Commit, turn: _Turn) -> Attempt:
         """Begin the steps' run; or take up the one that a killed process left on this very tip."""

@@ -20,7 +20,7 @@ from headgate.testing.abstract_lake import (
     selected,
 )
 from headgate.testing.abstract_merging import Merger
-from headgate.testing.abstract_reverts import reverted
+from headgate.testing.abstract_reverts import cascaded, reverted
 from headgate.testing.abstract_runs import (
     Decisions,
     Done,
@@ -90,8 +90,8 @@ class World:
     def _happen(self, kind: str, run: Run) -> None:
         if kind == "begin":
             self._begin(run)
-        elif kind == "revert":
-            self._revert(run)
+        elif kind in ("revert", "cascade"):
+            self._revert(run, cascades=kind == "cascade")
         elif kind == "zombie":
             for worker in run.zombies:
                 self._zombie(run, worker)
@@ -375,12 +375,12 @@ class World:
 
     # -- reverts
 
-    def _revert(self, run: Run) -> None:
-        """Revert a published run, where its followers allow it."""
+    def _revert(self, run: Run, *, cascades: bool) -> None:
+        """Revert a published run, where its followers allow it; or with all that follows."""
         number = next((each.number for each in self.commits if each.record.run == run.id), None)
         if number is None or run.id in self.shop.reverted(self.head):
             return
-        found = reverted(self.merger, self.trees, number)
+        found = (cascaded if cascades else reverted)(self.merger, self.trees, number)
         if isinstance(found, str):
             self._say(f"revert of {run.id} is refused: {found}")
             return
@@ -391,8 +391,17 @@ class World:
             run=name,
             base_number=self.head,
             steps=(found.step,),
-            reverts=(run.id,),
+            reverts=found.runs,
         )
         self._append(found.tree, record)
-        self.units.append(Unit(run=name, name=run.name, binding=False, steps=(), reverts=run.id))
-        self._tell_tree(f"{run.id} is reverted as commit-{self.head}")
+        unit = Unit(
+            run=name,
+            name=run.name,
+            binding=False,
+            steps=(),
+            reverts=found.runs,
+            cascades=cascades,
+        )
+        self.units.append(unit)
+        others = f" with {', '.join(found.runs[1:])}" if found.runs[1:] else ""
+        self._tell_tree(f"{run.id} is reverted{others} as commit-{self.head}")

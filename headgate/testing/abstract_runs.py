@@ -58,13 +58,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A publication as the oracle sees it: who, what it saw and did, what it takes back."""
+    """A publication as the oracle sees it: who, what it saw and did, what it takes back.
+
+    Where it takes back all that follows (``cascades``), nobody who stays has seen anything of it.
+    """
 
     run: str
     name: str
     binding: bool
     steps: tuple[Done, ...]
-    reverts: str | None = None
+    reverts: tuple[str, ...] = ()
+    cascades: bool = False
 
 
 @dataclass(slots=True)

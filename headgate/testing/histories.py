@@ -106,6 +106,7 @@ class Shape:
     take_over: float = 0.05
     lost_answer: float = 0.05
     revert: float = 0.05
+    cascade: float = 0
     person: float = 0.05
     lists: float = 0.03
     rewrite: float = 0.03
@@ -233,6 +234,19 @@ SHAPES: Mapping[str, Shape] = {
         person=0.15,
         blind=0.6,
         does={"append": 5, "upsert": 2, "delete": 2, "replace": 1},
+    ),
+    "cascades": Shape(
+        runs=(3, 4),
+        steps=(1, 2),
+        in_turn=0.9,
+        revert=0.6,
+        cascade=1,
+        same_pipeline=0.3,
+        narrow=0,
+        blind=0.3,
+        incremental=0.1,
+        source=0.1,
+        does={"append": 5, "upsert": 2, "replace": 4, "delete": 1},
     ),
     "columns": Shape(
         runs=(2, 4),
@@ -368,5 +382,6 @@ class _Maker:
             for _ in range(random.randint(1, 3)):
                 kinds.insert(random.randint(at + 1, len(kinds)), "zombie")
         if self.chance(shape.revert):
-            kinds.append("revert")
+            cascades = shape.cascade and self.chance(shape.cascade)
+            kinds.append("cascade" if cascades else "revert")
         return [Happening(kind, index) for kind in kinds]

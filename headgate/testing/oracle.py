@@ -42,6 +42,7 @@ RULE_SHAPES = {
     "position_in_record": "incremental",
     "position_reverted": "incremental",
     "followers_replayed": "reverts",
+    "cascades_go_on": "cascades",
     "reads_keep_their_commit": "people",
 }
 """The family of histories in which each rule is missed soonest."""
@@ -74,7 +75,7 @@ def judge(
         return Anomaly(kind="no-progress", what=f"{error} never gets through"), world
     units = world.units
     if all_bind:
-        units = [replace(unit, binding=unit.reverts is None) for unit in units]
+        units = [replace(unit, binding=not unit.reverts) for unit in units]
     orders = SerialOrders(world.trees[0], units, world.trees[-1], world.shelf)
     return orders.anomaly(), world
 

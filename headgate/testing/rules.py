@@ -40,6 +40,7 @@ class Rules:
     position_in_record: bool = True
     position_reverted: bool = True
     followers_replayed: bool = True
+    cascades_go_on: bool = True
     reads_keep_their_commit: bool = True
 
     @classmethod

@@ -72,25 +72,37 @@ class SerialOrders:
         return True
 
     def _after(self, state: State, done: tuple[int, ...], unit: Unit) -> State | None:
-        if unit.reverts is not None:
-            gone = {unit.reverts} | {self._units[i].reverts for i in done}
+        reverted = {run for i in done for run in self._units[i].reverts}
+        if unit.reverts:
+            gone = reverted.union(unit.reverts)
             state = self._genesis
             for i in done:
-                if self._units[i].run not in gone and self._units[i].reverts is None:
-                    state = self._played(state, self._units[i], check=False) or state
+                if self._units[i].run not in gone and not self._units[i].reverts:
+                    after = self._played(state, self._units[i], check=unit.cascades, lookups=False)
+                    if after is None:
+                        return None
+                    state = after
             return state
-        standing = {self._units[i].run for i in done} - {self._units[i].reverts for i in done}
+        standing = {self._units[i].run for i in done} - reverted
         for step in unit.steps:
             if step.leans_on is not None and step.leans_on not in standing:
                 self._note(f"{unit.run} skips {step.plan.name}: {step.leans_on} is not in effect")
                 return None
         return self._played(state, unit, check=True)
 
-    def _played(self, state: State, unit: Unit, *, check: bool) -> State | None:
+    def _played(
+        self, state: State, unit: Unit, *, check: bool, lookups: bool = True
+    ) -> State | None:
+        """Give the state after a unit; None where, with ``check``, it sees something else there.
+
+        Without ``lookups`` it may find another last output of its steps: nothing is made of that.
+        """
         state = dict(state)
         for step in unit.steps:
             for seen in step.seen if check else ():
                 if not unit.binding and not _is_moved(step, seen):
+                    continue
+                if not lookups and seen.key.startswith("pipeline/"):
                     continue
                 problem = self._problem(state, unit, step, seen)
                 if problem is not None:

@@ -47,7 +47,7 @@ aside = hg.sql_step("select 1 as one")
 """
 
 SOURCES = {"ingest": INGEST, "report": REPORT, "chart": CHART, "other": OTHER}
-DAYS: Mapping[int, Sequence[tuple[str, int]]] = {
+DAYS: dict[int, Sequence[tuple[str, int]]] = {
     1: [("ann", 10), ("bob", 60)],
     2: [("ann", 900), ("eve", 70), ("zoe", 1)],
     3: [("bob", 55), ("ann", 5), ("kim", 2)],
