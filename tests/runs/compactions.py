@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from workplaces import Workplace
 
-from headgate.lake import Commit, Entry
+from headgate.events import Event, StepProgressed
+from headgate.lake import Commit, Entry, Rewrite
 from headgate.runs.compaction import Compaction, compact
-from headgate.runs.wiring import Wiring
+from headgate.runs.rewriting import rewrite
 
 PARTITIONED = """
 import headgate as hg
@@ -20,30 +21,56 @@ def numbers() -> pl.DataFrame:
 
 
 class Interlude:
-    """A disk on which something happens when the first file of a compaction is synced."""
+    """A listener: something happens when a compaction has rewritten its first files."""
 
     def __init__(self, happens: Callable[[], None]) -> None:
         self._happens: Callable[[], None] | None = happens
+        self._wrong: Exception | None = None
 
-    def file(self, path: str) -> None:
-        happens, self._happens = self._happens, None
-        if happens is not None:
+    def __call__(self, event: Event) -> None:
+        """Let it happen, once."""
+        happens = self._happens
+        if happens is None or not isinstance(event, StepProgressed):
+            return
+        self._happens = None
+        try:
             happens()
+        except Exception as error:  # noqa: BLE001 - listeners stop nobody
+            self._wrong = error
 
-    def directory(self, path: str) -> None:
-        pass
+    def check(self) -> None:
+        """Raise what went wrong in it."""
+        assert self._happens is None, "it never happened"
+        if self._wrong is not None:
+            raise self._wrong
 
 
-def wired(place: Workplace, happens: Callable[[], None]) -> Wiring:
-    """Give a workplace's wiring, with something that happens while files are synced."""
-    return replace(place.hall.wiring, sync=Interlude(happens))
+def rewritten_during(
+    place: Workplace, happens: Callable[[], None], table: str = "numbers"
+) -> tuple[Commit | None, tuple[Rewrite, ...]]:
+    """Rewrite all that is planned of a table, in one commit; meanwhile something happens."""
+    [plan] = place.hall.plan_compaction("main", (table,))
+    interlude = Interlude(happens)
+    found = rewrite(
+        replace(place.hall.wiring, listeners=(*place.hall.wiring.listeners, interlude)),
+        last(place),
+        "main",
+        table,
+        entry(place, table),
+        plan.groups,
+    )
+    interlude.check()
+    return found
 
 
 def compacted_during(
     place: Workplace, happens: Callable[[], None], table: str = "numbers"
 ) -> Compaction:
-    """Compact a table; its new files are written when something happens."""
-    [done] = compact(wired(place, happens), "main", (table,))
+    """Compact a table; when its first files are written, something happens."""
+    interlude = Interlude(happens)
+    wiring = replace(place.hall.wiring, listeners=(*place.hall.wiring.listeners, interlude))
+    [done] = compact(wiring, "main", (table,))
+    interlude.check()
     return done
 
 
@@ -76,7 +103,6 @@ def last(place: Workplace, branch: str = "main") -> Commit:
     return place.lake.resolve(branch)
 
 
-def on_disk(place: Workplace) -> set[str]:
+def stored(place: Workplace) -> set[str]:
     """Give the paths of every data file there is."""
-    location = place.lake.location
-    return {str(path.relative_to(location)) for path in (location / "data").rglob("*.parquet")}
+    return {each.path for each in place.lake.storage.list("data")}

@@ -15,9 +15,9 @@ from compactions import (
     entry,
     files,
     last,
-    on_disk,
+    rewritten_during,
     small_files,
-    wired,
+    stored,
 )
 from workplaces import Workplace
 
@@ -27,8 +27,6 @@ from headgate.lake import Group, Rewrite, RunState
 from headgate.runs import Transaction
 from headgate.runs.compaction import compact
 from headgate.runs.rewriting import rewrite
-
-pytestmark = pytest.mark.on_disk  # they act while files are synced
 
 COUNTED = """
 from typing import Annotated
@@ -50,13 +48,13 @@ total = hg.sql_step("select count(*) as n, sum(v)::bigint as v from numbers")
 def test_small_files_become_one_with_the_same_rows_and_content(place: Workplace) -> None:
     small_files(place)
     rows, before = place.rows("numbers"), entry(place)
-    old = on_disk(place)
+    old = stored(place)
     [done] = place.hall.compact("main")
     assert (done.files_before, done.files_after) == (6, 1)
     assert (done.files_removed, done.files_added, done.rows) == (6, 1, 6)
     assert place.rows("numbers") == rows
     assert entry(place).content == before.content
-    assert old < on_disk(place)  # history keeps its files
+    assert old < stored(place)  # history keeps its files
 
 
 def test_its_commit_says_what_it_is_and_reads_nothing(place: Workplace) -> None:
@@ -254,16 +252,7 @@ def test_what_is_published_while_it_works_stands_and_untouched_groups_are_exchan
         happens(other)
     other_rows = other.rows("numbers") if what != "drop" else []
     other.close()
-    [plan] = place.hall.plan_compaction("main", ("numbers",))
-    commit, exchanged = rewrite(
-        wired(place, lambda: happens(place)),
-        last(place),
-        "main",
-        "numbers",
-        entry(place),
-        plan.groups,
-    )
-    assert len(plan.groups) == 2
+    commit, exchanged = rewritten_during(place, lambda: happens(place))
     assert len(exchanged) == groups
     assert (commit is None) == (groups == 0)
     assert place.hall.open_runs() == ()
@@ -271,7 +260,7 @@ def test_what_is_published_while_it_works_stands_and_untouched_groups_are_exchan
         assert place.lake.tree(last(place)).get("table/numbers") is None
         return
     assert place.rows("numbers") == other_rows
-    assert set(files(place)) <= on_disk(place)
+    assert set(files(place)) <= stored(place)
     place.hall.compact("main", ("numbers",))  # what was hit is planned again
     assert place.rows("numbers") == other_rows
     assert entry(place).table.files <= 3  # type: ignore[union-attr]
@@ -343,7 +332,7 @@ def test_of_two_compactions_at_once_one_is_dropped_with_its_files(place: Workpla
     assert place.rows("numbers") == rows
     dropped = [run for run in place.lake.metastore.runs(pipeline="compaction") if run.reason]
     [one] = [run for run in dropped if run.state is RunState.ABANDONED]
-    assert not [path for path in on_disk(place) if one.id in path]
+    assert not [path for path in stored(place) if one.id in path]
 
 
 def test_a_table_that_another_process_compacts_is_left_to_it(place: Workplace) -> None:
@@ -359,6 +348,7 @@ def test_a_table_that_another_process_compacts_is_left_to_it(place: Workplace) -
 # -- what comes out
 
 
+@pytest.mark.on_disk
 def test_old_files_come_out_under_the_current_schema(place: Workplace) -> None:
     appended(place, "t", [{"a": 1, "gone": "x"}], [{"a": 2, "gone": "y", "late": 1.5}])
     appended(place, "t", [{"a": 3, "gone": "z", "late": 2.5, "at": {"x": 1, "y": [1, 2]}}])
@@ -383,6 +373,7 @@ def test_groups_keep_to_their_partitions(place: Workplace) -> None:
     assert place.rows("numbers") == rows
 
 
+@pytest.mark.on_disk
 def test_rows_come_out_in_the_tables_order_and_files_apart(place: Workplace) -> None:
     keys = pl.int_range(400_000, eager=True)
     rows = pl.DataFrame({"k": keys, "noise": keys.hash()}).sample(fraction=1, shuffle=True, seed=7)
@@ -407,6 +398,7 @@ def test_rows_come_out_in_the_tables_order_and_files_apart(place: Workplace) -> 
 # -- what goes wrong
 
 
+@pytest.mark.on_disk
 def test_a_damaged_file_is_named_and_never_written_anew(place: Workplace) -> None:
     small_files(place)
     small_files(place, table="sound")
@@ -426,6 +418,7 @@ def test_a_damaged_file_is_named_and_never_written_anew(place: Workplace) -> Non
     assert [e.code for e in place.events if isinstance(e, RunFailed)] == ["data-file-damaged"]
 
 
+@pytest.mark.on_disk
 def test_a_missing_file_is_named(place: Workplace) -> None:
     small_files(place)
     Path(place.lake.tables.absolute(files(place)[2])).unlink()
@@ -437,14 +430,14 @@ def test_a_missing_file_is_named(place: Workplace) -> None:
 
 def test_ctrl_c_ends_it_and_takes_its_files_away(place: Workplace) -> None:
     small_files(place)
-    before = on_disk(place)
+    before = stored(place)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(BaseException, match="compaction of numbers was interrupted"):
         compacted_during(place, stop)
-    assert on_disk(place) == before
+    assert stored(place) == before
     assert place.hall.open_runs() == ()
     assert compact(place.hall.wiring, "main")[0].files_after == 1
 
@@ -492,6 +485,7 @@ def with_delete_files(place: Workplace, table: str) -> None:
     place.lake.tables.forget()
 
 
+@pytest.mark.on_disk
 def test_a_table_with_delete_files_is_refused_never_read_without_them(place: Workplace) -> None:
     small_files(place)
     small_files(place, table="sound")

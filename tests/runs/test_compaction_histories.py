@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from compactions import appended, entry, last, wired
+from compactions import appended, entry, rewritten_during
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workplaces import Workplace
 
 from headgate.errors import Conflict
 from headgate.lake import RunState, plan_groups
-from headgate.runs.rewriting import rewrite
 
 KEYS = st.integers(0, 5)
 Model = list[tuple[int, int]]
@@ -92,8 +91,7 @@ def play(place: Workplace, act: Act, model: Model) -> None:
             for each in act.within:
                 play(place, each, model)
             return
-        wiring = wired(place, lambda: [play(place, each, model) for each in act.within])  # type: ignore[arg-type,return-value]
-        rewrite(wiring, last(place), "main", "t", entry(place, "t"), plan.groups)
+        rewritten_during(place, lambda: [play(place, e, model) for e in act.within], "t")  # type: ignore[arg-type,return-value]
         return
     try:
         with place.hall.transaction("main") as transaction:
