@@ -4,14 +4,20 @@ What the lake is then, and after the next day, is compared with a lake that neve
 tables, quarantine and cursors.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twin_lakes import Twin
+from twin_lakes import DAYS, Twin
 
 from headgate.errors import Invalid, Refused
+from headgate.events import StepFinished
 from headgate.lake import RunState
+from headgate.runs import is_resumable
 
 
 @pytest.fixture
@@ -211,3 +217,59 @@ def test_a_revert_with_its_rebuild_can_be_reverted(twins: tuple[Twin, Twin]) -> 
     assert lake.rows() == before
     assert lake.cursor() == cursor
     assert lake.run("ingest").state is RunState.NOTHING
+
+
+def test_a_rebuild_that_was_killed_goes_on_where_it_ended(twins: tuple[Twin, Twin]) -> None:
+    lake, without = twins
+    wrong = lived(lake)
+    without.day(1)
+    without.run("report", "chart", "report", "chart", "other")
+    without.day(3)
+    without.run("report", "chart")
+    before, head = lake.rows(), lake.place.head()
+    script = Path(__file__).with_name("killed_rebuild.py")
+    ended = subprocess.run(
+        [sys.executable, str(script), str(lake.place.root), wrong],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert lake.rows() == before
+    assert lake.place.head() == head
+    [left] = [run for run in lake.place.hall.open_runs() if is_resumable(run)]
+    lake.place.events.clear()
+    lake.place.hall.resume_revert(left.id, remake=lake.remake)
+    assert lake.rows() == without.rows()
+    assert lake.cursor() == without.cursor()
+    again = [event.step for event in lake.place.heard(StepFinished)]  # type: ignore[attr-defined]
+    assert len(again) < 6  # of six, those before the kill were kept
+
+
+def test_who_publishes_meanwhile_is_rebuilt_too(twins: tuple[Twin, Twin]) -> None:
+    lake, without = twins
+    wrong = lived(lake)
+    without.day(1)
+    without.run("report", "chart", "report", "chart", "other")
+    without.day(3)
+    without.run("report", "chart")
+    other = Twin(lake.place.root)
+    done: list[str] = []
+
+    def meanwhile(event: object) -> None:
+        if isinstance(event, StepFinished) and not done:
+            done.append("once")
+            DAYS[4] = [("eve", 88)]
+            other.day(4)
+            other.run("report")
+
+    lake.place.also.append(meanwhile)
+    lake.revert(wrong, "rebuild")
+    assert done
+    without.day(4)
+    without.run("report")
+    assert lake.rows() == without.rows()
+    assert lake.cursor() == without.cursor()
+    other.place.close()

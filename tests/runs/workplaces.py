@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ class Workplace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.events: list[Event] = []
+        self.also: list[Callable[[Event], None]] = []
         self.engine = DuckDB(threads=1, temp_directory=root / "spill")
         location = root / "lake"
         self.lake = open_or_create(
@@ -44,7 +46,7 @@ class Workplace:
                 cache=root / "cache",
                 owner=owner_name(),
                 source=lambda _, options, setting: FileSource(options, setting),
-                listeners=(self.events.append,),
+                listeners=(self.events.append, self._hear),
                 turn=timedelta(seconds=1),
             ),
             evaluator="duckdb",
@@ -79,6 +81,10 @@ class Workplace:
     def heard(self, kind: type[Event]) -> list[Event]:
         """Give the events of a kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def _hear(self, event: Event) -> None:
+        for listener in self.also:
+            listener(event)
 
     def close(self) -> None:
         """Close what is open."""
