@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from headgate.contracts.arrow_schemas import type_texts as type_texts
     from headgate.contracts.casts import CastPlan as CastPlan
     from headgate.contracts.casts import cast_plan as cast_plan
+    from headgate.contracts.checks import ChangeCheck as ChangeCheck
     from headgate.contracts.checks import KeyCheck as KeyCheck
     from headgate.contracts.checks import References as References
     from headgate.contracts.checks import RowCheck as RowCheck
     from headgate.contracts.checks import Rows as Rows
+    from headgate.contracts.checks import RowsChange as RowsChange
     from headgate.contracts.checks import Unique as Unique
     from headgate.contracts.contract import AnyContract as AnyContract
     from headgate.contracts.contract import Contract as Contract
@@ -82,10 +84,12 @@ _FILES = {
         "contract_spec",
     ),
     "checks": (
+        "ChangeCheck",
         "KeyCheck",
         "References",
         "RowCheck",
         "Rows",
+        "RowsChange",
         "Unique",
     ),
     "named_contracts": (

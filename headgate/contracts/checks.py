@@ -237,12 +237,46 @@ class Completeness(_ColumnCheck, frozen=True, kw_only=True, omit_defaults=True, 
         return f"{self.column} at least {self.at_least:.10g} complete"
 
 
+class RowsChange(_Check, frozen=True, kw_only=True, omit_defaults=True, tag="rows-change"):
+    """The number of rows differs from what it was by a share of that in this range.
+
+    What it was is the median of the last ``over`` publications of the table that changed it.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    over: int = 1
+
+    @property
+    def says(self) -> str:
+        return f"rows change by {_span(self.low, self.high, '%')}{_over(self.over)}"
+
+
+class CompletenessChange(
+    _ColumnCheck, frozen=True, kw_only=True, omit_defaults=True, tag="completeness-change"
+):
+    """The share of rows in which the column is not NULL differs from what it was by so much.
+
+    In points of percentage; what it was is as for ``RowsChange``.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    over: int = 1
+
+    @property
+    def says(self) -> str:
+        span = _span(self.low, self.high, " points")
+        return f"{self.column} complete changes by {span}{_over(self.over)}"
+
+
 LAYOUT = "columns and types"
 """The result every verdict has where a table's columns are not the contract's."""
 
 RowCheck: TypeAlias = NotNull | Between | OneOf | Pattern | Length | Expression
 KeyCheck: TypeAlias = Unique | References
-TableCheck: TypeAlias = Rows | Freshness | Completeness
+ChangeCheck: TypeAlias = RowsChange | CompletenessChange
+TableCheck: TypeAlias = Rows | Freshness | Completeness | ChangeCheck
 Check: TypeAlias = RowCheck | KeyCheck | TableCheck
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -273,6 +307,17 @@ def _range(at_least: int | None, at_most: int | None) -> str:
     if at_least == at_most:
         return f"exactly {at_least:,}"
     return f"{at_least:,} to {at_most:,}"
+
+
+def _span(low: float | None, high: float | None, unit: str) -> str:
+    ends = [f"{end * 100:+.10g}{unit}" for end in (low, high) if end is not None]
+    if len(ends) == 2:  # noqa: PLR2004
+        return f"{ends[0]} to {ends[1]}"
+    return f"{'at least' if low is not None else 'at most'} {ends[0]}"
+
+
+def _over(count: int) -> str:
+    return "" if count == 1 else f" of the median of {count}"
 
 
 def _few(values: tuple[Scalar, ...]) -> str:

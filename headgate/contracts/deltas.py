@@ -14,6 +14,8 @@ from headgate.contracts.judging import EPOCH, EVALUATOR, Measure
 from headgate.contracts.specs import ContractSpec
 from headgate.verdicts import State, Verdict
 
+_SHARES = (checks.Completeness, checks.CompletenessChange)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
@@ -70,10 +72,10 @@ class Delta:
         old, new = self.before[check.name], added or Measure()
         gone = removed or Measure()
         match check:
-            case checks.Rows():
+            case checks.Rows() | checks.RowsChange():
                 count = int(old.measured or 0) + self.change.added - self.change.removed
                 return Measure(measured=count)
-            case checks.Completeness():
+            case checks.Completeness() | checks.CompletenessChange():
                 rows = self.rows + self.change.added - self.change.removed
                 known = (
                     _known(old, self.rows)
@@ -139,7 +141,7 @@ def delta(
                 added.append(name)
         else:
             added.append(name)
-            if change.removed and (isinstance(check, checks.Completeness) or measure.violations):
+            if change.removed and (isinstance(check, _SHARES) or measure.violations):
                 removed.append(name)
     decided = {*carried, *added, *(check.name for check in keys)}
     return Delta(
@@ -169,7 +171,12 @@ def measures_of(spec: ContractSpec, verdict: Verdict) -> Mapping[str, Measure]:
                 except ValueError:  # a reason, or beyond the calendar
                     continue
                 found[result.check] = Measure(measured=number)
-            case checks.Rows() | checks.Completeness():
+            case (
+                checks.Rows()
+                | checks.Completeness()
+                | checks.RowsChange()
+                | checks.CompletenessChange()
+            ):
                 if not isinstance(measured, str):
                     found[result.check] = Measure(measured=measured)
             case _:

@@ -1,8 +1,10 @@
 """Judging: measures in, a verdict out. Pure: the same measures give the same verdict."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 from headgate.contracts import checks
 from headgate.contracts.layouts import Schema, layout_problems, unanswerable
@@ -43,6 +45,7 @@ def judge(
     schema: Schema,
     tables: Mapping[str, Schema],
     baseline: Mapping[str, str] | None = None,
+    history: Mapping[str, Sequence[float]] | None = None,
     rows: int | None = None,
 ) -> Verdict:
     """Judge a table's content.
@@ -56,6 +59,7 @@ def judge(
         schema: the table's columns and their type texts.
         tables: the same for every table there is that the contract refers to.
         baseline: content ids of the entries that were compared with.
+        history: what checks that compare had measured before, by name; newest first.
         rows: how many rows the table has.
 
     Raises:
@@ -85,6 +89,9 @@ def judge(
             raise Internal(
                 "contract-unanswered", f"{spec.name}: {check.name!r} was never measured."
             )
+        if isinstance(check, checks.ChangeCheck):
+            results.append(_compared(check, measure, (history or {}).get(check.name, ())))
+            continue
         result, holds_until = _result(check, measure, now)
         results.append(result)
         if holds_until is not None:
@@ -137,6 +144,30 @@ def _result(
         examples=measure.examples[:MAX_EXAMPLES],
     )
     return result, until
+
+
+def _compared(check: checks.ChangeCheck, measure: Measure, history: Sequence[float]) -> CheckResult:
+    """Judge a change; what was never published before has none."""
+    measured, threshold, violated = measure.measured, check.says, False
+    before = history[: check.over]
+    if not before or measured is None:
+        threshold += "; nothing to compare with yet"
+    else:
+        middle = median(before)
+        change = measured - middle
+        if isinstance(check, checks.RowsChange) and change:
+            change = change / middle if middle else math.inf
+        violated = (check.low is not None and change < check.low) or (
+            check.high is not None and change > check.high
+        )
+        threshold += f"; it was {middle:.10g}"
+    return CheckResult(
+        check=check.name,
+        severity=check.severity,
+        violations=int(violated),
+        measured=measured,
+        threshold=threshold,
+    )
 
 
 def _freshness(

@@ -13,6 +13,10 @@ from headgate.errors import Invalid
 from headgate.verdicts import Severity
 
 Value: TypeAlias = int | float | str | bool | decimal.Decimal | dt.date | dt.datetime
+Change: TypeAlias = tuple[float | None, float | None]
+"""The least and the greatest change; None is no limit."""
+MOST_COMPARED = 100
+"""How many publications a change is compared with at most."""
 SeverityName: TypeAlias = Literal["fail", "quarantine", "warn"]
 
 
@@ -159,10 +163,23 @@ def rows(
     at_least: int | None = None,
     at_most: int | None = None,
     *,
+    change: Change | None = None,
+    over: int = 1,
     severity: SeverityName | None = None,
     name: str | None = None,
 ) -> Rule:
-    """Ask that the table have so many rows."""
+    """Ask that the table have so many rows; or that their number change by a share in a range.
+
+    ``rows(change=(-0.5, 1.0), over=5)``: at most half of them go, at most as many come, compared
+    with the median of the last five publications that changed the table. None is no limit; the
+    first publication passes.
+    """
+    if change is not None:
+        if at_least is not None or at_most is not None:
+            raise _wrong("rows(): a count and a change are two rules.")
+        low, high = _change("rows", change, over)
+        moved = checks.RowsChange(low=low, high=high, over=over, given_name=name)
+        return _rule(moved, severity)
     _counts("rows", at_least, at_most)
     return _rule(checks.Rows(at_least=at_least, at_most=at_most, given_name=name), severity)
 
@@ -185,10 +202,28 @@ def freshness(
 
 
 def completeness(
-    column: str, at_least: float, *, severity: SeverityName | None = None, name: str | None = None
+    column: str,
+    at_least: float | None = None,
+    *,
+    change: Change | None = None,
+    over: int = 1,
+    severity: SeverityName | None = None,
+    name: str | None = None,
 ) -> Rule:
-    """Ask that at least this share of rows, 0 to 1, have a value in the column."""
-    if not 0 <= at_least <= 1:
+    """Ask that at least this share of rows, 0 to 1, have a value in the column.
+
+    Or that the share change by so much: ``completeness("email", change=(-0.02, None))`` lets it
+    fall by two points of percentage, compared as in ``rows(change=)``.
+    """
+    if (at_least is None) == (change is None):
+        raise _wrong("completeness() needs at_least= or change=; both are two rules.")
+    if change is not None:
+        low, high = _change("completeness", change, over)
+        moved = checks.CompletenessChange(
+            column=column, low=low, high=high, over=over, given_name=name
+        )
+        return _rule(moved, severity)
+    if at_least is None or not 0 <= at_least <= 1:
         raise _wrong(f"completeness(at_least={at_least!r}): a share lies between 0 and 1.")
     check = checks.Completeness(column=column, at_least=float(at_least), given_name=name)
     return _rule(check, severity)
@@ -215,6 +250,22 @@ def _severity(text: str) -> Severity:
         return Severity(text)
     except ValueError:
         raise _wrong(f"severity={text!r}: it is 'fail', 'quarantine' or 'warn'.") from None
+
+
+def _change(word: str, change: Change, over: int) -> tuple[float | None, float | None]:
+    """Read the range of a change."""
+    try:
+        low, high = (None if end is None else float(end) for end in change)
+    except (TypeError, ValueError):
+        raise _wrong(
+            f"{word}(change={change!r}): it is (low, high), such as (-0.5, 1.0)."
+        ) from None
+    ends = [end for end in (low, high) if end is not None]
+    if not ends or ends != sorted(ends) or not all(map(math.isfinite, ends)):
+        raise _wrong(f"{word}(change={change!r}): nothing lies there, or everything.")
+    if not isinstance(over, int) or isinstance(over, bool) or not 1 <= over <= MOST_COMPARED:
+        raise _wrong(f"{word}(over={over!r}): it is a count from 1 to {MOST_COMPARED}.")
+    return low, high
 
 
 def _counts(word: str, at_least: int | None, at_most: int | None) -> None:

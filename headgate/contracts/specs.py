@@ -176,6 +176,11 @@ class ContractSpec(
         return any(c.severity is Severity.QUARANTINE for c in keys)
 
     @property
+    def compared_over(self) -> int:
+        """How many earlier publications the contract's checks compare with at most."""
+        return max((c.over for c in self.checks if isinstance(c, checks.ChangeCheck)), default=0)
+
+    @property
     def nullable(self) -> frozenset[str]:
         """The columns in which NULL is no violation."""
         strict = {check.column for check in self.checks if isinstance(check, NotNull)}

@@ -144,9 +144,9 @@ def _scan(spec: ContractSpec, table: str, source: str, wanted: Sequence[checks.C
     shares: dict[str, str] = {}
     for number, check in enumerate(wanted):
         match check:
-            case checks.Rows():
+            case checks.Rows() | checks.RowsChange():
                 measured[check.name] = ROW_COUNT
-            case checks.Completeness(column=column):
+            case checks.Completeness(column=column) | checks.CompletenessChange(column=column):
                 read[column] = None
                 folds.append(f"count({quote(column)}) AS _known_{number}")
                 outer.append(

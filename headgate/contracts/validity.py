@@ -45,11 +45,21 @@ def problem(  # noqa: PLR0911 - a table of checks
         case checks.Length(column=column):
             measurable = kinds[column] == STRING or isinstance(kinds[column], ListType)
             return None if measurable else f"a {kinds[column]} has no length."
+        case checks.RowsChange() | checks.CompletenessChange():
+            return _bad_change(check)
         case checks.Freshness(column=column):
             dated = kinds[column] in (*INSTANTS, DATE)
             return None if dated else f"{column} is a {kinds[column]}, not an instant or a day."
         case _:
             return None
+
+
+def _bad_change(check: checks.ChangeCheck) -> str | None:
+    if check.low is None and check.high is None:
+        return "it has neither a least nor a greatest change."
+    if check.low is not None and check.high is not None and check.low > check.high:
+        return "the least change is above the greatest."
+    return None if check.over >= 1 else "it compares with nothing."
 
 
 def _bad_key(check: checks.KeyCheck) -> str | None:

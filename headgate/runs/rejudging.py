@@ -21,6 +21,7 @@ from headgate.contracts import (
     References,
     RowCheck,
     Rows,
+    RowsChange,
     Unique,
     Which,
     bereft_question,
@@ -116,7 +117,7 @@ class _Asked:
             added=tuple(name for name in plan.added if name not in found),
             removed=tuple(name for name in plan.removed if name not in found),
         )
-        free = [n for n in plan.added if isinstance(self._spec.by_name[n], Rows)]
+        free = [n for n in plan.added if isinstance(self._spec.by_name[n], Rows | RowsChange)]
         read = _count(change.added) + (_count(change.removed) if plan.removed else 0)
         if read >= _count(change.files):
             plan = replace(plan, added=tuple(free))
@@ -139,7 +140,7 @@ class _Asked:
     def _ask(
         self, entry: Entry, files: Sequence[DataFile], names: Sequence[str]
     ) -> Mapping[str, Measure]:
-        asked = [n for n in names if not isinstance(self._spec.by_name[n], Rows)]
+        asked = [n for n in names if not isinstance(self._spec.by_name[n], Rows | RowsChange)]
         if not asked:
             return {}
         if not files:

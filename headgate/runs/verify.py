@@ -7,7 +7,7 @@ contract whose contents are those of an earlier verdict is not judged again.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headgate.contracts import (
     EVALUATOR,
@@ -23,7 +23,7 @@ from headgate.runs.attempt import Attempt
 from headgate.runs.outputs import reference_key
 from headgate.runs.rejudging import measured_by_delta
 from headgate.runs.row_changes import changes_of
-from headgate.runs.standing_verdicts import standing_verdict
+from headgate.runs.standing_verdicts import measured_before, standing_key, standing_verdict
 from headgate.runs.wiring import Wiring
 from headgate.verdicts import State, Verdict
 
@@ -32,16 +32,21 @@ REFERENCES = "reference/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A contract on one tree: what it reads there, by content."""
+    """A contract on one tree: what it reads there, by content.
+
+    ``baseline`` names the verdict that checks of changes compare with, as it is before the tree.
+    """
 
     table: str
     spec: ContractSpec
     contents: Mapping[str, str]
+    baseline: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal key, equal verdict (while its time lasts)."""
-        return (self.table, self.spec.digest, EVALUATOR, tuple(sorted(self.contents.items())))
+        read = (tuple(sorted(each.items())) for each in (self.contents, self.baseline))
+        return (self.table, self.spec.digest, EVALUATOR, *read)
 
 
 def cases_of(tree: Tree, changed: Mapping[str, object]) -> list[Case]:
@@ -70,7 +75,9 @@ def case_of(tree: Tree, table: str) -> Case | None:
         for name in (table, *spec.references)
         if (entry := tree.get(table_key(name))) is not None
     }
-    return Case(table=table, spec=spec, contents=contents)
+    standing = tree.get(standing_key(table)) if spec.compared_over else None
+    baseline = {standing_key(table): standing.content} if standing is not None else {}
+    return Case(table=table, spec=spec, contents=contents, baseline=baseline)
 
 
 class Verifier:
@@ -102,7 +109,11 @@ class Verifier:
             if verdict is None:
                 began = attempt.wiring.clock.monotonic_s()
                 verdict = judge_case(
-                    attempt.wiring, tree, case, measured=self._measured(tree, case, head)
+                    attempt.wiring,
+                    tree,
+                    case,
+                    head=head,
+                    measured=self._measured(tree, case, head),
                 )
                 self._known[case.key] = verdict
                 attempt.wiring.tell(
@@ -190,9 +201,17 @@ class Verifier:
 
 
 def judge_case(
-    wiring: Wiring, tree: Tree, case: Case, *, measured: Mapping[str, Measure] | None = None
+    wiring: Wiring,
+    tree: Tree,
+    case: Case,
+    *,
+    head: Commit | None = None,
+    measured: Mapping[str, Measure] | None = None,
 ) -> Verdict:
-    """Judge one contract on a tree, asking only for what is not measured already."""
+    """Judge one contract on a tree, asking only for what is not measured already.
+
+    ``head`` is the commit before the tree: what checks of changes compare with.
+    """
     spec, table = case.spec, case.table
     entries = {name: tree.get(table_key(name)) for name in (table, *spec.references)}
     schemas = {
@@ -222,6 +241,8 @@ def judge_case(
         table,
         measures,
         contents=case.contents,
+        baseline=case.baseline,
+        history=measured_before(wiring.lake, head, table, spec) if spec.compared_over else None,
         now=wiring.clock.now(),
         schema=schema,
         tables=schemas,

@@ -42,6 +42,8 @@ rules:
   - references: {targets: [stops.line, stops.number], columns: [order_id, customer]}
   - rows: {at_least: 10}
   - completeness: {column: amount, at_least: 0.99}
+  - rows: {change: [-0.5, 1.0], over: 5, severity: warn}
+  - completeness: {column: code, change: [-0.02, null]}
   - freshness: {column: placed_at, max_age: 90m}
   - expression: {sql: discount is null or amount > 50, severity: warn, name: small discounts}
 """
@@ -55,6 +57,8 @@ class Order(
         hg.references("stops.line", "stops.number", columns=("order_id", "customer")),
         hg.rows(at_least=10),
         hg.completeness("amount", 0.99),
+        hg.rows(change=(-0.5, 1.0), over=5, severity="warn"),
+        hg.completeness("code", change=(-0.02, None)),
         hg.freshness("placed_at", dt.timedelta(minutes=90)),
         hg.expression("discount is null or amount > 50", severity="warn", name="small discounts"),
     ),
@@ -158,6 +162,21 @@ def test_scalars_are_what_they_look_like():
         ("columns:\n  a:\n    type: long | null\n    not_null: warn\n", 3, "allows None"),
         ("columns:\n  a: long\nseverity: warm\n", 3, "'warm' is not one of"),
         ("columns:\n  a: long\nundeclared: no\n", 3, "is not one of keep, refuse, drop"),
+        (
+            "columns:\n  a: long\nrules:\n  - rows: {change: [1, 0]}\n",
+            4,
+            "nothing lies there",
+        ),
+        (
+            "columns:\n  a: long\nrules:\n  - rows: {change: 5}\n",
+            4,
+            "it is (low, high)",
+        ),
+        (
+            "columns:\n  a: long\nrules:\n  - rows: {change: [0, 1], over: x}\n",
+            4,
+            "it is a count",
+        ),
         ("columns: {}\n", 1, "holds names"),
         ("a: " + "[" * 40 + "]" * 40, 1, "deeper than"),
         ("a: 1" + " " * 300_000, 1, "longer than"),

@@ -97,6 +97,8 @@ table_checks = st.sampled_from(
         {"check": "rows", "at_least": 2},
         {"check": "rows", "at_most": 9},
         {"check": "completeness", "column": "text", "at_least": 0.5},
+        {"check": "rows-change", "low": -0.5},
+        {"check": "completeness-change", "column": "text", "high": 0.1, "over": 2},
         {"check": "freshness", "column": "at", "max_age_s": 7200},
         {"check": "freshness", "column": "day", "max_age_s": 7200},
     ]

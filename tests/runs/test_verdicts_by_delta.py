@@ -124,3 +124,71 @@ def test_a_fork_judges_from_the_verdicts_it_inherited(shop: Workplace) -> None:
         transaction.write("orders", pl.DataFrame({"id": [90], "customer": [2]}), mode="append")
     with pytest.raises(CheckFailed), shop.hall.transaction("dev") as transaction:
         transaction.write("orders", pl.DataFrame({"id": [90], "customer": [2]}), mode="append")
+
+
+GROWING = """
+import headgate as hg
+import polars as pl
+
+
+class Visit(
+    hg.Contract,
+    rules=(
+        hg.rows(change=(-0.5, 1.0), over=3),
+        hg.completeness("name", change=(-0.1, None), name="names stay"),
+    ),
+):
+    id: int | None
+    name: str | None
+
+
+@hg.step(contract=Visit)
+def visits(rows: int = 10, named: int = 10) -> pl.DataFrame:
+    names = ["x" if n < named else None for n in range(rows)]
+    schema = {"id": pl.Int64, "name": pl.String}
+    return pl.DataFrame({"id": range(rows), "name": names}, schema=schema)
+"""
+
+
+def visits(place: Workplace, rows: int, named: int):
+    text = GROWING.replace(
+        "rows: int = 10, named: int = 10", f"rows: int = {rows}, named: int = {named}"
+    )
+    return place.hall.run(place.pipeline(text), target="main").verdicts[0]
+
+
+def test_a_change_is_judged_against_what_was_published(place: Workplace) -> None:
+    first = {r.check: r for r in visits(place, 10, 10).results}
+    assert all("nothing to compare with yet" in r.threshold for r in first.values())
+    rows, names = visits(place, 20, 19).results
+    assert (rows.measured, rows.threshold) == (
+        20,
+        "rows change by -50% to +100% of the median of 3; it was 10",
+    )
+    assert names.measured == 0.95
+    visits(place, 30, 30)
+    with pytest.raises(CheckFailed, match=r"visits: rows change .*: 41, not .* it was 20"):
+        visits(place, 41, 41)
+    with pytest.raises(
+        CheckFailed, match=r"visits: names stay: 0\.8\d*, not name complete changes .* it was 1"
+    ):
+        visits(place, 30, 25)
+    verdict = visits(place, 40, 40)
+    assert verdict.baseline
+    assert verdict.results[0].passed
+
+
+def test_publications_that_leave_the_table_as_it_is_do_not_count(place: Workplace) -> None:
+    visits(place, 10, 10)
+    visits(place, 20, 20)
+    for n in range(4):
+        with place.hall.transaction("main") as transaction:
+            transaction.write("notes", pl.DataFrame({"a": [n]}))
+    assert visits(place, 30, 30).results[0].threshold.endswith("it was 15")
+
+
+def test_appends_are_compared_with_what_was_there(shop: Workplace) -> None:
+    text = PIPELINE.replace("hg.rows(at_least=1)", "hg.rows(change=(0, 0.5))")
+    text = text.replace('"id": range(10), "customer"', '"id": range(30, 40), "customer"')
+    with pytest.raises(CheckFailed, match=r"rows change by \+0% to \+50%: 20, not"):
+        shop.hall.run(shop.pipeline(text), target="main")
