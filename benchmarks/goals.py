@@ -68,6 +68,11 @@ ROWS: Mapping[str, Row] = {
         must="<= 1.5x the limit, ahead of all",
         arguments=("--peers",),
     ),
+    "SPILL": Row(
+        work="load three tables and join them, of 3x the memory the process may take",
+        script="spill",
+        must="finishes under the cap",
+    ),
     "F16": Row(
         work="16 and 40 concurrent publishers with 1 s of checks each",
         script="publishers",
