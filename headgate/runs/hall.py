@@ -195,7 +195,10 @@ class Hall:
 
         tree = self.wiring.lake.tree(commit)
         keys = dict.fromkeys(tree.keys("contract/"))
-        return tuple(judge_case(self.wiring, tree, case) for case in cases_of(tree, keys))
+        parent = self.wiring.lake.commit(commit.parent) if commit.parent is not None else None
+        return tuple(
+            judge_case(self.wiring, tree, case, head=parent) for case in cases_of(tree, keys)
+        )
 
     def collect(
         self,
