@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from headgate.cli.changes import is_table, matters, table_of, written
 from headgate.cli.phrases import counted, duration, instant, short, short_run, shortened
 from headgate.cli.terminal import Terminal
+from headgate.errors import NotFound
 from headgate.lake import Commit, RunRow, StepRow, Write
 from headgate.verdicts import Verdict
 
@@ -16,10 +17,17 @@ _LISTED_TABLES = 4
 
 
 def changed_tables(lake: "Lake", commit: Commit) -> tuple[str, ...]:
-    """Give the tables that are others than in the commit before."""
+    """Give the tables that are others than in the commit before.
+
+    Where either was swept away, those it wrote, as its record tells them.
+    """
     if commit.parent is None:
         return ()
-    changes = lake.tree(lake.commit(commit.parent)).diff(lake.tree(commit))
+    try:
+        changes = tuple(lake.tree(lake.commit(commit.parent)).diff(lake.tree(commit)))
+    except NotFound:
+        wrote = [w.key for w in commit.record.writes if w.before != w.content and is_table(w.key)]
+        return tuple(sorted({table_of(key) for key in wrote}))
     return tuple(table_of(change.key) for change in changes if matters(change))
 
 

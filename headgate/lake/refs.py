@@ -129,6 +129,14 @@ def _as_of(expression: RefExpression, at: datetime, metastore: Metastore) -> str
             )
         raise unknown_ref(expression.place, metastore)
     head = metastore.head_at(branch.name, at)
+    if head is None and at >= branch.created:
+        first = metastore.first_move(branch.name)
+        raise NotFound(
+            "before-history",
+            f"Where {branch.name} was at {at.isoformat()} is not known any more.",
+            hint=f"It is known since {first[0].isoformat()}." if first is not None else None,
+            ref=expression.text,
+        )
     if head is None:
         raise NotFound(
             "before-history",

@@ -14,7 +14,7 @@ def verify_history(metastore: Metastore, *, every_tree: bool) -> Iterator[Corrup
     """Give what is damaged or missing, as it is found.
 
     Every commit that a branch or a tag reaches is read, and the trees of their heads; with
-    ``every_tree`` those of all these commits, each node once.
+    ``every_tree`` those of all these commits, each node once, but for trees that were swept away.
     """
     heads = {branch.head for branch in metastore.branches()}
     heads |= {tag.commit for tag in metastore.tags()}
@@ -40,8 +40,10 @@ def _commits(
         except Corrupt as error:
             yield error  # what lies beyond is reached by other refs, or not at all
             return
+        gone = metastore.retention.gone([commit.id for commit in piece]) if every_tree else {}
         for commit in piece:
-            if wanted or every_tree:
+            swept = commit.id in gone and gone[commit.id].collected is not None
+            if wanted or (every_tree and not swept):
                 roots[commit.tree] = None
             wanted = False
             if commit.id in known:
