@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -78,6 +78,11 @@ class LocalStorage:
                 hint="Free space.",
                 path=str(place),
             ) from error
+
+    def create_all(self, files: Mapping[str, bytes]) -> None:
+        """Write new files, one after the other."""
+        for path, content in files.items():
+            self.create(path, content)
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file that may be there already."""

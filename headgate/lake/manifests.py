@@ -91,9 +91,13 @@ class WrittenManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestTask:
-    """Where and under what a commit writes its manifests."""
+    """Where and under what a commit writes its manifests.
+
+    ``creating`` takes the files: they are created together with the others of the commit.
+    """
 
     storage: Storage
+    creating: dict[str, bytes]
     directory: str
     unique: str
     snapshot: int
@@ -131,7 +135,7 @@ class ManifestTask:
             for entry, _ in kept:
                 writer.existing(entry)
         described = writer.to_manifest_file()
-        self.storage.create(path, output.stream.getvalue())
+        self.creating[path] = output.stream.getvalue()
         return WrittenManifest(
             manifest=Manifest(
                 name=name,
@@ -242,7 +246,7 @@ def manifest_file(manifest: Manifest, storage: Storage, directory: str) -> Manif
     )
 
 
-def write_list(
+def manifest_list(
     storage: Storage,
     path: str,
     manifests: Iterable[Manifest],
@@ -250,15 +254,15 @@ def write_list(
     snapshot: int,
     parent: int | None,
     sequence: int,
-) -> None:
-    """Write a manifest list."""
+) -> bytes:
+    """Give a manifest list's bytes."""
     directory, _, _ = path.rpartition("/")
     output = MemoryOutput(storage.absolute(path))
     with write_manifest_list(2, output, snapshot, parent, sequence, _CODEC) as writer:
         writer.add_manifests(
             [manifest_file(manifest, storage, directory) for manifest in manifests]
         )
-    storage.create(path, output.stream.getvalue())
+    return output.stream.getvalue()
 
 
 def read_manifests(storage: Storage, path: str) -> list[ManifestFile]:

@@ -5,7 +5,8 @@ commit refers to was acknowledged before the commit was made, and syncing has no
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 from headgate.lake.durability import FileSync
@@ -17,6 +18,8 @@ from headgate.lake.storage import (
     outside,
 )
 from headgate.stores import Bucket, ObjectReader, Stored
+
+_AT_ONCE = 8
 
 
 class ObjectStorage:
@@ -57,6 +60,15 @@ class ObjectStorage:
     def create(self, path: str, content: bytes) -> None:
         """Create an object."""
         self._bucket.create(path, content)
+
+    def create_all(self, files: Mapping[str, bytes]) -> None:
+        """Create objects at once: each costs a round trip."""
+        if len(files) > 1:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(files)), "headgate-create") as threads:
+                list(threads.map(self.create, files.keys(), files.values()))
+            return
+        for path, content in files.items():
+            self.create(path, content)
 
     def put(self, path: str, content: bytes) -> None:
         """Write an object that may be there already."""

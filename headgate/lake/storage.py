@@ -13,7 +13,7 @@ files hold absolute ones.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from headgate.errors import Corrupt, Invalid
@@ -68,6 +68,13 @@ class Storage(Protocol):
         Raises:
             FileExistsError: the name is taken, which no two writers' names are.
             Unavailable: ``disk-full``, ...; nothing is left of the file.
+        """
+        ...
+
+    def create_all(self, files: Mapping[str, bytes]) -> None:
+        """Write new files, in no order, as many at a time as it pays.
+
+        Where one fails, others may be there: nothing may refer to any of them then.
         """
         ...
 

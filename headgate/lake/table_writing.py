@@ -21,8 +21,8 @@ from headgate.lake.manifests import (
     NewFile,
     WrittenManifest,
     manifest_file,
+    manifest_list,
     read_manifest,
-    write_list,
 )
 from headgate.lake.operations import Column
 from headgate.lake.partitions import partition_fields
@@ -80,8 +80,10 @@ class TableWriter:
         unique = self.ids.unique()
         directory = self.storage.make_metadata_directory(state.uuid)
         path = metadata_path(directory, sequence, unique)
+        creating: dict[str, bytes] = {}
         task = ManifestTask(
             storage=self.storage,
+            creating=creating,
             directory=directory,
             unique=unique,
             snapshot=_snapshot_id(unique),
@@ -98,7 +100,7 @@ class TableWriter:
         if files_change:
             list_path = f"{directory}/{unique}-list.avro" if manifests else None
             if list_path is not None:
-                write_list(
+                creating[list_path] = manifest_list(
                     self.storage,
                     list_path,
                     manifests,
@@ -133,8 +135,9 @@ class TableWriter:
             manifests=manifests,
             files={item.manifest.name: item.files for item in written},
         )
-        self.storage.create(path, new.model_dump_json().encode())
-        self.storage.create(listing_path(path), encoded(listing))
+        creating[path] = new.model_dump_json().encode()
+        creating[listing_path(path)] = encoded(listing)
+        self.storage.create_all(creating)
         self.lists.remember(listing_path(path), listing)
         return TableBody(
             uuid=state.uuid,
