@@ -11,6 +11,7 @@ sweep takes it. A backup of the metadata only needs the files for good, and so d
 of a whole one keeps nothing: it says when the last one was taken, and where it is.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -104,7 +105,7 @@ def back_up(
         Refused: ``another-lakes-backups``.
         Corrupt: ``data-file-missing``. Unavailable: ``disk-full``, ``cannot-write``.
     """
-    to, now = to.absolute(), lake.clock.now()
+    to, now = Path(os.path.abspath(to)), lake.clock.now()  # noqa: PTH100 - without '..', links as they are
     name = name if name is not None else f"{now:%Y%m%dT%H%M%S}-{lake.ids.run_id()[:4]}"
     earlier = _room(lake, to, name)
     held = Backup(

@@ -78,7 +78,7 @@ def restore(
         Refused: ``directory-not-empty``, ``backup-without-files``.
         Unavailable: ``disk-full``, ``cannot-write``.
     """
-    directory, to = directory.absolute(), to.absolute()
+    directory, to = (Path(os.path.abspath(each)) for each in (directory, to))  # noqa: PTH100
     manifest = find_backup(directory, name)
     _make_room(to)
     making = to / _MAKING
