@@ -79,18 +79,17 @@ def counted(place: Workplace) -> Iterator[Counter[str]]:
 
 def test_what_a_method_costs(place: Workplace) -> None:
     lake = place.lake
-    with ExitStack() as publishing:
-        with place.hall.transaction("main") as transaction:
-            with counted(place) as counts:
-                transaction.write("t", [{"k": 1}], mode="append")
-            assert counts["advance"] == 2
-            with counted(place) as counts:
-                until = lake.clock.now() + LEASE
-                assert lake.metastore.heartbeat(transaction.id, fence=1, lease_until=until)
-                lake.metastore.drop_ticket("main", run=transaction.id)
-                lake.branch("main")
-            assert counts == {"heartbeat": 2, "drop_ticket": 1, "branch": 1}
-            counts = publishing.enter_context(counted(place))
+    with ExitStack() as publishing, place.hall.transaction("main") as transaction:
+        with counted(place) as counts:
+            transaction.write("t", [{"k": 1}], mode="append")
+        assert counts["advance"] == 2
+        with counted(place) as counts:
+            until = lake.clock.now() + LEASE
+            assert lake.metastore.heartbeat(transaction.id, fence=1, lease_until=until)
+            lake.metastore.drop_ticket("main", run=transaction.id)
+            lake.branch("main")
+        assert counts == {"heartbeat": 2, "drop_ticket": 1, "branch": 1}
+        counts = publishing.enter_context(counted(place))
     assert {name: counts[name] for name in ("publish", "take_ticket", "set_run")} == {
         "publish": 2,
         "take_ticket": 2,
