@@ -86,8 +86,13 @@ class Surveyor:
         references = self.lake.metastore.references()
         for rows in commit_rows(self.lake):
             tallies.add_commits(rows)
+        pins = tuple(pin for pin in references.pins if tallies.knows(pin.commit))
         decision = decide(
-            references, self.policy, self._places(), main=self.lake.main, now=self.now
+            replace(references, pins=pins),  # a lease that was over may be renewed too late
+            self.policy,
+            self._places(),
+            main=self.lake.main,
+            now=self.now,
         )
         needed = [need for keep in decision.keeps for need in self._needed(tallies, keep)]
         for keep in _joined([*decision.keeps, *needed]):

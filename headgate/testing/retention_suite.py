@@ -16,7 +16,15 @@ from functools import partial
 from pathlib import Path
 
 from headgate.errors import NotFound
-from headgate.lake.metastore import Branch, Outcome, Tag
+from headgate.lake.metastore import (
+    Branch,
+    EventRow,
+    Outcome,
+    RunState,
+    StepRow,
+    StepState,
+    Tag,
+)
 from headgate.lake.pins import Pin
 from headgate.lake.records import Commit
 from headgate.testing.metastore_suite import SECOND, Situation
@@ -142,6 +150,59 @@ class RetentionTests:
             assert s.store.retention.delete_commits([new.id, old.id]) == 1
             ids = {row.id for row in s.store.retention.commit_rows(after="", limit=9)}
             assert ids == {s.genesis.id, new.id}
+
+    def test_operations_go_by_themselves(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            s.fork("dev")
+            old, new = s.grow("dev", 2)
+            retention, now = s.store.retention, s.clock.now()
+            retention.put_marks("operations", [old.id, new.id], at=now)
+            assert not retention.collect(
+                (), [old.id], at=now, leases_since=now, is_known={new.id}.__contains__
+            )
+            assert [row.emptied for row in retention.gone([old.id, new.id]).values()] == [now]
+            assert [name for name, _ in retention.marks("operations", after="", limit=9)] == [
+                new.id
+            ]
+            assert retention.pin(_pin(s, old, "a"))
+            assert not retention.pin(replace(_pin(s, old, "b"), since=0))
+
+    # -- rows that say nothing any more
+
+    def test_where_a_branch_was_is_forgotten_but_for_what_readers_saw(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            s.fork("dev")
+            s.grow("dev", 3)
+            moments = []
+            for _ in range(3):
+                s.clock.move(SECOND)
+                (commit,) = s.grow("dev")
+                moments.append((s.clock.now(), commit.id))
+            assert s.store.retention.forget_moves("dev", before=s.clock.now() - SECOND) > 0
+            assert s.store.head_at("dev", s.clock.now() - SECOND) == moments[-2][1]
+            assert s.store.head_at("dev", s.clock.now()) == moments[-1][1]
+            assert s.store.head_at("dev", s.clock.now() - 2 * SECOND) is None
+            assert s.store.first_move("dev") == moments[-2]
+
+    def test_runs_that_are_over_are_forgotten_in_part_or_whole(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            for id in ("aaaa", "bbbb", "cccc"):
+                s.begin(id)
+                step = StepRow(run=id, step="s", state=StepState.DONE, attempt=1)
+                event = EventRow(run=id, step="s", kind="done", at=s.clock.now(), body={})
+                assert s.store.record(id, fence=1, steps=[step], events=[event])
+            for id in ("aaaa", "bbbb"):
+                assert s.store.set_run(id, fence=1, state=RunState.ABANDONED)
+            retention, late = s.store.retention, s.clock.now() + 9 * SECOND
+            over = retention.ended_runs(before=late, after="", limit=9)
+            assert [run.id for run in over] == ["aaaa", "bbbb"]
+            assert list(retention.ended_runs(before=s.clock.now(), after="", limit=9)) == []
+            retention.forget_runs(["aaaa"], ["bbbb"])
+            assert [len(s.store.steps(id)) for id in ("aaaa", "bbbb", "cccc")] == [0, 0, 1]
+            assert [len(s.store.events(run=id)) for id in ("aaaa", "bbbb", "cccc")] == [0, 0, 1]
+            assert s.store.run("aaaa") is not None
+            assert s.store.run("bbbb") is None
+            assert [run.id for run in s.store.references().runs] == ["aaaa", "cccc"]
 
     # -- nodes
 
