@@ -182,19 +182,33 @@ class StepWork:
         return None if inputs.has_news else self._nothing_new(step, inputs, digest)
 
     def _nothing_new(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone:
+        return self._settled(step, inputs.reads(), digest)
+
+    def _settled(self, step: Step, reads: tuple[Read, ...], digest: str | None) -> StepDone:
         commit = self.attempt.base.id
         record = StepRecord(
-            step=step.name, fingerprint=digest, reads=inputs.reads(), skipped=Skip(commit=commit)
+            step=step.name, fingerprint=digest, reads=reads, skipped=Skip(commit=commit)
         )
         now = self.attempt.wiring.clock.now()
         told = StepSkipped(run=self.attempt.id, at=now, step=step.name, commit=commit)
         return StepDone(record=record, changes={}, events=(told,), settled=True)
+
+    def _read_already(self, step: Step, digest: str) -> StepDone:
+        """Give a source step that would find no rows: what it once wrote is not written again.
+
+        Others may have changed or deleted these rows since.
+        """
+        keys = (f(self.attempt.row.pipeline, step.name) for f in (step_key, cursor_key))
+        reads = tuple(Read(key=key, content=_content(self.attempt.base_tree, key)) for key in keys)
+        return self._settled(step, reads, digest)
 
     def _skipped(self, step: Step, tree: Tree, digest: str) -> StepDone | None:
         attempt = self.attempt
         decision = self._skip_decision(step, tree, digest)
         if isinstance(decision, RunStep):
             return None
+        if step.source is not None and step.mode in {"upsert", "delete"}:
+            return self._read_already(step, digest)
         record = decision.record
         commit = attempt.wiring.lake.commit(record.skipped.commit if record.skipped else "")
         reused = any(not write.settled for write in decision.writes)

@@ -5,7 +5,7 @@ import pytest
 from workplaces import Workplace
 
 from headgate.errors import Invalid, NotFound
-from headgate.lake import Append, Entry, RowCounts
+from headgate.lake import Append, Entry, RowCounts, RunState
 from headgate.runs.keyed_writes import SMALL_ROWS
 
 DELETING = """
@@ -225,3 +225,30 @@ def test_a_declared_rule_says_which_of_an_upserts_rows_wins(
     place.hall.run(place.pipeline(CHOOSING.format(rule=rule, rows=given)), target="main")
     assert {row["k"]: row["v"] for row in place.rows("t")} == winners
     assert len(place.rows("_quarantine.t")) == aside
+
+
+READING = """
+import headgate as hg
+
+t = hg.files("in/*.csv", mode="upsert", key="k")
+gone = hg.files("gone/*.csv", table="t", mode="delete", key="k")
+"""
+
+
+def test_what_a_source_wrote_is_not_written_again_over_what_was_deleted_since(
+    place: Workplace,
+) -> None:
+    for name, text in (("in/1.csv", "k,v\n1,1\n2,2\n3,3\n"), ("gone/1.csv", "k\n2\n")):
+        (place.root / name).parent.mkdir()
+        (place.root / name).write_text(text)
+    place.hall.run(place.pipeline(READING), target="main")
+    assert [row["k"] for row in place.rows("t")] == [1, 3]
+    head = place.head()
+    run = place.hall.run(place.pipeline(READING), target="main")
+    assert (run.state, place.head()) == (RunState.NOTHING, head)
+    write(place, [{"k": 3}], mode="delete", key="k")
+    place.hall.run(place.pipeline(READING), target="main")
+    assert [row["k"] for row in place.rows("t")] == [1]
+    (place.root / "in/2.csv").write_text("k,v\n2,22\n")
+    place.hall.run(place.pipeline(READING), target="main")
+    assert [row["k"] for row in place.rows("t")] == [1, 2]
