@@ -27,7 +27,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     record: Record
 
 
-_ERASED = b"\x02"
+ERASED_MARK = b"\x02"
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(_Body).decode
@@ -69,12 +69,12 @@ def encode_erased(commit: Commit) -> bytes:
     What it says now has a digest of its own, which stands before it.
     """
     plain = _encode(_Body(commit.parent, commit.number, commit.tree, commit.record))
-    return _ERASED + bytes.fromhex(digest(plain)) + frame(plain)
+    return ERASED_MARK + bytes.fromhex(digest(plain)) + frame(plain)
 
 
 def erased_digest(framed: bytes) -> str | None:
     """Give the digest of what an erased commit says now; None where nothing was erased."""
-    return framed[1 : 1 + DIGEST_BYTES].hex() if framed[:1] == _ERASED else None
+    return framed[1 : 1 + DIGEST_BYTES].hex() if framed[:1] == ERASED_MARK else None
 
 
 def decode_commit(id: str, framed: bytes) -> Commit:

@@ -40,6 +40,7 @@ from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
 from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
+from headgate.lake.vouching import CERTIFICATES, unvouched
 from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
 from headgate.recent import Recent
 
@@ -470,7 +471,15 @@ class Lake:
         those of all commits. For the database's own file there is ``metastore.check``, for the
         files of a table ``tables.verify``.
         """
-        return verify_history(self.metastore, every_tree=every_tree)
+        yield from verify_history(self.metastore, every_tree=every_tree)
+        if erased := self.metastore.erasing.erased():
+            heads = {b.head for b in self.branches() if not b.name.startswith(refs.RUN_PREFIX)}
+            certificates = (
+                entry
+                for head in sorted(heads)
+                for _, entry in self.tree(self.commit(head)).items(CERTIFICATES)
+            )
+            yield from unvouched(erased, certificates)
 
     # -- committing
 

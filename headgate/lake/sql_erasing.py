@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from headgate.lake import statements
-from headgate.lake.commits import Link, encode_commit
+from headgate.lake.commits import ERASED_MARK, Link, encode_commit, erased_digest
 from headgate.lake.database import Database, Parameter
 from headgate.lake.records import Commit
 
@@ -53,6 +53,12 @@ class SqlErasing:
         """Note that nothing is left to do."""
         with self._database.writing(durable=True) as session:
             session.change(statements.DELETE_FACT, (LEFT_TO_DO,))
+
+    def erased(self) -> Mapping[str, str]:
+        """Give the commits that say something else than when they were made, with its digest."""
+        with self._database.reading() as session:
+            rows = session.rows(statements.ERASED_COMMITS, (ERASED_MARK,))
+        return {id: erased_digest(bytes(body)) or "" for id, body in rows}
 
     def texts(self, struck: Callable[[str], str]) -> Iterator[Change]:
         """Give the changes that strike words out of events, and of runs' and steps' texts."""

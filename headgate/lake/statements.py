@@ -287,3 +287,5 @@ SET_RUN_TEXTS = "update runs set reason = ?, settings = ? where id = ?"
 STEP_TEXTS = "select run, step, reason from steps where reason is not null order by run, step"
 SET_STEP_REASON = "update steps set reason = ? where run = ? and step = ?"
 SET_EVENT_BODY = "update events set body = ? where number = ?"
+ERASED_COMMITS = """select id, substr(body, 1, 21) from commits where substr(body, 1, 1) = ?
+    order by id"""

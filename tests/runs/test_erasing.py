@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from workplaces import Workplace
 
 from headgate.errors import Conflict, Invalid, NotFound, Refused
+from headgate.lake.commits import encode_erased
 from headgate.lake.pins import Pin
 from headgate.runs import Erased, Request
 
@@ -325,3 +328,22 @@ def _start(root: Path) -> "subprocess.Popen[str]":
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def test_a_commit_that_was_changed_by_other_hands_is_found(shop: Workplace) -> None:
+    erase(shop)
+    lake = shop.lake
+    assert list(lake.verify()) == []
+    commit = lake.commit(lake.resolve("main~2").id)
+    forged = msgspec.structs.replace(
+        commit, record=msgspec.structs.replace(commit.record, message="forged")
+    )
+    database = sqlite3.connect(shop.root / "lake" / "metastore.sqlite")
+    with database:
+        database.execute(
+            "update commits set body = ? where id = ?", (encode_erased(forged), commit.id)
+        )
+    database.close()
+    [problem] = lake.verify()
+    assert problem.code == "erased-without-certificate"
+    assert commit.id in problem.message
