@@ -16,6 +16,7 @@ from headgate.lake import (
     Rename,
     Replace,
     Rewrite,
+    RowCounts,
     SetProperties,
     Upsert,
     Write,
@@ -27,7 +28,17 @@ _TABLE = "table/"
 def written(write: Write) -> str:
     """Say what a run did to a table: ``replaced, 16 rows``, ``1,000 rows added``."""
     said = [text for operation in write.operations if (text := _operation(operation))]
-    return ", ".join(said) or "unchanged"
+    return (", ".join(said) or "unchanged") + _counts(write.rows)
+
+
+def _counts(rows: RowCounts | None) -> str:
+    """Say what upserts and deletions did: ``: 1 inserted, 9 updated (2 files written again)``."""
+    if rows is None:
+        return ""
+    did = {"inserted": rows.inserted, "updated": rows.updated, "deleted": rows.deleted}
+    said = ", ".join(f"{count:,} {what}" for what, count in did.items() if count)
+    again = counted(rows.files_rewritten, "file")
+    return f": {said or 'none hit'}" + (f" ({again} written again)" if rows.files_rewritten else "")
 
 
 def _operation(operation: Operation) -> str:  # noqa: PLR0911 - one line per kind

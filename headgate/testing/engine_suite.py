@@ -22,7 +22,7 @@ import pytest
 
 from headgate.engines import Engine, MaskQuery, NativeFiles, Session, Sql, Written
 from headgate.errors import Corrupt, HeadgateError, Internal, Invalid
-from headgate.filesets import Scan, ScanGroup, WriteTarget
+from headgate.filesets import FILE_NUMBER, ROW_NUMBER, Scan, ScanGroup, WriteTarget
 from headgate.lake.local_storage import LocalStorage
 from headgate.lake.storage import Storage
 
@@ -406,6 +406,55 @@ class EngineSuite:
         written = desk.session.write(table, target, mask=mask)
         assert (len(written.paths), written.rows, written.rows_read) == (3, 54, 60)
         assert {part["day"] for part in written.partitions.values()} == {0, 1, 2}
+
+    def test_numbered_rows_know_their_file_and_their_place(self, desk: Desk) -> None:
+        one, two = pa.table({"x": [5, 6]}), pa.table({"y": [7], "x": [8]})
+        scans = [desk.scan(each) for each in (one, one, two)]
+        paths = [path for scan in scans for path in scan.paths]
+        scan = replace(
+            scans[0],
+            groups=(
+                replace(scans[0].groups[0], paths=tuple(paths[:2])),
+                replace(scans[2].groups[0], columns={"x": "x"}, exact=False),
+            ),
+            numbered=True,
+        )
+        assert scan.paths == tuple(paths)
+        for kept in (scan, replace(scan, groups=())):
+            desk.session.bind({"t": kept})
+            found = desk.rows(f"select x, {FILE_NUMBER}, {ROW_NUMBER} from t order by all")
+            places = [(5, 0, 0), (5, 1, 0), (6, 0, 1), (6, 1, 1), (8, 2, 0)]
+            assert [tuple(row.values()) for row in found] == (places if kept.groups else [])
+
+    def test_kept_rows_are_computed_once_and_stay_for_the_session(self, desk: Desk) -> None:
+        desk.session.keep("kept", Sql(text="select uuid() as id from range(3)"))
+        once = desk.rows("select id from kept order by id")
+        assert len(once) == 3
+        assert desk.rows("select id from kept order by id") == once
+        desk.session.keep("kept", Sql(text="select id, 1 as one from kept"))
+        assert [row["one"] for row in desk.rows("select one from kept")] == [1, 1, 1]
+
+    def test_several_files_are_written_each_with_its_rows(self, desk: Desk) -> None:
+        desk.session.keep("kept", Sql(text="select range as x from range(100)"))
+        target = replace(desk.target(pa.schema([("x", pa.int64())])), file_size_bytes=None)
+        works = [
+            (Sql(text=f"select x from kept where x % 7 < {number}"), target) for number in range(8)
+        ]
+        written = desk.session.write_several(works, rows=100)
+        assert [each.rows for each in written] == [
+            sum(x % 7 < number for x in range(100)) for number in range(8)
+        ]
+        for number, each in enumerate(written):
+            assert all(row["x"] % 7 < number for row in desk.content(each))
+        assert desk.files() == sorted(path for each in written for path in each.paths)
+
+    def test_one_file_that_cannot_be_written_takes_the_others_with_it(self, desk: Desk) -> None:
+        target = desk.target(pa.schema([("x", pa.int64())]))
+        good = (Sql(text="select range as x from range(10)"), target)
+        bad = (Sql(text="select error('no such thing')::bigint as x"), target)
+        with pytest.raises(HeadgateError, match="no such thing"):
+            desk.session.write_several([good, good, bad, good], rows=10)
+        assert desk.files() == []
 
     def test_sorted_files_are_sorted(self, desk: Desk) -> None:
         table = pa.table({"x": [3, 1, 2, None]})
