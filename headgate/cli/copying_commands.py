@@ -138,15 +138,24 @@ def backups(call: Call, directory: Path | None, forget: str | None) -> None:
 @click.argument("source", metavar="FROM", type=click.Path(path_type=Path))
 @click.argument("target", metavar="TO", type=click.Path(path_type=Path))
 @click.option("--name", help="Which backup. [default: the newest]")
+@click.option("--metastore", metavar="URL", help="Put the metastore into PostgreSQL.")
 @click.option("--verify", is_flag=True, help="Read every byte of what was restored.")
 @command(placed=False)
-def restore(call: Call, source: Path, target: Path, name: str | None, *, verify: bool) -> None:
+def restore(
+    call: Call,
+    source: Path,
+    target: Path,
+    name: str | None,
+    metastore: str | None,
+    *,
+    verify: bool,
+) -> None:
     """Make a whole lake in TO of a backup in FROM.
 
     TO is a new directory, or that of the lake whose metastore was lost. Runs that were at work are
     parked. Ends with 9 where something is missing or damaged; the rest is restored all the same.
     """
-    done = projects.restore_lake(source, target, name=name, checksums=verify)
+    done = projects.restore_lake(source, target, name=name, checksums=verify, metastore=metastore)
     if call.json:
         call.terminal.document(restored_document(done))
     else:

@@ -55,6 +55,7 @@ def restore(
     ids: Ids,
     name: str | None = None,
     checksums: bool = False,
+    metastore: str | None = None,
 ) -> Restored:
     """Make the lake of a backup again, in a directory of its own or where its files still are.
 
@@ -71,6 +72,7 @@ def restore(
         ids: makes the epoch.
         name: which backup; the newest where None.
         checksums: read every byte of what was restored, else only lengths are compared.
+        metastore: a URL of PostgreSQL, for a metastore there; a file in the directory where None.
 
     Raises:
         NotFound: ``no-backup``. Corrupt: ``backup-damaged``.
@@ -92,9 +94,14 @@ def restore(
         parked = _begin_anew(database, ids, keep_backups=str(to) == manifest.location)
     with Lake(target, open_sqlite(making, clock=clock), clock=clock, ids=ids) as lake:
         problems = tuple(_problems(lake, manifest, len(commits), checksums=checksums))
-    os.link(making, to / METASTORE_FILE)
-    SystemSync().directory(str(to))
-    with Lake.open(to, clock=clock, ids=ids) as lake:
+    if metastore is None:
+        os.link(making, to / METASTORE_FILE)
+        SystemSync().directory(str(to))
+    else:
+        from headgate.lake.postgres_filling import fill_postgres  # noqa: PLC0415 - loads a driver
+
+        fill_postgres(metastore, making)
+    with Lake.open(to, clock=clock, ids=ids, metastore=metastore) as lake:
         put_mark(lake.storage, lake.metastore)
     for leftover in to.glob(f"{_MAKING}*"):
         leftover.unlink()

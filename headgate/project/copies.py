@@ -13,6 +13,7 @@ def restore_lake(
     *,
     name: str | None = None,
     checksums: bool = False,
+    metastore: str | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> Restored:
@@ -22,6 +23,7 @@ def restore_lake(
         Path(target),
         name=name,
         checksums=checksums,
+        metastore=metastore,
         clock=clock or SystemClock(),
         ids=ids or RandomIds(),
     )

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 import headgate as hg
+from headgate.errors import AlreadyExists
 from headgate.project import restore_lake
 
 
@@ -67,3 +68,41 @@ def test_an_upgrade_and_the_doctor_know_the_server(shop):
     assert found["epoch"].level == "ok"
     shop.take_over()
     assert {each.what: each for each in shop.doctor()}["epoch"].level == "ok"
+
+
+def test_a_backup_is_restored_to_a_server(shop, postgres, tmp_path):
+    shop.backup(tmp_path / "b")
+    url = postgres.url()
+    done = restore_lake(tmp_path / "b", tmp_path / "lake", checksums=True, metastore=url)
+    assert done.problems == ()
+    (tmp_path / "again").mkdir()
+    settings = f'[lake]\nlocation = "{tmp_path / "lake"}"\nmetastore = "{url}"\n'
+    (tmp_path / "again" / "headgate.toml").write_text(settings)
+    with hg.open(tmp_path / "again") as again:
+        assert numbers(again) == [1, 2, 3]
+        assert [run.id for run in again.runs()] == [run.id for run in shop.runs()]
+        events = shop.lake.metastore.events()
+        assert again.lake.metastore.events() == events
+        append(again, [9])
+        assert len(again.lake.metastore.events()) > len(events)
+        assert numbers(again) == [1, 2, 3, 9]
+        again.lake.refuse_stranger()
+        assert [f for f in again.doctor(files=True) if f.level == "bad"] == []
+    with pytest.raises(AlreadyExists) as caught:
+        restore_lake(tmp_path / "b", tmp_path / "third", metastore=url)
+    assert caught.value.code == "lake-exists"
+
+
+def test_a_lake_in_a_file_moves_to_a_server(postgres, tmp_path):
+    (tmp_path / "headgate.toml").write_text("")
+    with hg.open(tmp_path) as project:
+        append(project, [1])
+        project.backup(tmp_path / "b")
+    url = postgres.url()
+    (tmp_path / "lake" / "metastore.sqlite").rename(tmp_path / "old.sqlite")
+    done = restore_lake(tmp_path / "b", tmp_path / "lake", metastore=url)
+    assert (done.files, done.problems) == (0, ())
+    (tmp_path / "headgate.toml").write_text(f'[lake]\nmetastore = "{url}"\n')
+    with hg.open(tmp_path) as project:
+        append(project, [2])
+        assert numbers(project) == [1, 2]
