@@ -48,19 +48,33 @@ def appends() -> None:
             size = (metadata_bytes(project) - before) / AROUND / 1000
             first.setdefault("ms", wall)
             first.setdefault("kB", size)
-            for unit, ours in (("ms", wall), ("kB", size)):
-                report(
-                    "COMPACTION",
-                    f"append of a row at {at:,} files"
-                    + (", bytes of metadata" if unit == "kB" else ""),
-                    unit=unit,
-                    ours=ours,
-                    must="as the 10th",
-                    reached=ours <= 1.5 * first[unit],
-                )
+            report(
+                "COMPACTION",
+                f"append of a row at {at:,} files",
+                unit="ms",
+                ours=wall,
+                must="as the 10th",
+                reached=wall <= 1.5 * first["ms"],
+            )
+            if at == APPENDS[1]:
+                first["kB"] = size  # manifests are in all their tiers
+            report(
+                "COMPACTION",
+                "metadata it writes",
+                unit="kB",
+                ours=size,
+                must="at 10,000 as at 1,000",
+                reached=size <= 1.5 * first["kB"],
+            )
             scanned(project, f"scan of {files(project):,} files of a row")
             planned = seconds(lambda: project.plan_compaction("t"))
-            report("COMPACTION", f"plan at {files(project):,} files", unit="ms", ours=planned * 1e3)
+            report(
+                "COMPACTION",
+                f"plan at {files(project):,} files",
+                unit="ms",
+                ours=planned * 1e3,
+                must="",
+            )
         count = files(project)
         wall = seconds(lambda: project.compact("t"))
         report(
@@ -68,6 +82,7 @@ def appends() -> None:
             f"compact {count:,} files of a row into {files(project)}",
             unit="s",
             ours=wall,
+            must="",
         )
         scanned(project, f"scan of the {count:,} rows then")
         walls = [seconds(lambda: append(project, "t", 0)) for _ in range(AROUND)]
@@ -88,7 +103,7 @@ def scanned(project: Project, case: str) -> None:
 
     scan()
     wall = statistics.median(seconds(scan) for _ in range(5))
-    report("COMPACTION", case, unit="ms", ours=wall * 1000)
+    report("COMPACTION", case, unit="ms", ours=wall * 1000, must="")
 
 
 # -- how fast files are rewritten
@@ -128,6 +143,7 @@ def throughput() -> None:
                 unit="MB/s",
                 ours=megabytes / wall,
                 limit=megabytes / limit,
+                must="",
             )
 
 
@@ -181,6 +197,7 @@ def beside() -> None:
             unit="ms",
             ours=statistics.median(walls) * 1000,
             limit=statistics.median(alone) * 1000,
+            must="",
         )
         report(
             "COMPACTION",
@@ -188,6 +205,7 @@ def beside() -> None:
             unit="ms",
             ours=max(walls) * 1000,
             limit=max(alone) * 1000,
+            must="",
         )
 
 

@@ -15,6 +15,7 @@ from headgate.lake import (
     Ask,
     Column,
     Commit,
+    Decision,
     Delete,
     Entry,
     GraphConflict,
@@ -25,6 +26,7 @@ from headgate.lake import (
     Question,
     Record,
     Reexecute,
+    Rewrite,
     StepRecord,
     Transaction,
     Write,
@@ -121,7 +123,7 @@ def merge_onto(attempt: Attempt, head: Commit) -> Merged | Loss:
             pipeline=attempt.row.pipeline,
             takes_over=attempt.kind != "run" or key.removeprefix("table/") in attempt.take_over,
         )
-        match decision:
+        match _without_lost_rewrites(decision, ours.get(key, ())):
             case NoOp():
                 continue
             case KeepPointer(columns=columns):
@@ -167,6 +169,13 @@ def _disturbed(attempt: Attempt, head: Commit, window: Sequence[Commit]) -> Loss
 
 def _keys_of(record: Record | StepRecord) -> set[str]:
     return {read.key for read in record.reads}.union(write.key for write in record.writes)
+
+
+def _without_lost_rewrites(decision: Decision, operations: Sequence[Operation]) -> Decision:
+    """Drop a compaction that was overtaken: it changed files only, the next one does it again."""
+    if isinstance(decision, Reexecute) and all(isinstance(each, Rewrite) for each in operations):
+        return NoOp(reason=decision.reason)
+    return decision
 
 
 def _with_columns(attempt: Attempt, entry: Entry | None, columns: Sequence[Column]) -> Entry | None:

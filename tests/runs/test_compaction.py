@@ -113,6 +113,22 @@ def test_other_branches_keep_their_files_until_they_are_compacted_themselves(
     assert len(place.rows("numbers")) == 7
 
 
+@pytest.mark.parametrize("what", ["append", "upsert", "delete", "replace", "compaction"])
+def test_a_branch_that_was_compacted_merges_whatever_became_of_the_table(
+    place: Workplace, what: str
+) -> None:
+    partitioned(place)
+    place.lake.create_branch("dev", "main")
+    place.hall.compact("dev")
+    with place.hall.transaction("dev") as transaction:
+        transaction.write("others", [{"k": 1}], mode="append")
+    MEANWHILE[what][0](place)
+    rows = place.rows("numbers")
+    place.hall.merge("dev", "main")
+    assert place.rows("numbers") == rows
+    assert len(place.rows("others")) == 1
+
+
 def test_branches_of_runs_are_left_to_their_runs(place: Workplace) -> None:
     small_files(place)
     with (
