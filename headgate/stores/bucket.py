@@ -16,7 +16,7 @@ from obstore.store import S3Store
 
 from headgate.clock import Clock, SystemClock
 from headgate.recent import Recent
-from headgate.stores.failures import code_of, failed, is_missing, status_of, was_repeated
+from headgate.stores.failures import code_of, failed, is_missing, status_of, was_given_up
 from headgate.stores.options import Address, StoreOptions, checked_endpoint
 from headgate.stores.stored import Stored
 from headgate.stores.uploads import Upload
@@ -315,8 +315,8 @@ class Bucket:
 
 
 def _got_no_answer(error: Exception) -> bool:
-    """Say whether a request got no answer, and was not repeated by the client either."""
-    return status_of(error) is None and not was_repeated(error)
+    """Say whether a request got no answer, and the client did not repeat it to the end."""
+    return status_of(error) is None and not was_given_up(error)
 
 
 def _client(address: Address, options: StoreOptions) -> S3Store:

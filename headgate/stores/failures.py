@@ -12,6 +12,8 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,200})</Message>")
 _RETRIES = re.compile(r"after (\d+) retries")
+_MOST_RETRIES = re.compile(r"max_retries: (\d+)")
+_NO_CONNECTION = "kind: Connect,"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _UNKNOWN_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity"}
 _ELSEWHERE = {
@@ -44,10 +46,17 @@ def status_of(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def was_repeated(error: BaseException) -> bool:
-    """Say whether the client repeated the request already."""
-    found = _RETRIES.search(str(error))
-    return found is not None and found[1] != "0"
+def was_given_up(error: BaseException) -> bool:
+    """Say whether the client repeated the request as often and as long as it was told to.
+
+    It repeats refusals and connections that cannot be made, but not a request that broke off.
+    """
+    text = str(error)
+    found = _RETRIES.search(text)
+    if found is None or found[1] == "0":
+        return False
+    most = _MOST_RETRIES.search(text)
+    return _NO_CONNECTION in text or most is None or int(found[1]) >= int(most[1])
 
 
 def is_missing(error: BaseException) -> bool:
