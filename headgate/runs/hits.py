@@ -22,6 +22,10 @@ STAYS = "_hg_stays"
 FRESH = "_hg_fresh"
 """Whether the row is written to a new file."""
 
+SHARE = 2
+FEW_FILES = 2
+FEW_SHARE = 8
+"""Rows lie close that are a half of the rows of the files hit; an eighth, where these are few."""
 INPUT = "_hg_input"
 """The input's rows, as they were staged."""
 
@@ -83,9 +87,9 @@ class Found:
         return sum(hit.rows for hit in self.hits)
 
     @property
-    def is_dense(self) -> bool:
-        """Whether half or more of the rows of all files hit are hit."""
-        return 2 * self.matched >= sum(hit.file.rows for hit in self.hits)
+    def lie_close(self) -> bool:
+        """Whether the hits lie as close together as rows of a file do."""
+        return lie_close(self.matched, [hit.file for hit in self.hits])
 
     @property
     def all_leaving(self) -> "Found":
@@ -187,6 +191,15 @@ def settle(
     place.session.keep(FOUND, Sql(text=query))
     numbers = {hit.number: hit.file for hit in found.hits}
     return replace(found, hits=_counted(place, _COUNTS, numbers))
+
+
+def lie_close(rows: int, files: Sequence[DataFile]) -> bool:
+    """Whether so many rows are most of some files' rows, or many of one's or two's.
+
+    A file of just these rows overlaps then with little else, and saves writing them twice.
+    """
+    share = FEW_SHARE if len(files) <= FEW_FILES else SHARE
+    return share * rows >= sum(file.rows for file in files)
 
 
 def numbered(hits: Sequence[Hit], scan: Scan, place: Place) -> str:

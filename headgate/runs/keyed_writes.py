@@ -30,6 +30,7 @@ from headgate.runs.hits import (
     find_input,
     find_keys,
     find_where,
+    lie_close,
     numbered,
     settle,
 )
@@ -67,9 +68,9 @@ def upsert_exchange(place: Place, upsert: Upsert) -> KeyedWrite:
     plan = place.plan(place.schema.names)
     candidates = candidate_files(place, upsert.key_columns, upsert.files)
     whole = not plan.partition and len(columns) == len(place.schema.names)
-    likely = whole and 2 * given >= sum(file.rows for file in candidates)
+    likely = whole and lie_close(given, candidates)
     found = find_input(place, upsert, () if likely else columns, candidates)
-    if not plan.partition and (not found.hits or (whole and found.is_dense)):
+    if not plan.partition and (not found.hits or (whole and found.lie_close)):
         return _as_staged(place, upsert, found.all_leaving)
     if likely:
         found = find_input(place, upsert, columns, candidates)
@@ -94,7 +95,7 @@ def upsert_exchange(place: Place, upsert: Upsert) -> KeyedWrite:
 def _as_staged(place: Place, upsert: Upsert, found: Found) -> KeyedWrite:
     """Take rows out of the files they are hit in, and the staged files into the table as they are.
 
-    Where most rows of the files hit are hit, the staged files lie as close together as those did.
+    What is hit lies close: so do the rows of the staged files, and nothing is written twice.
     """
     given = sum(file.rows for file in upsert.files)
     left = _rewritten(place, found.hits, lambda job: _updated(place, job, (), all_leave=True))
