@@ -5,8 +5,6 @@ from headgate.lake import Commit, Lake
 
 def iceberg_files(lake: Lake, commit: Commit) -> set[str]:
     """Give every file PyIceberg meets in the tables of a commit, relative to the lake."""
-    from pyiceberg.table import StaticTable
-
     prefix = f"{lake.storage.location}/"
     found: set[str] = set()
 
@@ -15,9 +13,8 @@ def iceberg_files(lake: Lake, commit: Commit) -> set[str]:
 
     for key, entry in lake.tree(commit).items("table/"):
         assert entry.table is not None, key
-        metadata = prefix + entry.table.metadata
-        note(metadata)
-        table = StaticTable.from_metadata(metadata)
+        note(entry.table.metadata)
+        table = lake.tables.iceberg(key.removeprefix("table/"), entry)
         snapshot = table.current_snapshot()
         if snapshot is None:
             continue
