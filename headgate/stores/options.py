@@ -68,12 +68,13 @@ def parse_address(url: str) -> Address:
     parts = prefix.split("/") if prefix else []
     bad_part = next((p for p in parts if p in {".", ".."} or not _PART.match(p)), None)
     if not is_address(url) or not _BUCKET.match(bucket) or bad_part is not None:
+        shown = f"{_START}...@{url.rpartition('@')[2]}" if "@" in bucket else url  # no passwords
         raise Invalid(
             "bad-location",
-            f"{url} names no place in a bucket.",
+            f"{shown} names no place in a bucket.",
             hint="Write s3://BUCKET/PREFIX: a bucket's name of small letters, digits, '-' and '.',"
             " a prefix without '..', '//', '%' and wildcards.",
-            location=url,
+            location=shown,
         )
     return Address(bucket=bucket, prefix=prefix)
 
