@@ -68,10 +68,10 @@ def _lines(swept: "Swept", *, only_plan: bool) -> Iterator[str]:
     else:
         yield "Would go now:" if only_plan else "Gone:"
         yield f"  {counted(swept.files, 'file')}, {size(swept.size_bytes)}"
-        states = f"  the tables of {counted(swept.commits, 'commit')}"
+        if swept.commits:
+            yield f"  the tables of {counted(swept.commits, 'commit')}"
         if swept.records:
-            states += f"; {swept.records:,} of them whole: no branch or tag reaches them"
-        yield states
+            yield f"  {counted(swept.records, 'commit')} that no branch or tag reaches"
     for name, reason in list(swept.branches.items())[:_LISTED]:
         yield f"  branch {name}: {reason}"
     if len(swept.branches) > _LISTED:
@@ -82,7 +82,8 @@ def _lines(swept: "Swept", *, only_plan: bool) -> Iterator[str]:
         ready = f", the first until {instant(swept.ready)} UTC" if swept.ready else ""
         yield "Waits:" if only_plan else "Marked, and waits:"
         yield f"  {counted(swept.waiting_files, 'file')}, {size(swept.waiting_bytes)}{ready}"
-        yield f"  the tables of {counted(swept.waiting_commits, 'commit')}"
+        if swept.waiting_commits:
+            yield f"  the tables of {counted(swept.waiting_commits, 'commit')}"
     yield from _lost(swept)
     yield from _pins(swept.pins)
 
@@ -94,8 +95,8 @@ def _lost(swept: "Swept") -> Iterator[str]:
     for lost in swept.lost[:_LISTED]:
         yield (
             f"  run {short_run(lost.run)} of {lost.pipeline}, published {instant(lost.at)} as"
-            f" {short(lost.commit)}: {short(lost.base)}, from which it began,"
-            f" {'goes' if lost.now else 'waits to go'}"
+            f" {short(lost.commit)}: it began from {short(lost.base)},"
+            f" which {'goes' if lost.now else 'waits'}"
         )
     if len(swept.lost) > _LISTED:
         yield f"  and {len(swept.lost) - _LISTED:,} more"
