@@ -2,7 +2,7 @@
 .SILENT:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo test test-core lint format bench soak clean environment
+.PHONY: help demo test test-core test-postgres lint format bench soak clean environment
 
 BIN := .venv/bin
 QUIETLY := tools/quietly.sh
@@ -12,6 +12,7 @@ help:
 	echo "make demo          the real pipeline: publish, quarantine, nothing to do, a broken change held back"
 	echo "make test          all tests, in minutes"
 	echo "make test-core     the tests with the core dependencies only, each in its lowest version"
+	echo "make test-postgres the runs' and processes' tests with their metastores in PostgreSQL"
 	echo "make lint          ruff, import-linter, mypy"
 	echo "make format        let ruff mend what it can"
 	echo "make bench ROW=F5  one row of the performance table, or all without ROW"
@@ -33,6 +34,10 @@ test-core: environment
 	tools/environment.sh .venv-core -e . -c .venv/lowest.txt pytest hypothesis
 	echo "Testing with the core dependencies only, each in its lowest version ..."
 	.venv-core/bin/python -m pytest
+
+test-postgres: environment
+	echo "Testing runs and processes with their metastores in PostgreSQL ..."
+	$(BIN)/python -m pytest -n 2 --dist loadfile --metastore=postgres tests/runs tests/lake/test_processes.py
 
 lint: environment
 	$(QUIETLY) "ruff check" $(BIN)/ruff check --quiet
