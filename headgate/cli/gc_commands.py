@@ -67,7 +67,8 @@ def _lines(swept: "Swept", *, only_plan: bool) -> Iterator[str]:
         yield "Nothing goes now."
     else:
         yield "Would go now:" if only_plan else "Gone:"
-        yield f"  {counted(swept.files, 'file')}, {size(swept.size_bytes)}"
+        if swept.files:
+            yield f"  {counted(swept.files, 'file')}, {size(swept.size_bytes)}"
         if swept.commits:
             yield f"  the tables of {counted(swept.commits, 'commit')}"
         if swept.records:
