@@ -28,6 +28,8 @@ _KINDS: Mapping[str, type[duckdb.Error]] = {
 }
 _SPILLING = ("max_temp_directory_size", "failed to offload", "duckdb_temp_storage")
 _FULL = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
+_CTRL_C = "Query interrupted"
+"""What DuckDB makes of a Ctrl-C that comes while it computes in the main thread."""
 _DAMAGED = (
     "No magic bytes",
     "too small to be a Parquet file",
@@ -59,6 +61,10 @@ def explained(doing: str) -> Iterator[None]:
         raise
     except duckdb.Error as error:
         raise arrived(str(error)) or _explanation(error, doing) from error
+    except RuntimeError as error:
+        if str(error) != _CTRL_C:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def explained_stream(reader: pa.RecordBatchReader, doing: str) -> pa.RecordBatchReader:
