@@ -5,6 +5,8 @@ Each node, metadata file and manifest is read once, however many commits share i
 
 from collections.abc import Callable, Iterable, Sequence
 
+from headgate.errors import Corrupt
+from headgate.lake.collected import explained
 from headgate.lake.entries import Entry
 from headgate.lake.metastore import Metastore
 from headgate.lake.nodes import NodeReader, referred
@@ -34,7 +36,12 @@ class Reachability:
         """
         for piece in self._pieces(commits):
             for commit in piece:
-                self._tree(bytes.fromhex(commit.tree), level)
+                try:
+                    self._tree(bytes.fromhex(commit.tree), level)
+                except Corrupt as error:
+                    if explained(error, self._metastore, commit) is error:
+                        raise
+                    # another collection, of a shorter grace, has just swept it away
 
     def operations(self, commits: Sequence[str], *, level: int) -> None:
         """Note the files of the operations that commits record."""

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
+from headgate.errors import Unavailable
 from headgate.lake.instants import instant, stored
 from headgate.lake.pins import CommitRow, MarkKind
 
@@ -129,8 +130,21 @@ class Tallies:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Forget everything.
+
+        Raises:
+            Unavailable: ``disk-full``: there was no space to note things down.
+        """
         self._db.close()
         self._directory.cleanup()
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            raise Unavailable(
+                "disk-full",
+                f"No space left in {self._directory.name} for what a collection notes down.",
+                readers="Nothing was deleted.",
+                hint="Free space, or have TMPDIR name a larger place; then collect again.",
+                path=self._directory.name,
+            ) from error
 
     # -- commits
 

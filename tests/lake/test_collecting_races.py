@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sham_tables import ShamTables, listed
 
 from headgate.clock import ManualClock
-from headgate.errors import Conflict, NotFound
+from headgate.errors import Conflict, Corrupt, NotFound
 from headgate.lake import Collection, Lake, RetentionPolicy
 from headgate.lake.entries import Entry
 from headgate.lake.nodes import NodeReader
@@ -279,3 +279,44 @@ def test_what_is_collected_gets_no_ref(make: str) -> None:
             why="late",
         )
         assert not here.lake.metastore.retention.pin(pin)
+
+
+def test_a_damaged_lake_loses_nothing_more(tmp_path: Path) -> None:
+    with world() as here:
+        for table in (0, 1, 0, 1):
+            here.write("main", table)
+        entry = here.lake.tree(here.lake.resolve("main")).get("table/t0")
+        assert entry is not None
+        assert entry.table is not None
+        lists = entry.table.metadata.replace(".metadata.json", ".files.json")
+        here.lake.storage.delete([entry.table.metadata, lists])
+        before = listed(here.lake)
+        with pytest.raises(Corrupt) as caught:
+            Collection(here.lake, POLICY).sweep()
+        assert caught.value.code == "metadata-missing"
+        assert listed(here.lake) == before
+
+
+def test_two_collections_at_once_do_as_one(tmp_path: Path) -> None:
+    with world() as here:
+        for number in range(8):
+            here.write("main", number % 2)
+        left = [Collection(here.lake, RetentionPolicy(history=NOTHING)), *[None] * 3]
+
+        def between(name: str) -> None:
+            if left:
+                other = left.pop()
+                if other is None:
+                    Collection(here.lake, POLICY).sweep()
+                else:
+                    other.sweep()
+
+        sweep(here, lambda name: None)
+        for number in range(8):
+            here.write("main", number % 2)
+        sweep(here, between)
+        here.lake._reader = NodeReader(here.lake.metastore, keep_bytes=0)
+        here.check()
+        head = dict(here.lake.tree(here.lake.resolve("main")).items())
+        operations = set(operation_files(here.lake.resolve("main")))
+        assert listed(here.lake) == here.tables.state_files(head) | operations
