@@ -78,6 +78,11 @@ ROWS: Mapping[str, Row] = {
         script="publishers",
         must="none fails; same footprint about n x 1 s; disjoint under 2 s",
     ),
+    "OBJECTS": Row(
+        work="a table of 20M rows in an object store; an append to one 20 ms away",
+        script="object_store",
+        must="<= local + bare transfer, 2x local; <= 3 round trips",
+    ),
     "DELTA": Row(
         work="judging what a publication changed, at 5M rows, against judging in full",
         script="delta",
