@@ -9,7 +9,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from headgate.testing.object_servers import ObjectServer
-    from headgate.testing.postgres_servers import PostgresServer
+    from headgate.testing.postgres_servers import Pooler, PostgresServer
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -35,12 +35,26 @@ def postgres() -> "Iterator[PostgresServer]":
     """A PostgreSQL server of this session's own."""
     servers = pytest.importorskip("headgate.testing.postgres_servers", exc_type=ImportError)
     if not servers.is_installed():
-        missing = "PostgreSQL is not installed: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        _lacks("PostgreSQL is not installed: apt-get install postgresql")
     with servers.PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def poolers() -> "type[Pooler]":
+    """What puts a pooler before a server."""
+    servers = pytest.importorskip("headgate.testing.postgres_servers", exc_type=ImportError)
+    if servers.find_program("pgbouncer") is None:
+        _lacks("PgBouncer is not installed: apt-get install pgbouncer")
+    found: type[Pooler] = servers.Pooler
+    return found
+
+
+def _lacks(what: str) -> None:
+    """Skip a test that this machine cannot run; where everything must run, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 @pytest.fixture(scope="session", autouse=True)

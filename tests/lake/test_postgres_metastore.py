@@ -1,9 +1,13 @@
 """The metastore's conformance suite, over PostgreSQL, and once more through a pooler."""
 
+# ruff: noqa: E402 - the driver is an extra: without it, nothing of this is there
+
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("psycopg")
 
 from headgate.clock import Clock
 from headgate.lake.metastore import Metastore
@@ -29,8 +33,8 @@ class TestPostgres(RetentionTests, MetastoreSuite):
 
 
 @pytest.fixture(scope="module")
-def pooler(postgres: PostgresServer) -> Iterator[Pooler]:
-    with Pooler(postgres, connections=4) as started:
+def pooler(postgres: PostgresServer, poolers: type[Pooler]) -> Iterator[Pooler]:
+    with poolers(postgres, connections=4) as started:
         yield started
 
 

@@ -1,5 +1,7 @@
 """PostgreSQL restarts, crashes or stays away while a run is at work: nothing is lost or doubled."""
 
+# ruff: noqa: E402 - the driver is an extra: without it, nothing of this is there
+
 import os
 import subprocess
 import sys
@@ -8,6 +10,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+
+pytest.importorskip("psycopg")
+
 from workplaces import Workplace
 
 from headgate.errors import Unavailable

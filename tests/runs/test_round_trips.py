@@ -1,11 +1,16 @@
 """How often a run asks PostgreSQL: each exchange costs the way to the server and back."""
 
+# ruff: noqa: E402 - the driver is an extra: without it, nothing of this is there
+
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("psycopg")
+
 from workplaces import Workplace
 
 from headgate.lake import RunState, postgres_sessions
