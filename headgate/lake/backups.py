@@ -276,7 +276,11 @@ def _room(lake: Lake, to: Path, name: str) -> list[BackupManifest]:
         )
     if any(manifest.name == name for manifest in earlier):
         raise AlreadyExists(
-            "backup-exists", f"There is a backup {name} in {to} already.", path=str(to), name=name
+            "backup-exists",
+            f"There is a backup {name} in {to} already.",
+            hint="Choose another --name, or none.",
+            path=str(to),
+            name=name,
         )
     return earlier
 

@@ -60,7 +60,7 @@ def open_facts(
     if format_ < newest:
         raise Refused(
             "lake-too-old",
-            f"{place} has format {format_}; this headgate works with format {newest}.",
+            f"{place} has format {format_}; this headgate needs format {newest}.",
             hint="headgate upgrade  copies the metastore, then brings it up to date.",
             path=place,
             format=format_,

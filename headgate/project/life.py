@@ -44,9 +44,8 @@ def _backups(lake: Lake, clock: Clock) -> Finding:
     if not taken:
         return Finding(
             what="backups",
-            level="note",
-            found="none was taken",
-            hint="headgate backup DIRECTORY  takes one while runs go on.",
+            level="ok",
+            found="none was taken yet; one is taken while runs go on:  headgate backup DIRECTORY",
         )
     last = max(whole, key=lambda each: each.created, default=None)
     parts = []
@@ -74,7 +73,7 @@ def _moved(lake: Lake, target: str) -> Iterator[Finding]:
             level="note",
             found=f"the Iceberg files of {moved} of {count} tables name another place than "
             f"{lake.storage.location}",
-            hint="headgate finds them. For other Iceberg clients:  headgate doctor --relocate",
+            hint="They are found all the same; for other clients:  headgate doctor --relocate",
         )
 
 
