@@ -21,6 +21,7 @@ SHORTEST_GRACE = timedelta(hours=1)
 UNFINISHED = frozenset(
     {RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED, RunState.PARKED},
 )
+_AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,15 @@ class Keep:
 class Decision:
     """What the roots keep; which branches have had their time, with why; which runs are given up.
 
-    The branch of a run that is given up is among those that go. ``pins`` are those in force.
+    The branch of a run that is given up is among those that go. ``pins`` are those in force. Since
+    ``writing_since`` somebody is at work: nothing written later goes, whoever wrote it.
     """
 
     keeps: tuple[Keep, ...]
     branches: tuple[tuple[Branch, str], ...]
     given_up: tuple[RunRow, ...]
     pins: tuple[Pin, ...]
+    writing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,18 @@ def decide(
         branches=tuple((branches[name], reason) for name, reason in gone.items()),
         given_up=tuple(given_up),
         pins=pins,
+        writing_since=_writing_since(references, now),
     )
+
+
+def _writing_since(references: References, now: datetime) -> datetime | None:
+    """Give since when the oldest run at work may have written what no commit refers to yet."""
+    began = [
+        run.began
+        for run in references.runs
+        if run.state in _AT_WORK and run.lease_until + CLOCKS_APART > now
+    ]
+    return min(began) - CLOCKS_APART if began else None
 
 
 def in_force(pin: Pin, now: datetime) -> bool:

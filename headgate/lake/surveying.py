@@ -71,8 +71,7 @@ class Surveyor:
         """
         self.progress("listing files")
         for directory in _DIRECTORIES:
-            files = self.lake.storage.list(directory)
-            tallies.list_files((file.path, file.size_bytes) for file in files)
+            tallies.list_files(self.lake.storage.list(directory))
         self.progress("reading the history")
         for kind in _KINDS:
             for marks in _marks(self.lake, kind):
@@ -101,6 +100,8 @@ class Surveyor:
                 states_since=keep.states_since,
                 operations_since=keep.operations_since,
             )
+        if decision.writing_since is not None:
+            tallies.keep_recent(decision.writing_since)
         given_up = {run.id for run in decision.given_up}
         tallies.keep_written(
             run.id for run in references.runs if run.state in UNFINISHED and run.id not in given_up

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, TypeAlias
 from headgate.errors import Unavailable
 from headgate.lake.instants import instant, stored
 from headgate.lake.pins import CommitRow, MarkKind
+from headgate.stores import Stored
 
 Part: TypeAlias = Literal["commit", "operations"]
 PARTS: tuple[Part, Part] = ("commit", "operations")
@@ -41,7 +42,9 @@ _TABLES = """
     ) without rowid;
     create table nodes (hash blob primary key) without rowid;
     create table files (path text primary key, level integer not null) without rowid;
-    create table listed (path text primary key, bytes integer not null) without rowid;
+    create table listed (
+        path text primary key, bytes integer not null, modified integer not null
+    ) without rowid;
     create table doomed (hash blob primary key) without rowid;
     create table writers (id text primary key) without rowid;
 """
@@ -90,7 +93,8 @@ _PUT_NODE = "insert or ignore into nodes values (?)"
 _NODE = "select 1 from nodes where hash = ?"
 _FILE = "select level from files where path = ?"
 _PUT_FILE = "insert or replace into files values (?, ?)"
-_LIST_FILE = "insert or ignore into listed values (?, ?)"
+_LIST_FILE = "insert or ignore into listed values (?, ?, ?)"
+_KEEP_RECENT = "insert or replace into files select path, 2 from listed where modified >= ?"
 _PUT_WRITER = "insert or ignore into writers values (?)"
 _KEEP_WRITTEN = """insert or replace into files select path, 2 from listed
     where writer(path) in (select id from writers)"""
@@ -257,9 +261,14 @@ class Tallies:
         self._db.execute(_PUT_FILE, (path, level))
         return True
 
-    def list_files(self, files: Iterable[tuple[str, int]]) -> None:
-        """Note which files are there, with their sizes in bytes."""
-        self._db.executemany(_LIST_FILE, files)
+    def list_files(self, files: Iterable[Stored]) -> None:
+        """Note which files are there."""
+        rows = ((file.path, file.size_bytes, stored(file.modified)) for file in files)
+        self._db.executemany(_LIST_FILE, rows)
+
+    def keep_recent(self, since: datetime) -> None:
+        """Keep the files that were written since an instant."""
+        self._db.execute(_KEEP_RECENT, (stored(since),))
 
     def garbage(self, *, now: datetime, before: datetime) -> Iterator[tuple[str, int]]:
         """Give the files that nothing reaches and that were marked before an instant."""

@@ -334,6 +334,11 @@ class Histories(RuleBasedStateMachine):
                 files |= self.known[id].operations if id in operations else set()
                 waiting |= self.known[id].operations
         files |= {path for path in before if path.split("/")[-1].split("-")[0] in working}
+        if any(
+            run.state is RunState.RUNNING and run.lease + SKEW > self.clock.now()
+            for run in self.runs.values()
+        ):
+            files |= before  # on the disk's clock they were all written since
         going = {
             path
             for path in sorted(before)

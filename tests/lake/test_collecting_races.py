@@ -18,7 +18,7 @@ from sham_tables import ShamTables, listed
 
 from headgate.clock import ManualClock
 from headgate.errors import Conflict, Corrupt, NotFound
-from headgate.lake import Collection, Lake, RetentionPolicy
+from headgate.lake import Collection, Lake, RetentionPolicy, RunRow, RunState
 from headgate.lake.entries import Entry
 from headgate.lake.nodes import NodeReader
 from headgate.lake.operations import Replace
@@ -320,3 +320,27 @@ def test_two_collections_at_once_do_as_one(tmp_path: Path) -> None:
         head = dict(here.lake.tree(here.lake.resolve("main")).items())
         operations = set(operation_files(here.lake.resolve("main")))
         assert listed(here.lake) == here.tables.state_files(head) | operations
+
+
+def test_what_was_written_since_a_run_at_work_began_stays_whatever_it_is() -> None:
+    with world() as here:
+        now = here.clock.now()
+        row = RunRow(
+            id="aaaaaaaaaaaa",
+            pipeline="p",
+            target="main",
+            branch="run/aaaaaaaaaaaa",
+            state=RunState.RUNNING,
+            fence=1,
+            base=here.commits[0],
+            began=now,
+            owner="me",
+            lease_until=now + timedelta(minutes=1),
+        )
+        here.lake.metastore.begin_run(row, fork_from=row.base)
+        unnamed = here.tables.data_file(0).path  # as metadata is, before its commit
+        Collection(here.lake, POLICY).sweep()
+        assert unnamed in listed(here.lake)
+        here.clock.move(timedelta(hours=1))
+        Collection(here.lake, POLICY).sweep()
+        assert unnamed not in listed(here.lake)
