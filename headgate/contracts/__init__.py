@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from headgate.contracts.contract import AnyContract as AnyContract
     from headgate.contracts.contract import Contract as Contract
     from headgate.contracts.contract import contract_spec as contract_spec
+    from headgate.contracts.contract_changes import Difference as Difference
+    from headgate.contracts.contract_changes import Direction as Direction
+    from headgate.contracts.contract_changes import differences as differences
+    from headgate.contracts.contract_changes import overall as overall
     from headgate.contracts.deltas import Delta as Delta
     from headgate.contracts.deltas import RowChange as RowChange
     from headgate.contracts.deltas import delta as delta
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
     from headgate.contracts.types import Int32 as Int32
     from headgate.contracts.types import LocalTimestamp as LocalTimestamp
     from headgate.contracts.types import UtcTimestamp as UtcTimestamp
+    from headgate.contracts.yaml_schema import contract_schema as contract_schema
 
 _FILES = {
     "arrow_schemas": (
@@ -108,6 +113,12 @@ _FILES = {
         "judge",
         "still_valid",
         "verdict_key",
+    ),
+    "contract_changes": (
+        "Difference",
+        "Direction",
+        "differences",
+        "overall",
     ),
     "key_deltas": (
         "KeyQuestion",
@@ -156,6 +167,7 @@ _FILES = {
         "LocalTimestamp",
         "UtcTimestamp",
     ),
+    "yaml_schema": ("contract_schema",),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -18,7 +18,7 @@ from transcripts import FENCE, Command, Terminal, agrees, commands
 
 import headgate as hg
 
-FILE = re.compile(r"\A(?:#|--) (?P<name>[\w./-]+\.(?:py|sql|toml))(?P<below>, below)?\n")
+FILE = re.compile(r"\A(?:#|--) (?P<name>[\w./-]+\.(?:py|sql|toml|yaml))(?P<below>, below)?\n")
 ID = re.compile(r"\b(?:resume|adopt|revert|abandon|see|run/|Published .* as|as) ?([0-9a-f]{6})\b")
 
 
