@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headgate.lake.datafiles import Footer, Footers
     from headgate.lake.erased_files import StoredRows
     from headgate.lake.table_writing import TableWriter
+    from headgate.stores import Bucket
 
 WriteMode: TypeAlias = Literal["append", "replace", "upsert"]
 
@@ -109,6 +110,11 @@ class Tables:
         self._schema_ids: Recent[int] = Recent(_CACHED_FOOTERS)
 
     # -- paths
+
+    @property
+    def store(self) -> "Bucket | None":
+        """The object store that the files are in; None: a directory."""
+        return self._storage.store
 
     def absolute(self, path: str) -> str:
         """Give the absolute path of a path relative to the lake's location."""
@@ -407,6 +413,8 @@ class Tables:
                 problem = self._problem(file, checksums=checksums)
                 if problem is not None:
                     problems.append(problem)
+                if problem is not None and problem.what == "file-unreadable" and self.store:
+                    return problems  # the store fails: it was asked again and again already
         return problems
 
     # -- erasing

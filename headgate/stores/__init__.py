@@ -10,6 +10,7 @@ from headgate.doors import door
 if TYPE_CHECKING:
     from headgate.stores.bucket import Bucket as Bucket
     from headgate.stores.credentials import found_credentials as found_credentials
+    from headgate.stores.failures import STORE_CODES as STORE_CODES
     from headgate.stores.failures import failed as failed
     from headgate.stores.opening import open_bucket as open_bucket
     from headgate.stores.options import Address as Address
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _FILES = {
     "bucket": ("Bucket",),
     "credentials": ("found_credentials",),
-    "failures": ("failed",),
+    "failures": ("STORE_CODES", "failed"),
     "opening": ("open_bucket",),
     "options": ("Address", "Credentials", "StoreOptions", "is_address", "parse_address"),
     "reading": ("ObjectReader",),

@@ -31,6 +31,18 @@ _UNREACHED = (
     ("operation timed out", "it did not answer in time"),
     ("certificate", "its certificate is not trusted"),
 )
+STORE_CODES = frozenset(
+    {
+        "access-denied",
+        "bucket-missing",
+        "credentials-expired",
+        "credentials-missing",
+        "credentials-unknown",
+        "object-store-unavailable",
+        "wrong-region",
+    }
+)
+"""What `failed` gives."""
 GO_ON = "Nothing is lost: go on with  headgate resume RUN  when it is mended."
 
 

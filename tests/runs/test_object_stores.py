@@ -91,6 +91,25 @@ def test_a_run_that_cannot_write_fails_clearly_and_is_resumed(place, faulty, fau
     assert total(place) == [{"rows": 20, "n": 380}]
 
 
+@pytest.mark.parametrize(("fault", "code"), LASTING)
+def test_a_step_that_cannot_read_fails_clearly_and_is_resumed(place, faulty, fault, code):
+    place.hall.run(pipeline(place, 10), target="main")
+    head = place.head()
+    faulty.add(Fault(method="GET", path="data/", times=None, **fault))
+    with pytest.raises(HeadgateError) as raised:
+        place.hall.run(pipeline(place, 20), target="main")
+    text = str(raised.value)
+    assert raised.value.code == code, text
+    assert "reading s3://lake/lakes/" in text
+    assert "<Error>" not in text
+    assert place.head() == head
+    (run,) = place.lake.metastore.runs(states=(RunState.FAILED, RunState.PARKED))
+    assert "<Error>" not in str(run.reason)
+    faulty.mend()
+    place.hall.resume(run.id, pipeline(place, 20))
+    assert total(place) == [{"rows": 20, "n": 380}]
+
+
 def test_a_query_that_cannot_read_says_which_object(place, faulty):
     place.hall.run(pipeline(place, 10), target="main")
     other = Workplace(place.root)  # which remembers nothing of what was written
