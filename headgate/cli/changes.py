@@ -15,6 +15,7 @@ from headgate.lake import (
     Operation,
     Rename,
     Replace,
+    Restore,
     Rewrite,
     RowCounts,
     SetProperties,
@@ -41,7 +42,9 @@ def _counts(rows: RowCounts | None) -> str:
     return f": {said or 'none hit'}" + (f" ({again} written again)" if rows.files_rewritten else "")
 
 
-def _operation(operation: Operation) -> str:  # noqa: PLR0911 - one line per kind
+def _operation(  # noqa: C901, PLR0911, PLR0912 - one line per kind
+    operation: Operation,
+) -> str:
     match operation:
         case Replace():
             return f"replaced, {counted(operation.rows, 'row')}"
@@ -64,6 +67,8 @@ def _operation(operation: Operation) -> str:  # noqa: PLR0911 - one line per kin
             return "created"
         case Rewrite():
             return "compacted"
+        case Restore():
+            return "taken back"
         case SetProperties(updates=updates, removals=removals):
             return f"properties set: {', '.join([*updates, *removals]) or 'its order'}"
         case _:

@@ -66,6 +66,11 @@ class StoredRows:
             rows = self._file.read_row_group(number, columns=wanted, use_threads=False)
             yield RowGroup(number=number, rows=rows, names=self.names)
 
+    def group(self, number: int) -> RowGroup:
+        """Give one row group whole."""
+        rows = self._file.read_row_group(number, use_threads=False)
+        return RowGroup(number=number, rows=rows, names=self.names)
+
     def without(self, rows: Mapping[int, pa.Array]) -> tuple[bytes | None, int]:
         """Give the file's bytes without rows (by row group, their positions), and how many stay.
 

@@ -96,7 +96,7 @@ class RowSearch:
             elif self._lacks_columns(searched, path):
                 self.found.later.setdefault(searched.uuid, []).append(path)
             else:
-                self._replace(searched, path, size, self._matching)
+                self._replace(searched, path, size, self._matching, self._condition.columns)
 
     def look_by_key(self, searched: Searched, sizes: Mapping[str, int]) -> None:
         """Look through the files that lack the condition's columns, by the keys that were found."""
@@ -177,15 +177,23 @@ class RowSearch:
 
     # -- writing
 
-    def _replace(self, searched: Searched, path: str, size: int, which: _Which) -> None:
+    def _replace(
+        self,
+        searched: Searched,
+        path: str,
+        size: int,
+        which: _Which,
+        only: Sequence[str] | None = None,
+    ) -> None:
         gone: dict[int, pa.Array] = {}
         with closing(self._tables.stored_rows(path, searched.columns)) as stored:
-            for group in stored.groups():
+            for group in stored.groups(only):
                 positions = which(searched, group)
                 if not len(positions):
                     continue
                 gone[group.number] = positions
-                self._remember(searched, group, group.rows.take(positions))
+                whole = group if only is None else stored.group(group.number)
+                self._remember(searched, whole, whole.rows.take(positions))
             if not gone:
                 return
             count = self.found.lost[path] = sum(map(len, gone.values()))

@@ -143,8 +143,13 @@ def _again(found: Without) -> tuple[tuple[StepAgain, ...], int]:
         for commit in found.found.gone
         for name in live.get(commit.id, ())
     )
-    gone = sum(len(each.gone) for each in found.found.affected)
-    return steps, gone - len(steps)
+    with_tables = [
+        step
+        for each in found.found.affected
+        for step in each.commit.record.steps
+        if step.step in each.gone and any(w.key.startswith("table/") for w in step.writes)
+    ]
+    return steps, len(with_tables) - len(steps)
 
 
 def _tables(
