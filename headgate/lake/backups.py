@@ -141,9 +141,8 @@ def back_up(
             lake.metastore.put_backup(kept)
         else:
             lake.metastore.delete_backup(name)
-    for older in lake.metastore.backups():
-        if not older.commits and older.location == held.location and older.name != name:
-            lake.metastore.delete_backup(older.name)
+    if not metadata_only:
+        _forget_older(lake, held)
     return BackedUp(
         directory=to,
         manifest=manifest,
@@ -283,6 +282,13 @@ def _room(lake: Lake, to: Path, name: str) -> list[BackupManifest]:
             name=name,
         )
     return earlier
+
+
+def _forget_older(lake: Lake, last: Backup) -> None:
+    """Leave one row of whole backups for a place: that of the last."""
+    for each in lake.metastore.backups():
+        if not each.commits and each.location == last.location and each.name != last.name:
+            lake.metastore.delete_backup(each.name)
 
 
 def _clear(to: Path, name: str) -> None:
