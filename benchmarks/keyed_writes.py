@@ -46,7 +46,7 @@ ROW = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="keyed_writes", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", default="2GB", help="DuckDB's limit, for ours and the limit")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--case", choices=CASES, action="append")

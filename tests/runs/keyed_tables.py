@@ -64,6 +64,7 @@ class Plan:
     appends: tuple[tuple[tuple[str, ...], list[Row]], ...]
     changes: tuple[Change, ...]
     renamed: bool = False
+    widened: bool = False
 
 
 @st.composite
@@ -98,6 +99,7 @@ def plans(draw: Any) -> Plan:
         appends=tuple(appends),
         changes=tuple(changes),
         renamed=draw(st.booleans()),
+        widened=draw(st.booleans()) and "some" not in partition,
     )
 
 
@@ -135,7 +137,7 @@ class KeyedTable:
     ) -> tuple[tuple[DataFile, ...], tuple[Any, ...]]:
         """Write rows as an operation's files; give them and the operations before it."""
         plan = self._planned(columns, mode)
-        schema = pa.schema([(self.named(n), COLUMNS[n][0]) for n in columns])
+        schema = self.schema(columns, mode)
         table = pa.Table.from_pylist([self.renamed(row) for row in some], schema)
         with closing(self.place.engine.session()) as session:
             paths = session.write(table, plan.target).paths
@@ -186,6 +188,11 @@ class KeyedTable:
     def key(self) -> tuple[str, ...]:
         return tuple(self.named(name) for name in self.plan.key)
 
+    def schema(self, columns: Sequence[str], mode: str) -> pa.Schema:
+        """Give the columns of rows to write; what is upserted may be wider than what is there."""
+        wider = {"some": pa.int64()} if self.plan.widened and mode == "upsert" else {}
+        return pa.schema([(self.named(n), wider.get(n, COLUMNS[n][0])) for n in columns])
+
     def named(self, name: str) -> str:
         return self.names.get(name, name)
 
@@ -203,7 +210,7 @@ class KeyedTable:
         self.number += 1
         return self.place.lake.tables.plan_write(
             self.entry,
-            pa.schema([(self.named(name), COLUMNS[name][0]) for name in columns]),
+            self.schema(columns, mode),
             table="t",
             mode=mode,  # type: ignore[arg-type]
             prefix=f"s{self.number}",

@@ -29,7 +29,7 @@ def _ambiguous(plan: Plan, change: Any, rows: list[dict[str, Any]]) -> bool:
     return len(hit) != len(set(hit))
 
 
-@settings(max_examples=60, suppress_health_check=SLOW)
+@settings(max_examples=40, suppress_health_check=SLOW)
 @given(plan=plans())
 def test_keyed_writes_are_those_of_a_list_and_touch_only_files_hit(
     workplace: Workplace, plan: Plan
