@@ -44,6 +44,14 @@ class Undone(Unavailable):
     """
 
 
+class Unmet(Exception):  # noqa: N818 - it names what happened
+    """A condition that a transaction stood under did not hold: nothing of it took place."""
+
+    def __init__(self, condition: str) -> None:
+        super().__init__(condition)
+        self.condition = condition
+
+
 def retried(
     method: Callable[Concatenate[_Self, _Given], _Result],
 ) -> Callable[Concatenate[_Self, _Given], _Result]:
@@ -104,6 +112,14 @@ class Session(Reader, Protocol):
 
     def send(self, statement: str, parameters: Sequence[Parameter] = ()) -> None:
         """Change rows, however many. It travels with what is asked next; errors come then."""
+        ...
+
+    def must(self, statement: str, parameters: Sequence[Parameter] = (), *, condition: str) -> None:
+        """Change rows, as ``send`` does, by a statement that returns them; there must be some.
+
+        Where there are none, what is asked next, or the end, raises ``Unmet`` with the condition's
+        name: letters and hyphens.
+        """
         ...
 
     def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:

@@ -27,6 +27,7 @@ _NO_CONNECT = re.compile(r"permission denied for database")
 _STARTING = re.compile(
     r"starting up|shutting down|too many (clients|connections)|remaining connect"
 )
+_UNMET = re.compile(r"unmet: ([a-z-]+) 0")
 _ADVICE = ("Is the server running", "This probably means", "before or while processing")
 _WHERE = re.compile(r"connection (?:failed: connection )?to server .*?failed: ")
 
@@ -142,6 +143,12 @@ def translation(error: psycopg.Error, address: Address) -> HeadgateError:
     if known is not None:
         return known(said, address, facts)
     return Internal("metastore-statement", f"{address}: {said}", sqlstate=state, **facts)
+
+
+def unmet_condition(error: psycopg.Error) -> str | None:
+    """Give the condition that a transaction ended for (``Session.must``), if that is the error."""
+    found = _UNMET.search(str(error)) if error.sqlstate == "22P02" else None
+    return None if found is None else found[1]
 
 
 def is_lock_timeout(error: psycopg.Error) -> bool:

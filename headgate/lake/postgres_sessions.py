@@ -6,7 +6,8 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 
 from headgate.errors import HeadgateError
-from headgate.lake.database import Parameter, Row
+from headgate.lake import postgres_errors
+from headgate.lake.database import Parameter, Row, Unmet
 from headgate.lake.postgres_lanes import Connection, Lane
 
 Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
@@ -15,6 +16,10 @@ Translate: TypeAlias = Callable[[psycopg.Error, Lane], HeadgateError]
 Spell: TypeAlias = Callable[[str], str]
 
 _AT_ONCE = 500
+# The server ends the transaction by itself, so that no row stays locked until the client has read
+# how many there were. Its log then has a line that says so.
+_MUST = """with changed as ({statement}) select case when count(*) > 0 then 0
+    else cast('unmet: {condition} ' || count(*) as integer) end from changed"""
 _BEGIN = "begin isolation level repeatable read read only"
 
 _Answer = TypeVar("_Answer")
@@ -143,6 +148,12 @@ class Writing:
         if len(self._waiting) >= _AT_ONCE:
             self.ask()
 
+    def must(self, statement: str, parameters: Sequence[Parameter] = (), *, condition: str) -> None:
+        """Change some rows, or end the transaction; see ``Session.must``."""
+        self._changed = True
+        text = _MUST.format(statement=self._spell(statement), condition=condition)
+        self._waiting.append((text, parameters))
+
     def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:
         """Send a statement once per row of parameters."""
         for row in rows:
@@ -167,6 +178,9 @@ class Writing:
                 self._connection = None
                 self._lane.drop()
                 raise self._lane.lost(error) from error
+            condition = postgres_errors.unmet_condition(error)
+            if condition is not None:
+                raise Unmet(condition) from error
             raise self._translate(error, self._lane) from error
         return cursors[len(cursors) - len(asked) :]
 
@@ -197,12 +211,15 @@ def execute(
 def _travel(connection: Connection, asked: Sequence[Asked]) -> list[Cursor]:
     """Send statements in one go and wait for all answers: one round trip."""
     cursors: list[Cursor] = []
-    early: psycopg.Error | None = None
-    with connection.pipeline():
-        try:
-            cursors.extend(execute(connection, text, parameters) for text, parameters in asked)
-        except psycopg.Error as error:  # else psycopg would log what it meets on the way out
-            early = error
+    early: psycopg.Error | None = None  # an answer may come while statements are still being sent
+    try:
+        with connection.pipeline():
+            try:
+                cursors.extend(execute(connection, text, parameters) for text, parameters in asked)
+            except psycopg.Error as error:  # else psycopg would log what it meets on the way out
+                early = error
+    except psycopg.Error as error:
+        raise early or error from None  # the later one only says that the rest was not done
     if early is not None:
         raise early
     return cursors

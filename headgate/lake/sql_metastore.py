@@ -15,7 +15,7 @@ from headgate.clock import Clock
 from headgate.errors import AlreadyExists, Internal, NotFound, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
-from headgate.lake.database import Database, Parameter, Reader, Row, Session, retried
+from headgate.lake.database import Database, Parameter, Reader, Row, Session, Unmet, retried
 from headgate.lake.instants import instant as _instant
 from headgate.lake.instants import stored as _stored
 from headgate.lake.metastore import (
@@ -384,19 +384,17 @@ class SqlMetastore:
     ) -> Outcome:
         """Move the target's head and the run to ``published``; see ``Metastore.publish``."""
         mine = (RunState.PUBLISHED.value, commit.id, run, RunState.PUBLISHING.value, fence)
-        if head not in self._links:  # read what follows from it before others wait for the branch
-            self._link_after(commit)
-        with self._database.writing(durable=True) as session:
-            was_mine, moved = session.together(
-                (statements.PUBLISH_RUN, mine), _moving(branch, head=head, to=commit)
-            )
-            if not (was_mine and moved):
-                session.undo()
-                return Outcome.HEAD_MOVED if was_mine else Outcome.NOT_MINE
-            link = self._put_commit(session, head, commit, nodes)
-            self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
-            _drop_claims(session, run)
-            _put_steps_and_events(session, (), events)
+        self._link_after(commit)  # read what follows from it before others wait for the branch
+        try:
+            with self._database.writing(durable=True) as session:
+                session.must(statements.PUBLISH_RUN, mine, condition=Outcome.NOT_MINE)
+                session.must(*_moving(branch, head=head, to=commit), condition=Outcome.HEAD_MOVED)
+                link = self._put_commit(session, head, commit, nodes)
+                self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
+                _drop_claims(session, run)
+                _put_steps_and_events(session, (), events)
+        except Unmet as unmet:
+            return Outcome(unmet.condition)
         self._remember(link, commit)
         return Outcome.DONE
 

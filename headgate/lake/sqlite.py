@@ -41,7 +41,7 @@ from headgate.errors import (
     Refused,
     Unavailable,
 )
-from headgate.lake.database import Dialect, Parameter, Row, Session
+from headgate.lake.database import Dialect, Parameter, Row, Session, Unmet
 from headgate.lake.lock_holders import holders
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
@@ -506,6 +506,10 @@ class _SqliteSession:
         finally:
             if reads_only:
                 self._connection.execute("commit")
+
+    def must(self, statement: str, parameters: Sequence[Parameter] = (), *, condition: str) -> None:
+        if not self.rows(statement, parameters):
+            raise Unmet(condition)
 
     def send(self, statement: str, parameters: Sequence[Parameter] = ()) -> None:
         self._connection.execute(self._text(statement), parameters)

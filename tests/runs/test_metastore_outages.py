@@ -1,7 +1,5 @@
 """PostgreSQL restarts, crashes or stays away while a run is at work: nothing is lost or doubled."""
 
-# ruff: noqa: E402 - the driver is an extra: without it, nothing of this is there
-
 import os
 import subprocess
 import sys
