@@ -131,6 +131,7 @@ if TYPE_CHECKING:
     from headgate.lake.serialization import conflict as conflict
     from headgate.lake.serialization import low as low
     from headgate.lake.sql_erasing import Erasure as Erasure
+    from headgate.lake.sql_erasing import struck_json as struck_json
     from headgate.lake.storage import Storage as Storage
     from headgate.lake.swept import LostRun as LostRun
     from headgate.lake.swept import Swept as Swept
@@ -241,7 +242,7 @@ _FILES = {
     "epochs": ("refuse_stranger", "why_not_owner"),
     "erased_files": ("RowGroup", "StoredRows"),
     "erasing": ("ErasedHistory", "TableVersions", "WholeHistory", "whole_history"),
-    "sql_erasing": ("Erasure",),
+    "sql_erasing": ("Erasure", "struck_json"),
     "reverting": ("RefuseRevert", "Replay", "RestoreEntry", "RevertDecision", "revert_decision"),
     "serialization": (
         "Edge",

@@ -14,6 +14,8 @@ from headgate.lake.records import Commit
 LEFT_TO_DO = "erasing"
 COUNT = "erasures"
 _ROWS_AT_ONCE = 500
+_FREE = frozenset({"because", "changes", "hint", "measured", "message", "parameters", "traceback"})
+"""The facts of events, of runs and of their reasons that are free texts, or hold values."""
 
 Change: TypeAlias = tuple[str, Sequence[Parameter]]
 
@@ -68,7 +70,7 @@ class SqlErasing:
                 events = session.rows(statements.EVENTS, (number, _ROWS_AT_ONCE))
             for row in events:
                 number = row[0]
-                body = _struck_json(str(row[5]), struck)
+                body = struck_json(str(row[5]), struck)
                 if body != row[5]:
                     yield statements.SET_EVENT_BODY, (body, number)
             if not events:
@@ -77,11 +79,11 @@ class SqlErasing:
             runs = session.rows(statements.RUN_TEXTS)
             steps = session.rows(statements.STEP_TEXTS)
         for id, reason, settings in runs:
-            now = (_struck_json(reason, struck), _struck_json(settings, struck))
+            now = (_struck_or_none(reason, struck), _struck_or_none(settings, struck))
             if now != (reason, settings):
                 yield statements.SET_RUN_TEXTS, (*now, id)
         for run, step, reason in steps:
-            text = _struck_json(reason, struck)
+            text = _struck_or_none(reason, struck)
             if text != reason:
                 yield statements.SET_STEP_REASON, (text, run, step)
 
@@ -123,24 +125,31 @@ _FENCED = msgspec.json.encode(
 ).decode()
 
 
-def _struck_json(text: str | None, struck: Callable[[str], str]) -> str | None:
-    """Strike words out of the texts of a JSON document; example rows go."""
-    if text is None:
-        return None
+def struck_json(text: str, struck: Callable[[str], str]) -> str:
+    """Strike words out of the free texts of a JSON document; example rows go.
+
+    What programs read (states, names, codes) stays as it is.
+    """
     found = msgspec.json.decode(text)
-    made = _struck(found, struck)
+    made = _struck(found, struck, free=False)
     return text if made == found else msgspec.json.encode(made).decode()
 
 
-def _struck(value: object, struck: Callable[[str], str]) -> object:
+def _struck_or_none(text: str | None, struck: Callable[[str], str]) -> str | None:
+    return None if text is None else struck_json(text, struck)
+
+
+def _struck(value: object, struck: Callable[[str], str], *, free: bool) -> object:
     match value:
         case str():
-            return struck(value)
+            return struck(value) if free else value
         case list():
-            return [_struck(each, struck) for each in value]
+            return [_struck(each, struck, free=free) for each in value]
         case dict():
             return {
-                name: [] if name == "examples" else _struck(each, struck)
+                name: []
+                if name == "examples"
+                else _struck(each, struck, free=free or name in _FREE)
                 for name, each in value.items()
             }
         case _:

@@ -5,8 +5,8 @@ the files go. Killed at any point, the same erasure does what is left.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,6 +27,7 @@ from headgate.lake import (
     blob_key,
     in_force,
     refuse_stranger,
+    struck_json,
     table_key,
     whole_history,
 )
@@ -320,7 +321,7 @@ class _Erasing:
         erased.write(history, found.exchange, found.looked_at)
         new = erased.new_files()
         lake.storage.sync(sorted(new - set(there)), by=self._wiring.sync)
-        self._strike_logs(words)
+        self._strike_logs(struck)
         self._drop_caches()
         salt = self._wiring.ids.unique()
         body = {
@@ -383,17 +384,16 @@ class _Erasing:
         metastore.erasing.all_done()
         return True
 
-    def _strike_logs(self, words: Sequence[str]) -> None:
-        """Strike words out of the project's text logs."""
-        pairs = [(word.encode(), _STRUCK.encode()) for word in words]
-        pairs += [(json.dumps(word)[1:-1].encode(), _STRUCK.encode()) for word in words]
+    def _strike_logs(self, struck: Callable[[str], str]) -> None:
+        """Strike words out of the project's logs: of events' free texts, and of other lines."""
         for directory in self._request.logs:
             for path in sorted(directory.glob("*")) if directory.is_dir() else ():
                 if not path.is_file():
                     continue
-                content = found = path.read_bytes()
-                for word, instead in pairs:
-                    content = content.replace(word, instead)
+                found = path.read_bytes()
+                text = found.decode(errors="surrogateescape")
+                lines = (_struck_line(line, struck) for line in text.splitlines(keepends=True))
+                content = "".join(lines).encode(errors="surrogateescape")
                 if content != found:
                     making = path.with_name(f".{path.name}.making")
                     making.write_bytes(content)
@@ -408,6 +408,13 @@ class _Erasing:
         verdicts = [judge_case(self._wiring, tree, case) for case in cases_of(tree, keys)]
         failed = [verdict for verdict in verdicts if verdict.state is State.FAILED]
         return tuple(line for verdict in failed for line in violation_lines(verdict))
+
+
+def _struck_line(line: str, struck: Callable[[str], str]) -> str:
+    if line.startswith("{"):
+        with suppress(ValueError, msgspec.DecodeError):
+            return struck_json(line.rstrip("\n"), struck) + line[len(line.rstrip("\n")) :]
+    return struck(line)
 
 
 def _derived(wiring: Wiring, target: str, keys: frozenset[str]) -> tuple[str, ...]:

@@ -345,3 +345,24 @@ def test_a_commit_that_was_changed_by_other_hands_is_found(shop: Workplace) -> N
     [problem] = lake.verify()
     assert problem.code == "erased-without-certificate"
     assert commit.id in problem.message
+
+
+def test_texts_lose_the_words_and_programs_keep_theirs(shop: Workplace) -> None:
+    with shop.hall.transaction("main", name="odd") as odd:
+        odd.write("people", [{"id": 42, "name": "serializable"}], mode="append")
+    logs = shop.root / "logs"
+    logs.mkdir()
+    line = {"event": "run-failed", "state": "serializable", "message": f"no {NAME}, serializable"}
+    (logs / "a.log").write_text(json.dumps(line) + "\n" + f"plain {NAME}\n")
+    erase(shop, logs=(logs,))
+    first, second = (logs / "a.log").read_text().splitlines()
+    assert json.loads(first) == {
+        "event": "run-failed",
+        "state": "serializable",
+        "message": "no [erased], [erased]",
+    }
+    assert second == "plain [erased]"
+    put(shop, 3, (4, "Kit", "kit@x", 33))
+    assert shop.hall.run(shop.pipeline(SHOP, "shop"), target="main").state == "published"
+    for run in shop.lake.metastore.runs():
+        assert run.settings["isolation"] == "serializable"
