@@ -8,11 +8,11 @@ from workplaces import Workplace
 
 from headgate.runs import Hall
 
+pytestmark = pytest.mark.on_disk  # they act while files are synced
+
 PIPELINE = """
 import headgate as hg
 import polars as pl
-
-pytestmark = pytest.mark.on_disk  # they act while files are synced
 
 @hg.step(mode="append")
 def one() -> pl.DataFrame:
