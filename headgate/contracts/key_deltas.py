@@ -45,9 +45,16 @@ class KeyQuestion:
 
 
 def changed_keys(
-    columns: Sequence[str], added: str | None, removed: str | None, *, which: Which, limit: int
+    columns: Sequence[str],
+    added: str | None,
+    removed: str | None,
+    *,
+    which: Which,
+    limit: int | None = None,
 ) -> str:
-    """Give the query for the keys in rows that came or went, with ``a`` and ``r``, up to a limit.
+    """Give the query for the keys in rows that came or went, with ``a`` and ``r``.
+
+    Whoever gives a ``limit`` looks whether it was reached: a part of the keys decides nothing.
 
     ``changed`` are those whose number of rows differs, ``grown`` those with more rows than before.
     ``turned`` keys only rows that came hold, or only rows that went; ``lost`` ones only the latter:
@@ -60,9 +67,10 @@ def changed_keys(
         if rows is not None
     ]
     keys = _keys(len(columns))
+    end = "" if limit is None else f" LIMIT {limit}"
     return (
         f"SELECT * FROM (SELECT {keys}, CAST(sum(a) AS BIGINT) AS a, CAST(sum(r) AS BIGINT) AS r "
-        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}) WHERE {_WHICH[which]} LIMIT {limit}"
+        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY {keys}) WHERE {_WHICH[which]}{end}"
     )
 
 

@@ -351,6 +351,7 @@ class _Asked:
         removed: tuple[Entry, Sequence[DataFile]],
         *,
         which: Which,
+        limit: int | None = None,
     ) -> str:
         """Give the query for the changed keys."""
         return changed_keys(
@@ -358,7 +359,7 @@ class _Asked:
             self._bound(*added),
             self._bound(*removed) if removed[1] else None,
             which=which,
-            limit=MOST_KEYS + 1,
+            limit=limit,
         )
 
     def _keys(
@@ -374,7 +375,8 @@ class _Asked:
         Raises:
             _TooMany: there are more than that should hold.
         """
-        return self._few(self._changed(columns, added, removed, which=which))
+        limit = MOST_KEYS + 1
+        return self._few(self._changed(columns, added, removed, which=which, limit=limit))
 
     def _few(self, text: str) -> pa.Table:
         found = self._session.reader(Sql(text=text)).read_all()

@@ -60,7 +60,8 @@ def compared(changing, spec, children, parents, plan):
 
 
 @pytest.mark.parametrize("few", [0, rejudging._FEW])
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@pytest.mark.parametrize("most", [1, rejudging.MOST_KEYS])
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 @given(
     spec=specs(any_checks),
     children=rows_of(CHILD, most=7),
@@ -69,19 +70,23 @@ def compared(changing, spec, children, parents, plan):
     any_price=st.booleans(),
 )
 def test_the_verdict_by_delta_is_the_verdict_in_full(
-    changing, few, spec, children, parents, plan, any_price
+    changing, few, most, spec, children, parents, plan, any_price
 ):
-    with priced(few=few, any_price=any_price):
+    with priced(few=few, most=most, any_price=any_price):
         by_delta, in_full, _ = compared(changing, spec, children, parents, plan)
     assert told(by_delta) == told(in_full)
     assert by_delta.state is in_full.state
 
 
 @contextmanager
-def priced(*, few=0, any_price=True):
-    """Choose files by changed keys beyond so many rows; judge by delta at any price, or not."""
+def priced(*, few=0, most=rejudging.MOST_KEYS, any_price=True):
+    """Choose files by changed keys beyond so many rows; judge by delta at any price, or not.
+
+    ``most`` changed keys are held in memory.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rejudging, "_FEW", few)
+        patch.setattr(rejudging, "MOST_KEYS", most)
         if any_price:
             patch.setattr(rejudging._Asked, "_worth", lambda *_: None)
         yield
