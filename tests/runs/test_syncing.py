@@ -10,6 +10,7 @@ from headgate.runs import Hall
 
 pytestmark = pytest.mark.on_disk  # they act while files are synced
 
+
 PIPELINE = """
 import headgate as hg
 import polars as pl

@@ -71,6 +71,7 @@ def test_the_verdict_a_head_was_published_with_is_found_there(shop: Workplace) -
     assert standing(shop, "orders", "customers").rows == 12
 
 
+@pytest.mark.on_disk
 def test_files_that_cannot_hold_a_changed_key_are_not_opened(shop: Workplace) -> None:
     (first,) = files_of(shop, "orders")
     first.rename(first.with_suffix(".away"))
