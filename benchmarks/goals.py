@@ -78,6 +78,11 @@ ROWS: Mapping[str, Row] = {
         script="publishers",
         must="none fails; same footprint about n x 1 s; disjoint under 2 s",
     ),
+    "F16P": Row(
+        work="32 publishers in 8 processes, the metastore in PostgreSQL",
+        script="publishers_postgres",
+        must="none is lost",
+    ),
     "OBJECTS": Row(
         work="a table of 20M rows in an object store; an append to one 20 ms away",
         script="object_store",
