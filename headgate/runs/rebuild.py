@@ -6,15 +6,14 @@ and parameters of their run. Each commit of that branch says up to which publica
 after a loss or a kill, playing goes on there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
 
-from headgate.digests import digest
 from headgate.errors import Conflict, HeadgateError, Internal, Refused
 from headgate.events import (
     Event,
@@ -28,17 +27,13 @@ from headgate.events import (
 from headgate.lake import (
     Commit,
     Entry,
-    Operation,
     Outcome,
     Record,
     Restore,
-    Rewrite,
     RunRow,
     RunState,
     StepRecord,
-    Tree,
     Write,
-    operations_in_effect,
 )
 from headgate.pipelines import Graph, Pipeline
 from headgate.runs.applying import apply_operations
@@ -46,21 +41,30 @@ from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import attempt_of, begin, ending, find_run, is_at_work, take_over
 from headgate.runs.consequences import live_steps
 from headgate.runs.executor import execute
-from headgate.runs.folded_cursors import moved_on
 from headgate.runs.loss import Loss
 from headgate.runs.pipeline_run import Coordinator
+from headgate.runs.playing import (
+    BEFORE,
+    Played,
+    Turn,
+    carried_step,
+    carry,
+    is_equal,
+    mark_of,
+    played_by,
+    turns_of,
+)
 from headgate.runs.publish import publish
 from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.revert import publication, watched
 from headgate.runs.taint import passed_on
 from headgate.runs.wiring import Wiring
-from headgate.runs.without import Without, cursor_entry, without
+from headgate.runs.without import Without, without
 from headgate.runs.working import StepWork
 
 Remake: TypeAlias = Callable[[RunRow], tuple[Pipeline, Mapping[str, Mapping[str, object]]]]
 """Gives a run's pipeline as it is declared today, and the parameters the run had."""
 
-_BEFORE = "before "
 _TOLD = (StepStarted, StepFinished, StepSkipped, StepFailed, SchemaChanged)
 
 
@@ -116,11 +120,6 @@ def resume_rebuild(wiring: Wiring, run: str, *, remake: Remake, evaluator: str) 
     return _go(_Rebuild(attempt, commit, remake, evaluator, keep_cursor=keep_cursor))
 
 
-def is_rebuild(row: RunRow) -> bool:
-    """Whether a run is a revert that executes steps."""
-    return row.settings.get("kind") == "revert" and row.settings.get("policy") == "rebuild"
-
-
 def _go(work: "_Rebuild") -> RunResult:
     attempt = work.attempt
     row, wiring = attempt.row, attempt.wiring
@@ -145,16 +144,6 @@ def _go(work: "_Rebuild") -> RunResult:
             return nothing_of(attempt)
         published = publish(attempt, redo=redo)
     return result_of(attempt, published)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
-    """One thing to play: publications whose kept steps are carried, then steps executed again."""
-
-    carried: tuple[tuple[Commit, tuple[StepRecord, ...]], ...]
-    again: Commit | None = None
-    steps: tuple[str, ...] = ()
-    mark: str = ""
 
 
 class _Rebuild:
@@ -183,7 +172,7 @@ class _Rebuild:
 
     def steps(self, head: Commit) -> tuple[str, ...]:
         """Give the names of the steps that will be executed, for those who watch."""
-        turns = _turns(self._without(head), _Played())
+        turns = turns_of(self._without(head), Played())
         return tuple(dict.fromkeys(step for turn in turns for step in turn.steps))
 
     def play(self, head: Commit) -> None:
@@ -193,13 +182,13 @@ class _Rebuild:
         declared = _declared(found, self._remake)
         tip = self._wiring.head(attempt.row.branch)
         window = self._wiring.lake.window(tip, since=self._fork.number)
-        played = _played(found, window[-1].record.message) if window else None
+        played = played_by(found, window[-1].record.message) if window else None
         if window and played is None:  # another history was played: begin anew
             self._back(tip)
             tip = self._fork
         if tip.id == self._fork.id:
             tip = self._begun(found)
-        for turn in _turns(found, played or _Played()):
+        for turn in turns_of(found, played or Played()):
             if turn.carried:
                 tip = self._carry(found, tip, turn)
             if turn.again is not None:
@@ -232,14 +221,14 @@ class _Rebuild:
                 ).entry
         if not changes:
             return self._fork
-        return self._commit(self._fork, changes, (), _mark(found))
+        return self._commit(self._fork, changes, (), mark_of(found))
 
     # -- what is not touched
 
-    def _carry(self, found: Without, tip: Commit, turn: _Turn) -> Commit:
+    def _carry(self, found: Without, tip: Commit, turn: Turn) -> Commit:
         lake, attempt = self._wiring.lake, self.attempt
         changes, records = carry(found, lake.tree(tip), turn.carried, prefix=f"revert-{attempt.id}")
-        mark = turn.mark if turn.again is None else f"{_BEFORE}{turn.mark}"
+        mark = turn.mark if turn.again is None else f"{BEFORE}{turn.mark}"
         return self._commit(tip, changes, records, mark)
 
     def _commit(
@@ -285,7 +274,7 @@ class _Rebuild:
     def _execute(
         self,
         tip: Commit,
-        turn: _Turn,
+        turn: Turn,
         declared: "tuple[RunRow, Pipeline, Mapping[str, Mapping[str, object]]]",
     ) -> Commit:
         row, pipeline, parameters = declared
@@ -327,7 +316,7 @@ class _Rebuild:
             published = publish(nested, redo=self._disturbed)
         return published.commit if published is not None else tip
 
-    def _begin(self, wiring: Wiring, row: RunRow, tip: Commit, turn: _Turn) -> Attempt:
+    def _begin(self, wiring: Wiring, row: RunRow, tip: Commit, turn: Turn) -> Attempt:
         """Begin the steps' run; or take up the one that a killed process left on this very tip."""
         branch = self.attempt.row.branch
         for left in wiring.lake.metastore.runs(pipeline=row.pipeline, limit=20):
@@ -369,7 +358,7 @@ class _Rebuild:
         ]
         executed = [
             msgspec.structs.replace(
-                _carried(commit, step),
+                carried_step(commit, step),
                 reads=tuple(msgspec.structs.replace(read, at=head.id) for read in step.reads),
             )
             for commit in nested
@@ -380,7 +369,7 @@ class _Rebuild:
         changes: dict[str, Entry | None] = {}
         for key in keys:
             there, entry = now.get(key), then.get(key)
-            if not _equal(there, entry):
+            if not is_equal(there, entry):
                 changes[key] = entry
         writes = tuple(
             Write(
@@ -401,126 +390,6 @@ class _Rebuild:
         done = [StepDone(record=each, changes={}) for each in (record, *executed)]
         done[-1] = replace(done[-1], changes=changes)
         attempt.done = {step.record.step: step for step in done}
-
-
-def carry(
-    found: Without,
-    here: Tree,
-    carried: Sequence[tuple[Commit, tuple[StepRecord, ...]]],
-    *,
-    prefix: str,
-) -> tuple[dict[str, Entry | None], tuple[StepRecord, ...]]:
-    """Give what kept steps of publications make of another tree, and their records.
-
-    Keys that are there what they were for them are taken as they became; else their operations are
-    applied. Writes tables' files.
-    """
-    lake = found.wiring.lake
-    changes: dict[str, Entry | None] = {}
-    records: list[StepRecord] = []
-    for commit, steps in carried:
-        before, after = found.tree_before(commit), lake.tree(commit)
-        names = {step.step for step in steps}
-        others = {
-            write.key
-            for step in commit.record.steps
-            if step.step not in names
-            for write in step.writes
-        }
-        records += (step if step.origin else _carried(commit, step) for step in steps)
-        operations: dict[str, list[Operation]] = {}
-        for step in steps:
-            for write in step.writes:
-                operations.setdefault(write.key, []).extend(operations_in_effect(step, write))
-        for key, did in operations.items():
-            there = changes[key] if key in changes else here.get(key)
-            was, became = before.get(key), after.get(key)
-            todo: tuple[Operation, ...] = tuple(o for o in did if not isinstance(o, Rewrite))
-            if key not in others and _equal(there, was):
-                changes[key] = became
-            elif key.startswith("table/"):
-                if todo:
-                    if there is None:
-                        todo = (*found.founding(key, todo), *todo)
-                    changes[key] = apply_operations(
-                        found.wiring,
-                        there,
-                        todo,
-                        key=key,
-                        prefix=prefix,
-                        owner=became.table.owner if became and became.table else None,
-                    ).entry
-            elif key.startswith("cursor/"):
-                texts = [entry.data if entry else None for entry in (there, was, became)]
-                _, text = moved_on(*texts)
-                if text is not None and became is not None:
-                    changes[key] = cursor_entry(text, became)
-            elif not (key.startswith("pipeline/") and found.leans(key, became)):
-                changes[key] = became
-    return changes, tuple(records)
-
-
-def _carried(commit: Commit, step: StepRecord) -> StepRecord:
-    """Give a publication's step as a step of a commit that carries it."""
-    return msgspec.structs.replace(step, step=f"{commit.id[:8]}_{step.step}", origin=commit.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Played:
-    """How far a branch was played: so many publications, and the kept steps of the next."""
-
-    publications: int = 0
-    kept_too: bool = False
-
-
-def _mark(found: Without) -> str:
-    return digest(found.commit.id, *sorted(found.kept_cursors))
-
-
-def _marks(found: Without) -> list[str]:
-    """Name what is played up to each of the later publications: equal names, equal histories."""
-    marks, mark = [], _mark(found)
-    for commit in found.later:
-        mark = digest(mark, commit.id, *sorted(found.found.gone_of(commit)))
-        marks.append(mark)
-    return marks
-
-
-def _played(found: Without, message: str) -> _Played | None:
-    """Say how far a branch was played by its last commit's message; None: of another history."""
-    marks = _marks(found)
-    if message == _mark(found):
-        return _Played()
-    if message.removeprefix(_BEFORE) not in marks:
-        return None
-    index = marks.index(message.removeprefix(_BEFORE))
-    if message.startswith(_BEFORE):
-        return _Played(publications=index, kept_too=True)
-    return _Played(publications=index + 1)
-
-
-def _turns(found: Without, played: _Played) -> list[_Turn]:
-    """Give what is left to be played, in order. Each mark names what was played up to there."""
-    live = live_steps(found.later, found.found)
-    marks = _marks(found)
-    turns: list[_Turn] = []
-    group: list[tuple[Commit, tuple[StepRecord, ...]]] = []
-    mark = ""
-    for index, commit in enumerate(found.later):
-        if index < played.publications:
-            continue
-        mark = marks[index]
-        gone = found.found.gone_of(commit)
-        kept = tuple(step for step in commit.record.steps if step.step not in gone)
-        if kept and not (played.kept_too and index == played.publications):
-            group.append((commit, kept))
-        if commit.id in live:
-            steps = live[commit.id]
-            turns.append(_Turn(carried=tuple(group), again=commit, steps=steps, mark=mark))
-            group = []
-    if group:
-        turns.append(_Turn(carried=tuple(group), mark=mark))
-    return turns
 
 
 def _declared(
@@ -554,13 +423,6 @@ def _declared(
             )
         declared[commit.id] = (row, pipeline, parameters)
     return declared
-
-
-def _equal(one: Entry | None, other: Entry | None) -> bool:
-    """Whether two entries are one state, whatever taints it."""
-    if one is None or other is None:
-        return one is other
-    return msgspec.structs.replace(one, taint=()) == msgspec.structs.replace(other, taint=())
 
 
 @contextmanager
