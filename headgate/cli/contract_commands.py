@@ -19,7 +19,6 @@ from headgate.contracts import (
     contract_schema,
     differences,
     overall,
-    validate_expressions,
 )
 from headgate.errors import HeadgateError
 from headgate.verdicts import Verdict
@@ -83,6 +82,8 @@ def validate_contract(call: Call, files: tuple[Path, ...]) -> None:
 
     Without FILES, those of the project's directory contracts. Ends with 2 where one is wrong.
     """
+    from headgate.contracts import validate_expressions  # noqa: PLC0415 - loads the SQL parser
+
     root = None if files else call.root()
     chosen = files or tuple(contract_files(call.root()))
     problems: list[HeadgateError] = []

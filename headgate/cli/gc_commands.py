@@ -39,7 +39,7 @@ def _span(
 )
 @command()
 def gc(call: Call, grace: timedelta | None, *, only_plan: bool) -> None:
-    """Delete what nothing holds any more: files, commits, branches of runs that are over.
+    """Delete the files and commits that nothing holds any more.
 
     What branches, tags, unfinished runs, readers and backups need stays, and what readers of a
     branch saw within lake.retention.history. What may go is marked first, and deleted by a later

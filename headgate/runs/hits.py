@@ -7,13 +7,15 @@ the session under ``FOUND``, a row for each hit, so that later queries join by p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from headgate.engines import Session, Sql
 from headgate.filesets import FILE_NUMBER, ROW_NUMBER, DataFile, Scan
 from headgate.lake import Delete, Entry, Tables, Upsert, WritePlan, bounds_meet
 from headgate.names import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FOUND = "_hg_found"
 """What was found: ``FILE_NUMBER`` and ``ROW_NUMBER``, the input's columns where it has any."""
@@ -44,12 +46,14 @@ class Place:
     prefix: str
 
     @property
-    def schema(self) -> pa.Schema:
+    def schema(self) -> "pa.Schema":
         """The table's columns."""
         return self.tables.scan_files(self.entry, ()).schema
 
     def plan(self, columns: Sequence[str]) -> WritePlan:
         """Give how rows with these of the table's columns are written."""
+        import pyarrow as pa  # noqa: PLC0415 - runs with nothing to do come by here
+
         schema = pa.schema([self.schema.field(name) for name in columns])
         return self.tables.plan_write(
             self.entry, schema, table=self.table, mode="append", prefix=self.prefix
