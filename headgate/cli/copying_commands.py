@@ -58,7 +58,7 @@ def backup(
     link: bool,
     verify: bool,
 ) -> None:
-    """Copy one state of the lake to the directory TO, while runs go on.
+    """Copy one state of the lake to a directory while runs go on.
 
     Files that an earlier backup in TO brought are not copied again.
     """
@@ -100,7 +100,7 @@ def backup(
 @click.option("--forget", metavar="NAME", help="Keep nothing in the lake for this backup.")
 @command()
 def backups(call: Call, directory: Path | None, forget: str | None) -> None:
-    """List the backups in DIRECTORY, or those that the lake knows of.
+    """List the backups in a directory, or those the lake knows.
 
     It keeps files for backups of the metadata only, and for those that are being taken.
     """
