@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def location(request: pytest.FixtureRequest) -> None:
-    """Tell the tests' lakes, those of child processes, too, where ``--location`` wants the files."""
+    """Tell the tests' lakes, those of child processes too, where ``--location`` puts files."""
     if request.config.getoption("--location") == "s3":
         server: ObjectServer = request.getfixturevalue("object_server")
         os.environ["TEST_OBJECT_ENDPOINT"] = server.endpoint

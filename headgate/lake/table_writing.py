@@ -264,9 +264,7 @@ class TableWriter:
         fields = partition_fields(state.partition, footer.columns, table=table)
         if file.partition.keys() == {field.name for field in fields}:
             return file
-        return replace(
-            file, partition=partition_of(self.storage, file.path, fields, footer)
-        )
+        return replace(file, partition=partition_of(self.storage, file.path, fields, footer))
 
     def _schema_id(self, uuid: str, columns: Sequence[Column]) -> int:
         name = "schema:" + digest(*(f"{c.id} {c.name} {c.type}" for c in columns))

@@ -1,7 +1,5 @@
 """The metastore's conformance suite, over PostgreSQL, and once more through a pooler."""
 
-# ruff: noqa: E402 - the driver is an extra: without it, nothing of this is there
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
