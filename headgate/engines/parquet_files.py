@@ -93,13 +93,27 @@ def copy_rows(
     else:
         place += f"/{target.prefix}-0-{unique}.parquet"
     statement = f"copy ({query}\n) to {literal(place)} ({', '.join(options)})"
-    written = connection.execute(statement, dict(parameters) if parameters else None).fetchall()
+    try:
+        written = connection.execute(statement, dict(parameters) if parameters else None).fetchall()
+    except duckdb.InterruptException:
+        remove_files(_finished(target, unique), target)
+        raise
     kept = [(str(path), int(rows)) for path, rows, *_ in written if rows]
     remove_files([str(path) for path, rows, *_ in written if not rows], target)
     paths = [path for path, _ in kept]
     if parts:
         paths = _flattened(paths, place, target)
     return Files(paths=tuple(paths), rows=sum(n for _, n in kept), partitions={})
+
+
+def _finished(target: WriteTarget, unique: str) -> list[str]:
+    """Give what a COPY had written when it was stopped: its last file may have been whole by then."""
+    if target.store is None:
+        paths = [str(path) for path in Path(target.directory).iterdir()]
+    else:
+        inside = flat_name(target.directory)[len(target.store.url) + 1 :]
+        paths = [target.store.url_of(stored.path) for stored in target.store.list(inside)]
+    return [path for path in paths if path.endswith(f"-{unique}.parquet")]
 
 
 def remove_files(paths: Iterable[str], target: WriteTarget) -> None:

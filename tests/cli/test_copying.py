@@ -13,7 +13,7 @@ FIXTURE = Path(__file__).parents[1] / "lake" / "fixtures" / "format-1.tar.xz"
 def shop(tmp_path, headgate):
     """A project with a lake of format 1."""
     with tarfile.open(FIXTURE) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     return tmp_path
 
 

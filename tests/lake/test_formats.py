@@ -33,7 +33,7 @@ BROKEN = (["create table extra (n integer)", "insert into nowhere values (1)"],)
 def path(tmp_path: Path) -> Path:
     """Give the metastore of a lake of format 1."""
     with tarfile.open(FIXTURES / "format-1.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     return tmp_path / "lake" / METASTORE_FILE
 
 
