@@ -107,7 +107,7 @@ def copy_rows(
 
 
 def _finished(target: WriteTarget, unique: str) -> list[str]:
-    """Give what a COPY had written when it was stopped: its last file may have been whole by then."""
+    """Give what a COPY had written when it was stopped: its last file may be whole by then."""
     if target.store is None:
         paths = [str(path) for path in Path(target.directory).iterdir()]
     else:
