@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
@@ -211,7 +212,24 @@ def _write(table: pa.Table, to: "Path | pa.BufferOutputStream") -> None:
         compression_level=ZSTD_LEVEL,
         store_schema=False,
         row_group_size=122_880,
+        write_statistics=_told(table),
     )
+
+
+def _told(table: pa.Table) -> bool | list[str]:
+    """Give the columns whose least and greatest values a file tells; True for all.
+
+    Arrow tells them without NaN, which is the greatest value of all to DuckDB: it would pass over
+    the row group when it looks for NaN, or for what is greater than the greatest number.
+    """
+    silent = {field.name for field in table.schema if _may_hold_nan(table, field)}
+    return [name for name in table.column_names if name not in silent] if silent else True
+
+
+def _may_hold_nan(table: pa.Table, field: pa.Field) -> bool:
+    if types.is_floating(field.type):
+        return bool(pc.any(pc.is_nan(table.column(field.name))).as_py())
+    return _has_floats(field.type)
 
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:

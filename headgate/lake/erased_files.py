@@ -78,8 +78,10 @@ class StoredRows:
         """
         stays = 0
         sink = io.BytesIO()
-        compression = self._compression()
-        with pq.ParquetWriter(sink, self._file.schema_arrow, compression=compression) as writer:
+        schema = self._file.schema_arrow
+        with pq.ParquetWriter(
+            sink, schema, compression=self._compression(), write_statistics=_told(schema)
+        ) as writer:
             for group in self.groups():
                 gone = rows.get(group.number)
                 kept = group.rows
@@ -97,3 +99,8 @@ class StoredRows:
             return "ZSTD"
         found = str(metadata.row_group(0).column(0).compression)
         return "NONE" if found == "UNCOMPRESSED" else found
+
+
+def _told(schema: pa.Schema) -> list[str]:
+    """Give the columns whose least and greatest values are told: Arrow tells them without NaN."""
+    return [field.name for field in schema if not pa.types.is_floating(field.type)]

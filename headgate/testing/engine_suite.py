@@ -426,6 +426,18 @@ class EngineSuite:
             places = [(5, 0, 0), (5, 1, 0), (6, 0, 1), (6, 1, 1), (8, 2, 0)]
             assert [tuple(row.values()) for row in found] == (places if kept.groups else [])
 
+    def test_nan_is_found_by_what_is_looked_for(self, desk: Desk) -> None:
+        nan = float("nan")
+        table = pa.table({"d": [0.0, nan, 1.0], "s": [{"f": 1.0}, {"f": nan}, {"f": 2.0}]})
+        desk.session.bind({"small": desk.scan(table)})
+        written = desk.session.write(Sql(text="select * from small"), desk.target(table.schema))
+        copied = replace(scan_of(written, table.schema), store=desk.storage.store)
+        desk.session.bind({"copied": copied})
+        for name in ("small", "copied"):
+            for condition in ("d = 'nan'::double", "d > 1", "s.f > 2"):
+                found = desk.rows(f"select count(*) as n from {name} where {condition}")
+                assert found == [{"n": 1}], f"{name} where {condition}"
+
     def test_kept_rows_are_computed_once_and_stay_for_the_session(self, desk: Desk) -> None:
         desk.session.keep("kept", Sql(text="select uuid() as id from range(3)"))
         once = desk.rows("select id from kept order by id")

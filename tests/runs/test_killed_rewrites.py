@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from workplaces import Workplace
+
+pytestmark = pytest.mark.on_disk  # it looks at the lake's directory
 
 SCRIPT = Path(__file__).with_name("killed_rewrite.py")
 
