@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from headgate.errors import Invalid
 from headgate.pipelines import places
@@ -13,8 +13,23 @@ if TYPE_CHECKING:
     from headgate.contracts import AnyContract
 
 
-class FileOptions(TypedDict, total=False):
-    """How files are written; what is left out is told from them, or usual."""
+class StepOptions(TypedDict, total=False):
+    """What every source can declare as a step; ``hg.step`` says what each is."""
+
+    name: str | None
+    table: str | None
+    contract: "AnyContract | None"
+    mode: Mode
+    key: str | Sequence[str]
+    after: Sequence[object]
+    partition_by: str | Sequence[str]
+    sort_by: str | Sequence[str]
+    retries: int
+    timeout: timedelta | None
+
+
+class FileOptions(StepOptions, total=False):
+    """How files are written, and of the step; what is left out is told from them, or usual."""
 
     member: str
     largest_bytes: int
@@ -38,16 +53,6 @@ class FileOptions(TypedDict, total=False):
 def files(
     *paths: str | Path,
     format: str | None = None,  # noqa: A002 - the user's word
-    name: str | None = None,
-    table: str | None = None,
-    contract: "AnyContract | None" = None,
-    mode: Mode = "replace",
-    key: str | Sequence[str] = (),
-    after: Sequence[object] = (),
-    partition_by: str | Sequence[str] = (),
-    sort_by: str | Sequence[str] = (),
-    retries: int = 0,
-    timeout: timedelta | None = None,
     **options: Unpack[FileOptions],
 ) -> Declaration:
     """Declare files as a step without inputs: ``flights = hg.files("data/flights*.csv")``.
@@ -80,62 +85,41 @@ def files(
             "files-without-path", "files() names no file.", hint='Write hg.files("data/*.csv").'
         )
     chosen = {} if format is None else {"format": format}
-    return _declare(
-        SourceDeclaration(
-            kind="files",
-            options={"paths": tuple(str(path) for path in paths), **chosen, **options},
-            contract=contract,
-        ),
-        Settings(
-            name=name,
-            table=table,
-            contract=contract,
-            mode=mode,
-            key=names(key),
-            after=tuple(after),
-            partition_by=names(partition_by),
-            sort_by=names(sort_by),
-            retries=retries,
-            timeout=timeout,
-        ),
-    )
+    return declare_source("files", {"paths": tuple(str(path) for path in paths), **chosen}, options)
 
 
 def source(
     kind: str,
-    *,
-    name: str | None = None,
-    table: str | None = None,
-    contract: "AnyContract | None" = None,
-    mode: Mode = "append",
-    key: str | Sequence[str] = (),
-    after: Sequence[object] = (),
-    partition_by: str | Sequence[str] = (),
-    sort_by: str | Sequence[str] = (),
-    retries: int = 0,
-    timeout: timedelta | None = None,
     **options: object,
 ) -> Declaration:
     """Declare a source of any registered kind: ``hg.source("kind", option=...)``.
 
     ``kind`` is an entry point of the group ``headgate.sources``; ``options`` are its own. The rest
-    is as in ``hg.files``.
+    is as in ``hg.files``, but that rows are appended unless ``mode`` says otherwise.
     """
+    return declare_source(kind, {}, {"mode": "append", **options})
+
+
+def declare_source(
+    kind: str, options: Mapping[str, object], given: Mapping[str, object]
+) -> Declaration:
+    """Declare a source of a kind where the user's line called one of the functions above it.
+
+    ``given`` holds the step's own settings, which are taken out, and more options of the source.
+    """
+    step = {name: value for name, value in given.items() if name in _STEP_OPTIONS}
+    for name in ("key", "partition_by", "sort_by"):
+        step[name] = names(cast("str | Sequence[str]", step.get(name, ())))
+    step["after"] = tuple(cast("Sequence[object]", step.get("after", ())))
+    own = {name: value for name, value in given.items() if name not in _STEP_OPTIONS}
+    contract = cast("AnyContract | None", step.get("contract"))
     return _declare(
-        SourceDeclaration(kind=kind, options=options, contract=contract),
-        Settings(
-            name=name,
-            table=table,
-            contract=contract,
-            mode=mode,
-            key=names(key),
-            after=tuple(after),
-            partition_by=names(partition_by),
-            sort_by=names(sort_by),
-            retries=retries,
-            timeout=timeout,
-        ),
+        SourceDeclaration(kind=kind, options={**options, **own}, contract=contract),
+        Settings(**cast("dict[str, Any]", step)),
     )
+
+
+_STEP_OPTIONS = frozenset(StepOptions.__optional_keys__)
 
 
 def _declare(source: SourceDeclaration, settings: Settings) -> Declaration:

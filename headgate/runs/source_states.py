@@ -40,6 +40,9 @@ def source_state(attempt: Attempt, step: Step) -> SourceState:
         cache=wiring.cache / "sources",
         as_text=step.contract is not None,
         appends=step.mode == "append",
+        owner=(attempt.row.pipeline, step.name, attempt.row.target),
+        clock=wiring.clock,
+        reveal=wiring.reveal,
     )
     source = wiring.source(declared.kind, declared.options, setting)
     stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))

@@ -11,7 +11,8 @@ from headgate.engines import Engine
 from headgate.events import Event, Listener, tell
 from headgate.lake import Commit, FileSync, Lake
 from headgate.names import Ids
-from headgate.sources import Setting, Source
+from headgate.secrets import no_secrets
+from headgate.sources import Reveal, Setting, Source
 
 LEASE = timedelta(seconds=30)
 """How long a run stays somebody's without a sign of life."""
@@ -28,7 +29,8 @@ class Wiring:
     ``engine`` is called once, when the first rows move: a run with nothing to do opens none.
     ``root`` is the project's directory (sources' paths are relative to it), ``cache`` may be
     dropped at any time. ``owner`` names this process to others: ``host:pid:start``. ``turn`` is how
-    long at least a run keeps the keys it has reserved, should it die.
+    long at least a run keeps the keys it has reserved, should it die. ``reveal`` gives the values
+    of secrets.
     """
 
     lake: Lake
@@ -43,6 +45,7 @@ class Wiring:
     sync: FileSync | None = None
     parallel: int = 2
     turn: timedelta = timedelta(seconds=10)
+    reveal: Reveal = no_secrets
 
     def head(self, branch: str) -> Commit:
         """Give the commit a branch is at now."""

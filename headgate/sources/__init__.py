@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from headgate.sources.source import Batch as Batch
     from headgate.sources.source import Description as Description
     from headgate.sources.source import NativeRead as NativeRead
+    from headgate.sources.source import Reveal as Reveal
     from headgate.sources.source import Setting as Setting
     from headgate.sources.source import Source as Source
 
 _FILES = {
     "cursors": ("Cursor",),
     "files": ("FileSource",),
-    "source": ("Batch", "Description", "NativeRead", "Setting", "Source"),
+    "source": ("Batch", "Description", "NativeRead", "Reveal", "Setting", "Source"),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

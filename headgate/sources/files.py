@@ -112,6 +112,9 @@ class FileSource:
                 yield Batch(rows=chunk, cursor=before if following else self._cursor(done, cursor))
                 chunk = following
 
+    def acknowledge(self, cursor: Cursor) -> None:
+        """Do nothing: files stay where they are."""
+
     def close(self) -> None:
         """Keep what was learned about files' digests."""
         self._digests.save()

@@ -5,16 +5,22 @@ true once its rows are stored. A source never stores anything of its own: its me
 which the run commits together with the rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from headgate.clock import Clock, SystemClock
 from headgate.filesets import NativeFiles
+from headgate.secrets import Secret, no_secrets
 from headgate.sources.cursors import Cursor
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+Reveal: TypeAlias = Callable[[str | Secret], str]
+"""Gives a secret's value; a plain text as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,24 +30,35 @@ class Setting:
     Paths are relative to ``root``, the project's directory. ``cache`` may be dropped at any time.
     With ``as_text`` every column of a text format is read as text, because a contract says what it
     means; otherwise types are inferred from all of the rows. With ``appends`` the rows are added to
-    those read before: what was read must not be given again.
+    those read before: what was read must not be given again. ``owner`` tells the reader apart from
+    all others (pipeline, step and target branch), for what is reserved outside in its name.
+    ``reveal`` gives the value of an option that is a secret, when a connection is made and not
+    before.
     """
 
     root: Path
     cache: Path
     as_text: bool = False
     appends: bool = False
+    owner: tuple[str, str, str] = ("", "", "")
+    clock: Clock = field(default_factory=SystemClock)
+    reveal: Reveal = no_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Rows, and how far the source has been read once they are stored.
 
-    ``cursor`` is that of the batch before where reading cannot be taken up after these rows.
+    ``cursor`` is that of the batch before where reading cannot be taken up after these rows. Beside
+    a row's own columns ``rows`` may have those of ``headgate.source_columns``: where the row is
+    found, the row as JSON instead of columns, what is done with it. ``unread`` holds records that
+    are no rows at all and go to quarantine: ``_position``, ``_raw`` (the record's text),
+    ``_column`` and ``_reason``, all text.
     """
 
     rows: "pa.Table"
     cursor: Cursor | None
+    unread: "pa.Table | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +109,14 @@ class Source(Protocol):
 
     def native(self, cursor: Cursor | None) -> NativeRead | None:
         """Give the files of all rows after the cursor, for an engine; None if there is no way."""
+        ...
+
+    def acknowledge(self, cursor: Cursor) -> None:
+        """Hear that all rows up to the cursor are published: what the outside kept for them may go.
+
+        Said after the publication, at least once before rows after the cursor are read; a source
+        that reserves nothing outside does nothing.
+        """
         ...
 
     def close(self) -> None:

@@ -1,0 +1,121 @@
+"""What a sink must do: say how far it is, and take one published commit whole.
+
+A sink remembers at the destination which commit it took last, in the same transaction as the rows;
+therefore a delivery that is repeated, or that two processes try at once, is done once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+
+from headgate.clock import Clock, SystemClock
+from headgate.secrets import Secret, no_secrets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Mode: TypeAlias = Literal["insert", "upsert", "replace"]
+Reader: TypeAlias = "Callable[[], pa.RecordBatchReader]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a sink is given beside its options.
+
+    Paths are relative to ``root``, the project's directory. ``reveal`` gives the value of an option
+    that is a secret. ``lake`` is the lake's id: what a destination remembers is of this lake.
+    """
+
+    name: str
+    lake: str
+    root: Path
+    cache: Path
+    clock: Clock = field(default_factory=SystemClock)
+    reveal: Callable[[str | Secret], str] = no_secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """The commit that the destination has: its id, and its number on the branch it came from."""
+
+    commit: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDelivery:
+    """What one commit makes of one table at the destination.
+
+    ``insert`` adds ``rows``; ``upsert`` puts them in the place of those with an equal ``key`` and
+    takes away those whose keys are in ``deleted``; ``replace`` makes them all there is. Each call
+    of ``rows`` or ``deleted`` reads anew, in bounded memory. The schema is the table's, whole.
+    """
+
+    table: str
+    mode: Mode
+    schema: "pa.Schema"
+    rows: Reader
+    key: tuple[str, ...] = ()
+    deleted: Reader | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One published commit for one sink. ``after`` is what the destination must have, None: none.
+
+    A commit that changed none of the sink's tables is delivered, too, without tables.
+    """
+
+    position: Position
+    after: Position | None
+    published: datetime
+    tables: tuple[TableDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A sink for people: ``title`` in a few words, ``facts`` as texts, without secrets."""
+
+    kind: str
+    title: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes published rows. Made of its options and a ``Setting``; making one does no I/O."""
+
+    kind: str
+    remembers: bool
+    """Whether the destination remembers its position; else the lake does, and the destination
+    tells repeated deliveries by the commit's id."""
+
+    def describe(self) -> Description:
+        """Say what the sink is. No I/O."""
+        ...
+
+    def position(self) -> Position | None:
+        """Give the commit that the destination has; None before the first delivery.
+
+        Raises:
+            Unavailable: the destination does not answer.
+        """
+        ...
+
+    def deliver(self, delivery: Delivery) -> Mapping[str, int]:
+        """Take a commit, whole or not at all; give how many rows were sent, by table.
+
+        Tables that are not there are made, columns that are new are added.
+
+        Raises:
+            Conflict: ``sink-elsewhere``: the destination is not at ``delivery.after``.
+            Unavailable: the destination does not answer; nothing of the delivery is there.
+            Refused, Invalid: it does not take the rows; nothing of the delivery is there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free connections and handles."""
+        ...
