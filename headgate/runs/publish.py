@@ -6,7 +6,7 @@ written or synced. The last act is one SQL transaction, which alone decides.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -19,7 +19,6 @@ from headgate.lake import (
     Entry,
     Outcome,
     Record,
-    Reservation,
     RunState,
     StepRecord,
     Tree,
@@ -27,7 +26,7 @@ from headgate.lake import (
     Write,
     contract_key,
 )
-from headgate.runs import taint
+from headgate.runs import taint, turns
 from headgate.runs.attempt import Attempt, event_row
 from headgate.runs.loss import Loss
 from headgate.runs.merging import (
@@ -42,9 +41,6 @@ from headgate.runs.standing_verdicts import standing_entries
 from headgate.runs.verify import Verifier
 from headgate.verdicts import Verdict
 
-TICKET_LEASE = timedelta(seconds=10)
-SHORT_WAIT = timedelta(milliseconds=5)
-LONG_WAIT = timedelta(milliseconds=50)
 MOST_LOSSES = 20
 
 Redo = Callable[[Commit, Loss], None]
@@ -62,11 +58,15 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
     wiring, row = attempt.wiring, attempt.row
     verifier = Verifier(attempt)
     attempt.set_state(RunState.PUBLISHING)
+    raced = False
     try:
         while True:
+            if raced:
+                turns.line_up(attempt)
             head = wiring.head(row.target)
             merged = merge_onto(attempt, head)
             if isinstance(merged, Loss):
+                turns.leave(attempt)
                 _lose(attempt, merged)
                 redo(head, merged)
                 if attempt.changes_nothing:
@@ -82,8 +82,9 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
                 raise taint.refuse(tainted, row.target)
             tree = wiring.lake.tree(head).with_changes(changes)
             if attempt.is_judged and verifier.wants(tree, changes):
+                turns.leave(attempt)
                 keys = touched_keys(attempt).union(verifier.footprint)
-                if _await_turn(attempt, verifier.footprint) or _meets(attempt, head, keys):
+                if turns.await_turn(attempt, verifier.footprint) or _meets(attempt, head, keys):
                     continue  # what would be judged is not what would be published any more
             verdicts = verifier.judge(tree, changes, head=head) if attempt.is_judged else ()
             _sync(attempt, changes)
@@ -91,11 +92,10 @@ def publish(attempt: Attempt, *, redo: Redo) -> Publication | None:
             if commit is not None:
                 tables = _changed(wiring.lake.tree(head), changes)
                 return Publication(commit=commit, verdicts=verdicts, tables=tables)
+            raced = True
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
-            with suppress(Unavailable):  # they end by themselves
-                wiring.lake.metastore.drop_ticket(row.target, run=row.id)
-                wiring.lake.metastore.drop_reservation(row.target, run=row.id)
+            turns.drop_all(attempt)
 
 
 def _try(
@@ -105,74 +105,79 @@ def _try(
     verdicts: tuple[Verdict, ...],
     verifier: Verifier,
 ) -> Commit | None:
-    """Try the last act once; None: the head moved in a way that matters, merge again."""
+    """Try the last act until nobody is in the way; None: the head moved in a way that matters."""
     wiring, row = attempt.wiring, attempt.row
-    lake, metastore = wiring.lake, wiring.lake.metastore
     keys = sorted(touched_keys(attempt).union(verifier.footprint))
     while True:
-        if seniors(attempt, keys):
-            wiring.clock.sleep(SHORT_WAIT)
-        elif metastore.take_ticket(
-            row.target, run=row.id, fence=row.fence, keys=keys, lease=TICKET_LEASE
-        ):
-            break
-        else:
-            wiring.clock.sleep(SHORT_WAIT)
-        if wiring.head(row.target).id != merged.head.id and _meets(attempt, merged.head, keys):
-            return None
-    try:
-        while True:
-            head = wiring.head(row.target)
-            window = lake.window(head, since=attempt.base.number)
-            if head.id != merged.head.id and (
-                _meets(attempt, merged.head, keys)
-                or find_conflict(attempt, window)
-                or (
-                    attempt.is_judged
-                    and verifier.wants(lake.tree(head).with_changes(changes), changes)
-                )
-            ):
-                return None
-            now = wiring.clock.now()
-            if any(v.valid_until is not None and v.valid_until < now for v in verdicts):
-                return None
-            record = Record(
-                kind=attempt.kind,
-                at=now,
-                run=row.id,
-                pipeline=row.pipeline,
-                message=attempt.message,
-                isolation=attempt.isolation,
-                base=attempt.base.id,
-                base_number=attempt.base.number,
-                low=find_low(attempt, window),
-                fence=row.fence,
-                attempts=attempt.losses + 1,
-                steps=_published(merged.steps, changes),
-                verdicts=verdicts,
-                reverts=attempt.reverts,
-            )
-            standing = standing_entries(verdicts, head.number + 1, _uncontracted(changes))
-            candidate = lake.compose(head, {**changes, **standing}, record)
-            told = RunPublished(
-                run=row.id,
-                at=now,
-                target=row.target,
-                commit=candidate.commit.id,
-                tables=_changed(lake.tree(head), changes),
-                wall_s=wiring.clock.monotonic_s() - attempt.began_s,
-            )
-            outcome = commit_once(attempt, head, candidate, told)
-            if outcome is Outcome.DONE:
-                attempt.published(candidate.commit)
-                wiring.tell(told)
-                return candidate.commit
-            if outcome is Outcome.NOT_MINE:
-                raise attempt.taken_over()
-    finally:
-        if attempt.row.state is not RunState.PUBLISHED:
+        if turns.enter(attempt, keys):
+            outcome = _last_act(attempt, merged, changes, verdicts, verifier, keys)
+            if isinstance(outcome, Commit):
+                return outcome
             with suppress(Unavailable):  # it ends by itself
-                metastore.drop_ticket(row.target, run=row.id)
+                wiring.lake.metastore.drop_ticket(row.target, run=row.id)
+            if outcome is None:
+                return None
+            turns.line_up(attempt)
+        elif wiring.head(row.target).id != merged.head.id and _meets(attempt, merged.head, keys):
+            return None
+
+
+def _last_act(
+    attempt: Attempt,
+    merged: Merged,
+    changes: Mapping[str, Entry | None],
+    verdicts: tuple[Verdict, ...],
+    verifier: Verifier,
+    keys: Sequence[str],
+) -> Commit | Literal[Outcome.HEAD_MOVED] | None:
+    """Publish on the head as it is now, in one transaction; HEAD_MOVED where another came first."""
+    wiring, row = attempt.wiring, attempt.row
+    lake = wiring.lake
+    head = wiring.head(row.target)
+    window = lake.window(head, since=attempt.base.number)
+    if head.id != merged.head.id and (
+        _meets(attempt, merged.head, keys)
+        or find_conflict(attempt, window)
+        or (attempt.is_judged and verifier.wants(lake.tree(head).with_changes(changes), changes))
+    ):
+        return None
+    now = wiring.clock.now()
+    if any(v.valid_until is not None and v.valid_until < now for v in verdicts):
+        return None
+    record = Record(
+        kind=attempt.kind,
+        at=now,
+        run=row.id,
+        pipeline=row.pipeline,
+        message=attempt.message,
+        isolation=attempt.isolation,
+        base=attempt.base.id,
+        base_number=attempt.base.number,
+        low=find_low(attempt, window),
+        fence=row.fence,
+        attempts=attempt.losses + 1,
+        steps=_published(merged.steps, changes),
+        verdicts=verdicts,
+        reverts=attempt.reverts,
+    )
+    standing = standing_entries(verdicts, head.number + 1, _uncontracted(changes))
+    candidate = lake.compose(head, {**changes, **standing}, record)
+    told = RunPublished(
+        run=row.id,
+        at=now,
+        target=row.target,
+        commit=candidate.commit.id,
+        tables=_changed(lake.tree(head), changes),
+        wall_s=wiring.clock.monotonic_s() - attempt.began_s,
+    )
+    outcome = commit_once(attempt, head, candidate, told)
+    if outcome is Outcome.NOT_MINE:
+        raise attempt.taken_over()
+    if outcome is Outcome.HEAD_MOVED:
+        return Outcome.HEAD_MOVED
+    attempt.published(candidate.commit)
+    wiring.tell(told)
+    return candidate.commit
 
 
 def commit_once(
@@ -279,62 +284,6 @@ def _sync(attempt: Attempt, changes: Mapping[str, Entry | None]) -> None:
     lake.storage.sync((*reachable, *staged), by=attempt.wiring.sync)
 
 
-# -- order between publishers
-
-
-def _await_turn(attempt: Attempt, footprint: Sequence[str]) -> bool:
-    """Wait for the turn to judge these keys; True where somebody who asked earlier had it.
-
-    Judging side by side would be thrown away: each publication changes what the next has to judge.
-    """
-    clock = attempt.wiring.clock
-    until = _reserve(attempt, footprint)
-    asked, wait, waited = clock.now(), SHORT_WAIT, False
-    while seniors(attempt, footprint):
-        waited = True
-        clock.sleep(wait)
-        wait = min(1.5 * wait, LONG_WAIT)
-        if clock.now() - asked > (until - asked) / 2:
-            asked, until = clock.now(), _reserve(attempt, footprint)
-    return waited
-
-
-def _reserve(attempt: Attempt, footprint: Iterable[str]) -> datetime:
-    """Keep these keys free of those who ask later, and say until when.
-
-    A reservation ends with the publication, or after one and a half times the last attempt.
-    """
-    wiring, row = attempt.wiring, attempt.row
-    lasted = timedelta(seconds=wiring.clock.monotonic_s() - attempt.began_attempt_s)
-    now = wiring.clock.now()
-    attempt.asked = attempt.asked or now
-    attempt.reserved.update(footprint)
-    reservation = Reservation(
-        run=row.id,
-        began=attempt.asked,
-        keys=tuple(sorted(attempt.reserved)),
-        until=now + max(wiring.turn, 1.5 * lasted),
-    )
-    wiring.lake.metastore.reserve(row.target, reservation)
-    return reservation.until
-
-
-def seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
-    """Give the live reservations of others who asked earlier, over any of these keys."""
-    wiring, row = attempt.wiring, attempt.row
-    now = wiring.clock.now()
-    mine = set(keys)
-    asked = (attempt.asked or now, row.id)
-    return [
-        other
-        for other in wiring.lake.metastore.reservations(row.target)
-        if other.run != row.id
-        and (other.began, other.run) < asked
-        and other.until > now
-        and not mine.isdisjoint(other.keys)
-    ]
-
-
 def _lose(attempt: Attempt, loss: Loss) -> None:
     """Count a loss; reserve what it was lost on after the second; park after many."""
     attempt.losses += 1
@@ -349,4 +298,4 @@ def _lose(attempt: Attempt, loss: Loss) -> None:
             keys=list(loss.keys),
         )
     if attempt.losses >= 2:  # noqa: PLR2004 - SEMANTICS G6: after two losses
-        _reserve(attempt, loss.keys)
+        turns.reserve(attempt, loss.keys)

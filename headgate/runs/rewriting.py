@@ -28,7 +28,8 @@ from headgate.lake import (
 from headgate.runs.attempt import Attempt
 from headgate.runs.beginning import begin
 from headgate.runs.failures import system_trouble
-from headgate.runs.publish import SHORT_WAIT, TICKET_LEASE, commit_once, seniors
+from headgate.runs.publish import commit_once
+from headgate.runs.turns import SHORT_WAIT, TICKET_LEASE, seniors
 from headgate.runs.wiring import Wiring
 
 PIPELINE = "compaction"
