@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from headgate.engines import DuckDB
 
 PROCESSES, THREADS = 8, 4
-COMMITS, RUNS = 10, 2
+COMMITS, RUNS = 10, 10
 LEASE = timedelta(seconds=60)
 
 
