@@ -10,15 +10,18 @@ from headgate.doors import door
 if TYPE_CHECKING:
     from headgate.sinks.sink import Delivery as Delivery
     from headgate.sinks.sink import Description as Description
+    from headgate.sinks.sink import Effect as Effect
     from headgate.sinks.sink import Mode as Mode
     from headgate.sinks.sink import Position as Position
+    from headgate.sinks.sink import Reader as Reader
     from headgate.sinks.sink import Setting as Setting
     from headgate.sinks.sink import Sink as Sink
     from headgate.sinks.sink import TableDelivery as TableDelivery
 
 _FILES = {
     "sink": (
-        "Delivery", "Description", "Mode", "Position", "Setting", "Sink", "TableDelivery",
+        "Delivery", "Description", "Effect", "Mode", "Position", "Reader", "Setting", "Sink",
+        "TableDelivery",
     ),
 }  # fmt: skip
 

@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Mode: TypeAlias = Literal["insert", "upsert", "replace"]
+"""What a sink is declared to do with a table's rows."""
+
+Effect: TypeAlias = Literal["insert", "upsert", "replace", "drop"]
+"""What one commit makes of one table at the destination."""
+
 Reader: TypeAlias = "Callable[[], pa.RecordBatchReader]"
+"""Reads rows, anew with each call, in bounded memory. The caller closes what it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What a sink is given beside its options.
 
-    Paths are relative to ``root``, the project's directory. ``reveal`` gives the value of an option
-    that is a secret. ``lake`` is the lake's id: what a destination remembers is of this lake.
+    ``name`` is what the user calls it. Paths are relative to ``root``, the project's directory;
+    ``cache`` may be dropped at any time. ``lake`` is the lake's id: what a destination remembers
+    is of this lake. ``reveal`` gives the value of an option that is a secret, when a connection is
+    made and not before.
     """
 
     name: str
@@ -49,29 +57,38 @@ class TableDelivery:
     """What one commit makes of one table at the destination.
 
     ``insert`` adds ``rows``; ``upsert`` puts them in the place of those with an equal ``key`` and
-    takes away those whose keys are in ``deleted``; ``replace`` makes them all there is. Each call
-    of ``rows`` or ``deleted`` reads anew, in bounded memory. The schema is the table's, whole.
+    takes away those whose keys are in ``deleted`` (key columns only); ``replace`` makes them all
+    there is; ``drop`` takes the table away. ``table`` is its name in the lake, ``to`` at the
+    destination. ``schema`` is the table's, whole, and that of ``rows``. With ``anew`` the
+    destination's table does not fit any more (a column left, was renamed, or has another type): it
+    is made again from ``schema``, and ``rows`` are all there are.
     """
 
     table: str
-    mode: Mode
+    to: str
+    effect: Effect
     schema: "pa.Schema"
     rows: Reader
     key: tuple[str, ...] = ()
     deleted: Reader | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One published commit for one sink. ``after`` is what the destination must have, None: none.
+    """One published commit for one sink.
 
-    A commit that changed none of the sink's tables is delivered, too, without tables.
+    ``after`` is what the destination must have; None: nothing yet, and the tables come whole.
+    Commits between ``after`` and ``position`` changed none of the sink's tables. Without tables it
+    only moves the position.
     """
 
     position: Position
     after: Position | None
     published: datetime
-    tables: tuple[TableDelivery, ...]
+    branch: str
+    run: str | None = None
+    tables: tuple[TableDelivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +106,8 @@ class Sink(Protocol):
 
     kind: str
     remembers: bool
-    """Whether the destination remembers its position; else the lake does, and the destination
-    tells repeated deliveries by the commit's id."""
+    """Whether the destination remembers its position. Else the lake does: a delivery may be
+    repeated, and whoever receives it tells that by the commit's id."""
 
     def describe(self) -> Description:
         """Say what the sink is. No I/O."""
@@ -101,18 +118,27 @@ class Sink(Protocol):
 
         Raises:
             Unavailable: the destination does not answer.
+            Refused: it holds what another lake delivered under the sink's name.
         """
         ...
 
     def deliver(self, delivery: Delivery) -> Mapping[str, int]:
         """Take a commit, whole or not at all; give how many rows were sent, by table.
 
-        Tables that are not there are made, columns that are new are added.
+        Deleted keys count. Tables that are not there are made, columns that are new are added.
 
         Raises:
             Conflict: ``sink-elsewhere``: the destination is not at ``delivery.after``.
-            Unavailable: the destination does not answer; nothing of the delivery is there.
+            Unavailable: the destination does not answer; ask for its position before trying again.
             Refused, Invalid: it does not take the rows; nothing of the delivery is there.
+        """
+        ...
+
+    def place(self, position: Position | None) -> None:
+        """Say at the destination that it has a commit, without rows; None: that it has nothing.
+
+        Raises:
+            Unavailable: the destination does not answer.
         """
         ...
 
