@@ -161,7 +161,7 @@ def _publish(lake: Lake, name: str, each: int, *, shared: bool) -> None:
         )
         store.begin_run(row, fork_from=base)
         key = "blob/shared" if shared else f"blob/{name}"
-        while not store.take_ticket("main", run=id, fence=1, keys=[key], lease=LEASE):
+        while not store.turns.take_ticket("main", run=id, fence=1, keys=[key], lease=LEASE):
             lake.clock.sleep(timedelta(milliseconds=5))
         entry = Entry(kind="blob", content=f"{name}{number}", data="x" * 300)
         while True:

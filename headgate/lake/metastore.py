@@ -158,6 +158,24 @@ class References:
     backups: tuple[Backup, ...] = ()
 
 
+class Turns(Protocol):
+    """In which order runs publish. It decides nothing, and whoever dies is soon out of the way."""
+
+    def take_ticket(
+        self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
+    ) -> bool:
+        """Take a ticket for these keys unless another live one overlaps them.
+
+        Held for milliseconds.
+        """
+        ...
+
+    def drop_ticket(self, branch: str, *, run: str) -> None: ...
+    def reserve(self, branch: str, reservation: Reservation) -> None: ...
+    def drop_reservation(self, branch: str, *, run: str) -> None: ...
+    def reservations(self, branch: str) -> Sequence[Reservation]: ...
+
+
 class Metastore(Protocol):
     """The SQL database of a lake."""
 
@@ -194,6 +212,8 @@ class Metastore(Protocol):
     def retention(self) -> Retention: ...
     @property
     def erasing(self) -> "SqlErasing": ...
+    @property
+    def turns(self) -> Turns: ...
     def purge(self) -> bool:
         """Leave nothing in the database's own files that is not in the database any more.
 
@@ -335,21 +355,6 @@ class Metastore(Protocol):
     def events(
         self, *, after: int = 0, run: str | None = None, limit: int = 1000
     ) -> Sequence[EventRow]: ...
-
-    # -- publication order
-    def take_ticket(
-        self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
-    ) -> bool:
-        """Take a ticket for these keys unless another live one overlaps them.
-
-        Held for milliseconds.
-        """
-        ...
-
-    def drop_ticket(self, branch: str, *, run: str) -> None: ...
-    def reserve(self, branch: str, reservation: Reservation) -> None: ...
-    def drop_reservation(self, branch: str, *, run: str) -> None: ...
-    def reservations(self, branch: str) -> Sequence[Reservation]: ...
 
     # -- ids of columns, schemas and specs, lake-wide
     def allocate(self, table: str, names: Sequence[str], *, at_least: int = 1) -> Mapping[str, int]:

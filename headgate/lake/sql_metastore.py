@@ -4,12 +4,10 @@ In every transaction the run's row comes before the branch's, so that two transa
 never wait for each other in a circle.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from headgate.clock import Clock
 from headgate.errors import AlreadyExists, Internal, NotFound, Refused
@@ -24,17 +22,28 @@ from headgate.lake.metastore import (
     EventRow,
     Outcome,
     References,
-    Reservation,
     RunRow,
     RunState,
     StepRow,
-    StepState,
     Tag,
+    Turns,
 )
 from headgate.lake.pins import Pin, Retention, commit_collected
 from headgate.lake.records import Commit
 from headgate.lake.sql_erasing import SqlErasing
 from headgate.lake.sql_retention import SqlRetention, hold, pin_of, put_pin
+from headgate.lake.sql_rows import (
+    backup_of,
+    branch_of,
+    event_of,
+    event_row,
+    json_text,
+    run_of,
+    step_of,
+    step_row,
+    tag_of,
+)
+from headgate.lake.sql_turns import SqlTurns
 
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 _AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
@@ -68,6 +77,7 @@ class SqlMetastore:
         self._links: dict[str, Link] = {}
         self._retention = SqlRetention(database)
         self._erasing = SqlErasing(database)
+        self._turns = SqlTurns(database, clock)
         self._erasures: str | None = None
 
     # -- the lake itself
@@ -122,7 +132,7 @@ class SqlMetastore:
     def backups(self) -> Sequence[Backup]:
         """Give the backups that need something kept, the oldest first; those expired, too."""
         with self._database.reading() as session:
-            return [_backup(row) for row in session.rows(statements.BACKUPS)]
+            return [backup_of(row) for row in session.rows(statements.BACKUPS)]
 
     @retried
     def put_backup(self, backup: Backup) -> None:
@@ -132,7 +142,7 @@ class SqlMetastore:
             _stored(backup.created),
             None if backup.expires is None else _stored(backup.expires),
             backup.location,
-            _json(list(backup.commits)),
+            json_text(list(backup.commits)),
         )
         with self._database.writing(durable=True) as session:
             session.change(statements.PUT_BACKUP, row)
@@ -148,6 +158,11 @@ class SqlMetastore:
     def retention(self) -> Retention:
         """What may go, and how it is taken away."""
         return self._retention
+
+    @property
+    def turns(self) -> Turns:
+        """In which order runs publish."""
+        return self._turns
 
     @property
     def erasing(self) -> SqlErasing:
@@ -172,11 +187,11 @@ class SqlMetastore:
                 (statements.BACKUPS, ()),
             )
         return References(
-            branches=tuple(_branch(row) for row in branches),
-            tags=tuple(_tag(row) for row in tags),
-            runs=tuple(_run(row) for row in runs),
+            branches=tuple(branch_of(row) for row in branches),
+            tags=tuple(tag_of(row) for row in tags),
+            runs=tuple(run_of(row) for row in runs),
             pins=tuple(pin_of(row) for row in pins),
-            backups=tuple(_backup(row) for row in backups),
+            backups=tuple(backup_of(row) for row in backups),
         )
 
     def first_move(self, branch: str) -> tuple[datetime, str] | None:
@@ -258,7 +273,7 @@ class SqlMetastore:
     def branches(self) -> Sequence[Branch]:
         """Give all branches, by name."""
         with self._database.reading() as session:
-            return [_branch(row) for row in session.rows(statements.BRANCHES)]
+            return [branch_of(row) for row in session.rows(statements.BRANCHES)]
 
     def branch(self, name: str) -> Branch | None:
         """Give a branch, or None."""
@@ -269,7 +284,7 @@ class SqlMetastore:
         if row[5] != self._erasures:  # commits say something else since, under their old ids
             self._erasures = row[5]
             self._commits.clear()
-        return None if row[0] is None else _branch(row[:5])
+        return None if row[0] is None else branch_of(row[:5])
 
     @retried
     def create_branch(self, branch: Branch) -> bool:
@@ -300,13 +315,13 @@ class SqlMetastore:
     def tags(self) -> Sequence[Tag]:
         """Give all tags, by name."""
         with self._database.reading() as session:
-            return [_tag(row) for row in session.rows(statements.TAGS)]
+            return [tag_of(row) for row in session.rows(statements.TAGS)]
 
     def tag(self, name: str) -> Tag | None:
         """Give a tag, or None."""
         with self._database.reading() as session:
             row = session.row(statements.TAG, (name,))
-        return None if row is None else _tag(row)
+        return None if row is None else tag_of(row)
 
     @retried
     def create_tag(self, tag: Tag) -> bool:
@@ -423,8 +438,8 @@ class SqlMetastore:
             run.owner,
             _stored(run.lease_until),
             run.commit,
-            _json(run.reason),
-            _json(run.settings),
+            json_text(run.reason),
+            json_text(run.settings),
         )
         with self._database.writing(durable=False) as session:
             put, held, made = session.together((statements.PUT_RUN, row), *_branching(branch))
@@ -435,7 +450,7 @@ class SqlMetastore:
         """Give a run, or None."""
         with self._database.reading() as session:
             row = session.row(statements.RUN, (id,))
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def runs(
         self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
@@ -453,7 +468,7 @@ class SqlMetastore:
                 rows = session.rows(statements.RUNS_OF_PIPELINE, (pipeline, limit))
             else:
                 rows = session.rows(statements.RUNS, (limit,))
-        return [_run(row) for row in rows]
+        return [run_of(row) for row in rows]
 
     def find_runs(self, prefix: str, limit: int) -> Sequence[str]:
         """Give ids of runs that begin so."""
@@ -473,7 +488,7 @@ class SqlMetastore:
             session.send(statements.DROP_TICKETS, (id,))
             session.send(statements.DROP_PINS, (id,))
             row = session.row(statements.RUN, (id,))
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     @retried
     def set_run(
@@ -498,7 +513,7 @@ class SqlMetastore:
         with self._database.writing(durable=state in _FINAL) as session:
             if not _is_mine(session.rows(statements.LOCK_RUN, (id,)), fence):
                 return False
-            change = (state.value, base, commit, _json(reason), lease, id)
+            change = (state.value, base, commit, json_text(reason), lease, id)
             session.send(statements.SET_RUN, change)
             if state not in _AT_WORK:
                 _drop_claims(session, id)
@@ -533,7 +548,7 @@ class SqlMetastore:
     def steps(self, run: str) -> Sequence[StepRow]:
         """Give the steps of a run, by name."""
         with self._database.reading() as session:
-            return [_step(row) for row in session.rows(statements.STEPS, (run,))]
+            return [step_of(row) for row in session.rows(statements.STEPS, (run,))]
 
     @retried
     def record(
@@ -561,77 +576,7 @@ class SqlMetastore:
                 rows = session.rows(statements.EVENTS, (after, limit))
             else:
                 rows = session.rows(statements.EVENTS_OF_RUN, (run, after, limit))
-        return [_event(row) for row in rows]
-
-    # -- publication order
-
-    @retried
-    def take_ticket(
-        self, branch: str, *, run: str, fence: int, keys: Sequence[str], lease: timedelta
-    ) -> bool:
-        """Take a ticket for these keys unless another live one overlaps them.
-
-        A key that ends with ``/`` is a listing and overlaps all it lists. A ticket of an older
-        attempt of the same run gives way; one of a newer attempt does not. One that holds for
-        longer than a lease from now is of a clock that was ahead: nobody waits for it, since
-        tickets order publications and decide nothing.
-        """
-        now = self._clock.now()
-        with self._database.writing(durable=False) as session:
-            _, taken = session.together(
-                (statements.LOCK_BRANCH, (branch,)),  # one ticket is taken at a time
-                (statements.TICKETS, (branch, _stored(now), _stored(now + lease))),
-            )
-            for holder, held_fence, held in taken:
-                if holder == run:
-                    if held_fence > fence:
-                        return False
-                elif overlap(keys, msgspec.json.decode(held)):
-                    return False
-            session.send(statements.EXPIRE_TICKETS, (branch, _stored(now)))
-            ticket = (branch, run, fence, _json(list(keys)), _stored(now + lease))
-            session.send(statements.PUT_TICKET, ticket)
-        return True
-
-    @retried
-    def drop_ticket(self, branch: str, *, run: str) -> None:
-        """Give a run's ticket back; dropping none is no error."""
-        with self._database.writing(durable=False) as session:
-            session.send(statements.DROP_TICKET, (branch, run))
-
-    @retried
-    def drop_reservation(self, branch: str, *, run: str) -> None:
-        """Give up what a run has reserved; dropping nothing is no error."""
-        with self._database.writing(durable=False) as session:
-            session.send(statements.DROP_RESERVATION, (branch, run))
-
-    @retried
-    def reserve(self, branch: str, reservation: Reservation) -> None:
-        """Reserve keys for a run, in place of what it had reserved before."""
-        row = (
-            branch,
-            reservation.run,
-            _stored(reservation.began),
-            _json(list(reservation.keys)),
-            _stored(reservation.until),
-        )
-        with self._database.writing(durable=False) as session:
-            session.send(statements.PUT_RESERVATION, row)
-
-    def reservations(self, branch: str) -> Sequence[Reservation]:
-        """Give the reservations that are not over, the oldest run's first."""
-        now = _stored(self._clock.now())
-        with self._database.reading() as session:
-            rows = session.rows(statements.RESERVATIONS, (branch, now))
-        return [
-            Reservation(
-                run=run,
-                began=_instant(began),
-                keys=tuple(msgspec.json.decode(keys)),
-                until=_instant(until),
-            )
-            for run, began, keys, until in rows
-        ]
+        return [event_of(row) for row in rows]
 
     # -- ids
 
@@ -764,14 +709,6 @@ def refuse_at_work(session: Session, now: datetime, is_alive: Callable[[str], bo
         )
 
 
-def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
-    """Say whether two sets of keys meet; a key that ends with ``/`` is all that begin so."""
-    mine, theirs = set(some), set(others)
-    if mine & theirs:
-        return True
-    return _lists_one_of(mine, theirs) or _lists_one_of(theirs, mine)
-
-
 def protected_branch(name: str) -> Refused:
     """Give the error for moving a protected branch by hand."""
     return Refused(
@@ -800,11 +737,6 @@ def _collected(held: Sequence[Row], commit: str) -> NotFound:
     return commit_collected(commit, at=_instant(held[0][1]))
 
 
-def _lists_one_of(listings: set[str], keys: set[str]) -> bool:
-    prefixes = tuple(key for key in listings if key.endswith("/"))
-    return bool(prefixes) and any(key.startswith(prefixes) for key in keys)
-
-
 def _is_mine(rows: Sequence[Row], fence: int) -> bool:
     """Say whether a locked run (``LOCK_RUN``) is its holder's, and not final."""
     return bool(rows) and rows[0][0] == fence and rows[0][1] not in _FINAL
@@ -819,25 +751,10 @@ def _drop_claims(session: Session, run: str) -> None:
 def _put_steps_and_events(
     session: Session, steps: Sequence[StepRow], events: Sequence[EventRow]
 ) -> None:
-    step_rows = [
-        (
-            step.run,
-            step.step,
-            step.state.value,
-            step.attempt,
-            step.commit,
-            _json(step.reason),
-            None if step.started is None else _stored(step.started),
-            None if step.ended is None else _stored(step.ended),
-        )
-        for step in steps
-    ]
+    step_rows = [step_row(step) for step in steps]
     if step_rows:
         session.change_many(statements.PUT_STEP, step_rows)
-    event_rows = [
-        (event.run, event.step, event.kind, _stored(event.at), _json(event.body))
-        for event in events
-    ]
+    event_rows = [event_row(event) for event in events]
     if event_rows:
         session.change_many(statements.PUT_EVENT, event_rows)
 
@@ -846,95 +763,3 @@ def _keep(kept: dict[_K, _V], key: _K, value: _V, *, limit: int) -> None:
     if len(kept) >= limit:
         kept.clear()  # what is kept may always be dropped; the next reads fill it again
     kept[key] = value
-
-
-# -- values and what stands for them in a row
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    message = f"{type(value).__name__} is no JSON"
-    raise TypeError(message)
-
-
-_encode_json = msgspec.json.Encoder(enc_hook=_plain).encode
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else _encode_json(value).decode()
-
-
-def _mapping(text: str | None) -> dict[str, Any] | None:
-    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
-
-
-def _branch(row: Row) -> Branch:
-    name, head, number, protected, created = row
-    return Branch(
-        name=name,
-        head=head,
-        number=number,
-        protected=bool(protected),
-        created=_instant(created),
-    )
-
-
-def _backup(row: Row) -> Backup:
-    name, created, expires, location, commits = row
-    return Backup(
-        name=name,
-        created=_instant(created),
-        expires=None if expires is None else _instant(expires),
-        location=location,
-        commits=tuple(msgspec.json.decode(commits)),
-    )
-
-
-def _tag(row: Row) -> Tag:
-    name, commit, created = row
-    return Tag(name=name, commit=commit, created=_instant(created))
-
-
-def _run(row: Row) -> RunRow:
-    return RunRow(
-        id=row[0],
-        pipeline=row[1],
-        target=row[2],
-        branch=row[3],
-        state=RunState(row[4]),
-        fence=row[5],
-        base=row[6],
-        began=_instant(row[7]),
-        owner=row[8],
-        lease_until=_instant(row[9]),
-        commit=row[10],
-        reason=_mapping(row[11]),
-        settings=_mapping(row[12]) or {},
-    )
-
-
-def _step(row: Row) -> StepRow:
-    run, step, state, attempt, commit, reason, started, ended = row
-    return StepRow(
-        run=run,
-        step=step,
-        state=StepState(state),
-        attempt=attempt,
-        commit=commit,
-        reason=_mapping(reason),
-        started=None if started is None else _instant(started),
-        ended=None if ended is None else _instant(ended),
-    )
-
-
-def _event(row: Row) -> EventRow:
-    number, run, step, kind, at, body = row
-    return EventRow(
-        run=run,
-        step=step,
-        kind=kind,
-        at=_instant(at),
-        body=_mapping(body) or {},
-        number=number,
-    )

@@ -114,7 +114,7 @@ def _try(
             if isinstance(outcome, Commit):
                 return outcome
             with suppress(Unavailable):  # it ends by itself
-                wiring.lake.metastore.drop_ticket(row.target, run=row.id)
+                wiring.lake.metastore.turns.drop_ticket(row.target, run=row.id)
             if outcome is None:
                 return None
             turns.line_up(attempt)

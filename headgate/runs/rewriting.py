@@ -203,13 +203,13 @@ def _published(
                 raise attempt.taken_over()
     finally:
         if attempt.row.state is not RunState.PUBLISHED:
-            metastore.drop_ticket(row.target, run=row.id)
+            metastore.turns.drop_ticket(row.target, run=row.id)
 
 
 def _take_ticket(attempt: Attempt, key: str) -> None:
     """Wait until nobody publishes into the table, nor has it reserved."""
     wiring, row = attempt.wiring, attempt.row
-    while seniors(attempt, (key,)) or not wiring.lake.metastore.take_ticket(
+    while seniors(attempt, (key,)) or not wiring.lake.metastore.turns.take_ticket(
         row.target, run=row.id, fence=row.fence, keys=(key,), lease=TICKET_LEASE
     ):
         wiring.clock.sleep(SHORT_WAIT)

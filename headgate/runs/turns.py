@@ -57,7 +57,7 @@ def enter(attempt: Attempt, keys: Collection[str]) -> bool:
         leave(attempt)  # whoever waits for something else does not stand in the way
         wiring.clock.sleep(_wait(SHORT_WAIT, len(theirs)))
         return False
-    if wiring.lake.metastore.take_ticket(
+    if wiring.lake.metastore.turns.take_ticket(
         row.target, run=row.id, fence=row.fence, keys=sorted(keys), lease=TICKET_LEASE
     ):
         return True
@@ -74,7 +74,7 @@ def leave(attempt: Attempt) -> None:
     if attempt.reserved:
         reserve(attempt, ())
     else:
-        attempt.wiring.lake.metastore.drop_reservation(attempt.row.target, run=attempt.row.id)
+        attempt.wiring.lake.metastore.turns.drop_reservation(attempt.row.target, run=attempt.row.id)
 
 
 def drop_all(attempt: Attempt) -> None:
@@ -82,8 +82,8 @@ def drop_all(attempt: Attempt) -> None:
     metastore, row = attempt.wiring.lake.metastore, attempt.row
     attempt.reserved.clear()
     with suppress(Unavailable):
-        metastore.drop_ticket(row.target, run=row.id)
-        metastore.drop_reservation(row.target, run=row.id)
+        metastore.turns.drop_ticket(row.target, run=row.id)
+        metastore.turns.drop_reservation(row.target, run=row.id)
 
 
 def reserve(attempt: Attempt, footprint: Iterable[str]) -> datetime:
@@ -104,7 +104,7 @@ def reserve(attempt: Attempt, footprint: Iterable[str]) -> datetime:
         keys=tuple(sorted(attempt.reserved)),
         until=now + turn,
     )
-    wiring.lake.metastore.reserve(row.target, reservation)
+    wiring.lake.metastore.turns.reserve(row.target, reservation)
     return reservation.until
 
 
@@ -116,7 +116,7 @@ def seniors(attempt: Attempt, keys: Iterable[str]) -> list[Reservation]:
     asked = (attempt.asked or now, row.id)
     return [
         other
-        for other in wiring.lake.metastore.reservations(row.target)
+        for other in wiring.lake.metastore.turns.reservations(row.target)
         if other.run != row.id
         and (other.began, other.run) < asked
         and other.until > now

@@ -367,8 +367,8 @@ class MetastoreSuite:
     def test_publication_moves_head_run_and_events_and_frees_claims(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
             s.begin("aa", state=RunState.PUBLISHING)
-            assert s.store.take_ticket(MAIN, run="aa", fence=1, keys=["k"], lease=SECOND)
-            s.store.reserve(MAIN, _reservation("aa", s.clock.now() + SECOND))
+            assert s.store.turns.take_ticket(MAIN, run="aa", fence=1, keys=["k"], lease=SECOND)
+            s.store.turns.reserve(MAIN, _reservation("aa", s.clock.now() + SECOND))
             commit, nodes = s.commit(s.genesis, "blob/a")
             s.clock.move(SECOND / 2)
             outcome = s.store.publish(
@@ -391,9 +391,9 @@ class MetastoreSuite:
             assert len(s.store.events()) == 1
             assert s.store.head_at(MAIN, s.clock.now()) == commit.id
             assert s.store.head_at(MAIN, BEGAN) == s.genesis.id
-            assert not s.store.reservations(MAIN)
+            assert not s.store.turns.reservations(MAIN)
             s.begin("bb")
-            assert s.store.take_ticket(MAIN, run="bb", fence=1, keys=["k"], lease=SECOND)
+            assert s.store.turns.take_ticket(MAIN, run="bb", fence=1, keys=["k"], lease=SECOND)
 
     def test_the_second_of_two_publications_is_told_that_the_head_moved(
         self, tmp_path: Path
@@ -627,8 +627,8 @@ class MetastoreSuite:
             assert self._ticket(s, "aa", "table/a", "table/b")
             assert not self._ticket(s, "bb", "table/c", "table/b")
             assert self._ticket(s, "cc", "table/c")
-            s.store.drop_ticket(MAIN, run="aa")
-            s.store.drop_ticket(MAIN, run="nobody")
+            s.store.turns.drop_ticket(MAIN, run="aa")
+            s.store.turns.drop_ticket(MAIN, run="nobody")
             assert not self._ticket(s, "bb", "table/c", "table/b")
             assert self._ticket(s, "dd", "table/b")
 
@@ -636,7 +636,7 @@ class MetastoreSuite:
         with self.situation(tmp_path) as s:
             s.fork("dev")
             assert self._ticket(s, "aa", "k")
-            assert s.store.take_ticket("dev", run="bb", fence=1, keys=["k"], lease=SECOND)
+            assert s.store.turns.take_ticket("dev", run="bb", fence=1, keys=["k"], lease=SECOND)
 
     def test_a_listing_meets_all_that_it_lists(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
@@ -673,31 +673,31 @@ class MetastoreSuite:
             assert self._ticket(s, "aa", "k")
             s.store.take_over("aa", owner="you", lease_until=BEGAN)
             assert self._ticket(s, "bb", "k")
-            s.store.reserve(MAIN, _reservation("bb", BEGAN + SECOND))
+            s.store.turns.reserve(MAIN, _reservation("bb", BEGAN + SECOND))
             s.store.set_run("bb", fence=1, state=RunState.PARKED)
             assert self._ticket(s, "aa", "k", fence=2)
-            assert not s.store.reservations(MAIN)
+            assert not s.store.turns.reservations(MAIN)
 
     def test_reservations_last_until_their_instant(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
             long = replace(_reservation("aa", BEGAN + 2 * SECOND), began=BEGAN)
             short = replace(_reservation("bb", BEGAN + SECOND), began=BEGAN - SECOND)
-            s.store.reserve(MAIN, replace(long, keys=("other",)))
-            s.store.reserve(MAIN, long)
-            s.store.reserve(MAIN, short)
-            assert list(s.store.reservations(MAIN)) == [short, long]
-            assert not s.store.reservations("dev")
+            s.store.turns.reserve(MAIN, replace(long, keys=("other",)))
+            s.store.turns.reserve(MAIN, long)
+            s.store.turns.reserve(MAIN, short)
+            assert list(s.store.turns.reservations(MAIN)) == [short, long]
+            assert not s.store.turns.reservations("dev")
             s.clock.move(SECOND)
-            assert list(s.store.reservations(MAIN)) == [long]
+            assert list(s.store.turns.reservations(MAIN)) == [long]
 
     def test_a_reservation_can_be_given_up(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
             for run in ("aa", "bb"):
-                s.store.reserve(MAIN, _reservation(run, BEGAN + SECOND))
-            s.store.drop_reservation("dev", run="aa")
-            s.store.drop_reservation(MAIN, run="aa")
-            s.store.drop_reservation(MAIN, run="nobody")
-            assert [held.run for held in s.store.reservations(MAIN)] == ["bb"]
+                s.store.turns.reserve(MAIN, _reservation(run, BEGAN + SECOND))
+            s.store.turns.drop_reservation("dev", run="aa")
+            s.store.turns.drop_reservation(MAIN, run="aa")
+            s.store.turns.drop_reservation(MAIN, run="nobody")
+            assert [held.run for held in s.store.turns.reservations(MAIN)] == ["bb"]
 
     # -- ids
 
@@ -771,7 +771,7 @@ class MetastoreSuite:
         )
 
     def _ticket(self, s: Situation, run: str, *keys: str, fence: int = 1) -> bool:
-        return s.store.take_ticket(MAIN, run=run, fence=fence, keys=keys, lease=SECOND)
+        return s.store.turns.take_ticket(MAIN, run=run, fence=fence, keys=keys, lease=SECOND)
 
 
 class _Nothing:

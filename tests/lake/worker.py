@@ -68,12 +68,12 @@ def publish(lake: Lake, key: str) -> str:
 def ticket(lake: Lake, key: str) -> str:
     """Take the ticket, look whether somebody else is in, leave."""
     mark = lake.location / "inside"
-    while not lake.metastore.take_ticket("main", run=key, fence=1, keys=["k"], lease=LEASE):
+    while not lake.metastore.turns.take_ticket("main", run=key, fence=1, keys=["k"], lease=LEASE):
         pass
     alone = not mark.exists()
     mark.touch()
     mark.unlink()
-    lake.metastore.drop_ticket("main", run=key)
+    lake.metastore.turns.drop_ticket("main", run=key)
     return "alone" if alone else "together"
 
 

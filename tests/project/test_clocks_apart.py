@@ -83,7 +83,7 @@ def test_a_run_of_the_host_ahead_is_alive_to_the_one_behind(hosts):
 
 def test_nobody_waits_minutes_for_the_ticket_of_a_host_that_died_ahead(hosts):
     behind, ahead = hosts
-    assert ahead.lake.metastore.take_ticket(
+    assert ahead.lake.metastore.turns.take_ticket(
         "main", run="dead", fence=1, keys=["table/t"], lease=timedelta(seconds=10)
     )
     append(behind, "t", [1])

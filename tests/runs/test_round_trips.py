@@ -45,7 +45,7 @@ def counted(place: Workplace) -> Iterator[Counter[str]]:
     """Count exchanges by the method of the metastore they belong to."""
     counts: Counter[str] = Counter()
     names: list[str] = []
-    store = type(place.lake.metastore)
+    stores = (type(place.lake.metastore), type(place.lake.metastore.turns))
     travel, execute = postgres_sessions._travel, postgres_sessions.execute
 
     def count() -> None:
@@ -74,7 +74,7 @@ def counted(place: Workplace) -> Iterator[Counter[str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postgres_sessions, "_travel", travelling)
         patch.setattr(postgres_sessions, "execute", executing)
-        for name, method in list(vars(store).items()):
+        for store, name, method in [(s, *item) for s in stores for item in vars(s).items()]:
             if callable(method) and not name.startswith("_"):
                 patch.setattr(store, name, named(name, method))
         yield counts
@@ -89,7 +89,7 @@ def test_what_a_method_costs(place: Workplace) -> None:
         with counted(place) as counts:
             until = lake.clock.now() + LEASE
             assert lake.metastore.heartbeat(transaction.id, fence=1, lease_until=until)
-            lake.metastore.drop_ticket("main", run=transaction.id)
+            lake.metastore.turns.drop_ticket("main", run=transaction.id)
             lake.branch("main")
         assert counts == {"heartbeat": 2, "drop_ticket": 1, "branch": 1}
         counts = publishing.enter_context(counted(place))
