@@ -10,6 +10,7 @@ gives exactly the rows that are missing.
 
 # ruff: noqa: D102, S101 - these are tests; their names say what they show
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TypeAlias
 import pytest
 
 from headgate.errors import Invalid
+from headgate.source_columns import POSITION, RECORD
 from headgate.sources import Batch, Cursor, Source
 
 Row: TypeAlias = Mapping[str, object]
@@ -39,8 +41,14 @@ class Situation:
 
 
 def rows_of(batches: Iterable[Batch]) -> list[Row]:
-    """Give the rows of batches, in order."""
-    return [row for batch in batches for row in batch.rows.to_pylist()]
+    """Give the rows of batches, in order: records as what their JSON says, places left away."""
+    return [_row(row) for batch in batches for row in batch.rows.to_pylist()]
+
+
+def _row(row: dict[str, object]) -> Row:
+    row.pop(POSITION, None)
+    record = row.pop(RECORD, None)
+    return row if record is None else {**row, **json.loads(str(record))}
 
 
 class SourceSuite:
