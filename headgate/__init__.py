@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from headgate.pipelines import files as files
     from headgate.pipelines import incremental as incremental
     from headgate.pipelines import pipeline as pipeline
+    from headgate.pipelines import sink as sink
     from headgate.pipelines import source as source
     from headgate.pipelines import sql_step as sql_step
     from headgate.pipelines import step as step
@@ -69,8 +70,8 @@ _HOMES = {
         "Interrupted", "Invalid", "NotFound", "Refused", "StepFailed", "Unavailable",
     ),
     "pipelines": (
-        "Now", "Params", "Seed", "files", "incremental", "pipeline", "source", "sql_step", "step",
-        "table",
+        "Now", "Params", "Seed", "files", "incremental", "pipeline", "sink", "source", "sql_step",
+        "step", "table",
     ),
     "project": (
         "Project", "open",
@@ -119,6 +120,7 @@ __all__ = [
     "pipeline",
     "references",
     "rows",
+    "sink",
     "source",
     "sql_step",
     "step",

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from headgate.pipelines.rendering import as_mermaid as as_mermaid
     from headgate.pipelines.rendering import as_svg as as_svg
     from headgate.pipelines.rendering import as_text as as_text
+    from headgate.pipelines.sink_steps import DeclaredSink as DeclaredSink
+    from headgate.pipelines.sink_steps import SinkDeclaration as SinkDeclaration
+    from headgate.pipelines.sink_steps import SinkTable as SinkTable
+    from headgate.pipelines.sink_steps import sink as sink
     from headgate.pipelines.source_steps import files as files
     from headgate.pipelines.source_steps import source as source
     from headgate.pipelines.sql_steps import analysed as analysed
@@ -66,6 +70,7 @@ _FILES = {
     ),
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
+    "sink_steps": ("DeclaredSink", "SinkDeclaration", "SinkTable", "sink"),
     "source_steps": ("files", "source"),
     "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),

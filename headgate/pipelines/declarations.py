@@ -21,18 +21,20 @@ from headgate.pipelines.annotations import GuardedImports
 from headgate.pipelines.graph import Graph
 from headgate.pipelines.places import LEDGER, Place
 from headgate.pipelines.signatures import Signature
+from headgate.pipelines.sink_steps import DeclaredSink, SinkDeclaration, declared_sink
 from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration
 from headgate.pipelines.steps import Declaration, Injected, Input, Query, Step, declaration_of
 
-_Thing = TypeVar("_Thing", Declaration, PipelineDeclaration)
+_Thing = TypeVar("_Thing", Declaration, PipelineDeclaration, SinkDeclaration)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What a project declares: all its steps, and the pipelines made of them."""
+    """What a project declares: all its steps, the pipelines made of them, and the sinks."""
 
     steps: tuple[Step, ...] = ()
     pipelines: tuple[Pipeline, ...] = ()
+    sinks: tuple[DeclaredSink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ def collect(
         pipelines = (Pipeline(name=default, steps=tuple(steps.values()), isolation=isolation),)
     for pipeline in pipelines:
         Graph(pipeline.steps)
-    return Declared(steps=tuple(steps.values()), pipelines=pipelines)
+    table_of = {id(each): steps[name].table or "" for name, each in named.items()}
+    sinks = tuple(
+        declared_sink(name, declaration, table_of, declaration.place.within(root))
+        for name, declaration in project.named(project.all(SinkDeclaration)).items()
+    )
+    return Declared(steps=tuple(steps.values()), pipelines=pipelines, sinks=sinks)
 
 
 class _Project:
@@ -92,13 +99,14 @@ class _Project:
         self._cache = cache
         self._guarded = GuardedImports()
         self._bindings: dict[int, list[_Binding]] = {}
-        self._found: dict[int, Declaration | PipelineDeclaration] = {}
+        self._found: dict[int, Declaration | PipelineDeclaration | SinkDeclaration] = {}
         for module in modules:
             for declaration in vars(module).get(LEDGER, ()):
                 self._found[id(declaration)] = declaration
         for module in modules:
             for attribute, value in vars(module).items():
-                thing = value if type(value) is PipelineDeclaration else declaration_of(value)
+                whole = type(value) in (PipelineDeclaration, SinkDeclaration)
+                thing = value if whole else declaration_of(value)
                 if thing is not None:
                     self._found[id(thing)] = thing
                     self._bindings.setdefault(id(thing), []).append(_Binding(module, attribute))
@@ -244,7 +252,7 @@ class _Project:
             named=str(one),
         )
 
-    def _name(self, thing: Declaration | PipelineDeclaration) -> str:
+    def _name(self, thing: Declaration | PipelineDeclaration | SinkDeclaration) -> str:
         given = thing.settings.name if isinstance(thing, Declaration) else thing.name
         if given is not None:
             return given
@@ -264,7 +272,7 @@ class _Project:
             )
         return next(iter(attributes))
 
-    def _unnamed(self, thing: Declaration | PipelineDeclaration) -> HeadgateError:
+    def _unnamed(self, thing: Declaration | PipelineDeclaration | SinkDeclaration) -> HeadgateError:
         lost = (
             thing.function.__name__ if isinstance(thing, Declaration) and thing.function else None
         )
@@ -291,7 +299,7 @@ class _Project:
             hint='Write `flights = ...` at the top level of the file, or give name="flights".',
         )
 
-    def _place(self, thing: Declaration | PipelineDeclaration) -> Place:
+    def _place(self, thing: Declaration | PipelineDeclaration | SinkDeclaration) -> Place:
         return thing.place.within(self._root)
 
     def _line(self, binding: _Binding) -> str:
