@@ -46,10 +46,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The commit that the destination has: its id, and its number on the branch it came from."""
+    """The commit that the destination has: its id, and its number on the branch it came from.
+
+    ``tables`` are those it has from the sink, each with its name over there: a table that is not
+    among them (it was added to the sink later) comes whole.
+    """
 
     commit: str
     number: int
+    tables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +64,11 @@ class TableDelivery:
     ``insert`` adds ``rows``; ``upsert`` puts them in the place of those with an equal ``key`` and
     takes away those whose keys are in ``deleted`` (key columns only); ``replace`` makes them all
     there is; ``drop`` takes the table away. ``table`` is its name in the lake, ``to`` at the
-    destination. ``schema`` is the table's, whole, and that of ``rows``. With ``anew`` the
-    destination's table does not fit any more (a column left, was renamed, or has another type): it
-    is made again from ``schema``, and ``rows`` are all there are.
+    destination. ``schema`` is the table's, whole, and that of ``rows``.
+
+    ``whole`` says that ``rows`` are all that the lake's table has, not what changed. ``gone`` names
+    columns that the table over there must lose, because they left, were renamed or have another
+    type now; those that are in ``schema`` are made again. Then ``rows`` replace all there is.
     """
 
     table: str
@@ -71,7 +78,8 @@ class TableDelivery:
     rows: Reader
     key: tuple[str, ...] = ()
     deleted: Reader | None = None
-    anew: bool = False
+    whole: bool = False
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
