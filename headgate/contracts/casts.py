@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from headgate import source_columns
 from headgate.contracts.arrow_schemas import arrow_type, type_text
 from headgate.contracts.flags import Flag
 from headgate.contracts.layouts import read_type
@@ -41,6 +42,7 @@ RAW = "_raw."
 TRIED = "_tried."
 """What stands before a column's name where its text was read as a number, well or badly."""
 
+_OURS = ("_raw.", "_position", "_mask")
 _DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE = r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -53,8 +55,9 @@ class CastPlan:
 
     ``items`` are the columns of the typed rows: name and SQL over the raw ones and over ``tried``,
     what is computed of them once because an item names it twice; beside every column whose values
-    can fail to be read stands its raw value as ``_raw.<column>``. ``schema`` has the
-    typed columns without those. ``flags`` are the conditions of unreadable values. ``problems``
+    can fail to be read stands its raw value as ``_raw.<column>``, and where the source tells a
+    row's position, that. ``schema`` has the typed columns without those. ``flags`` are the
+    conditions of unreadable values. ``problems``
     says what makes the raw columns unfit as a whole; rows must not flow then. ``reader_types`` is
     for readers that parse text by
     themselves: SQL types by raw name, in the contract's order.
@@ -145,7 +148,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
     taken = {(given.get(c.source) or given.get(c.source.casefold())) for c in spec.columns} - {None}
     names = {column.name.casefold() for column in spec.columns}
     for field in raw:
-        if field in taken or field.name.startswith(("_raw.", "_position", "_mask")):
+        if field in taken or field.name.startswith(_OURS) or field.name in source_columns.ALL:
             continue
         if spec.undeclared == "refuse":
             problems.append(f"{field.name} is not declared")
@@ -154,6 +157,8 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
         elif spec.undeclared == "keep":
             items.append((field.name, quote(field.name)))
             fields.append(pa.field(field.name, field.type))
+    if source_columns.POSITION in raw.names:
+        beside.append((source_columns.POSITION, quote(source_columns.POSITION)))
     return CastPlan(
         contract=spec.name,
         items=(*items, *beside),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from headgate.errors import Internal
+from headgate.source_columns import POSITION as GIVEN_POSITION
 
 MASK = "_mask"
 POSITION = "_position"
@@ -54,15 +55,19 @@ class RejectedRows:
             self._kept_bytes = 0
 
     def table(self) -> pa.Table | None:
-        """Give the rows with ``_mask`` and an empty ``_position``; None where there are none.
+        """Give the rows with ``_mask`` and ``_position``; None where there are none.
 
-        Many of them lie in a memory-mapped file that is gone when the table is.
+        The position is what came along with the row; else NULL. Many rows lie in a memory-mapped
+        file that is gone when the table is.
         """
         self._compact()
         tables = [*([self._spill.table()] if self._spill is not None else []), *self._kept]
         if not tables:
             return None
         rejected = pa.concat_tables(tables)
+        if GIVEN_POSITION in rejected.column_names:
+            names = [POSITION if n == GIVEN_POSITION else n for n in rejected.column_names]
+            return rejected.rename_columns(names)
         return rejected.append_column(POSITION, pa.nulls(rejected.num_rows, pa.string()))
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from headgate.engines.sql_types import sql_type
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
 from headgate.names import quote
+from headgate.source_columns import POSITION as GIVEN_POSITION
 
 EXAMPLES = 5
 _NUMBERS = count(1)
@@ -209,7 +210,11 @@ def _struct(rows: pa.Table) -> pa.Array:
 
 def _example(row: Mapping[str, object]) -> Mapping[str, object]:
     """Give a row as JSON would; a value that could not be read is shown as it was written."""
-    plain = {name: value for name, value in row.items() if not name.startswith(RAW_PREFIX)}
+    plain = {
+        name: value
+        for name, value in row.items()
+        if not name.startswith(RAW_PREFIX) and name != GIVEN_POSITION
+    }
     for name, value in row.items():
         column = name.removeprefix(RAW_PREFIX)
         if column != name and plain.get(column) is None:

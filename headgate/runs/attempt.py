@@ -153,6 +153,10 @@ class Attempt:
         """Stop renewing the lease."""
         self._stop.set()
 
+    def is_over(self) -> bool:
+        """Whether whoever began the run has ended it, or lost it: work that goes on is in vain."""
+        return self._stop.is_set() or self._lost.is_set()
+
     def _beat(self) -> None:
         while not self._stop.wait(LEASE.total_seconds() / 3):
             try:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headgate.contracts import arrow_schema
 from headgate.engines import Rows, Session, Sql, accept, supply
+from headgate.events import StepProgressed
 from headgate.filesets import Scan
 from headgate.lake import Entry, Tree, cursor_key, table_key
 from headgate.names import quote
@@ -68,11 +69,22 @@ class Computation:
         wiring = self._attempt.wiring
         if self._inputs.source is not None:
             output, self.cursor = ingest(
-                wiring, self.session, self._tree, target, self._inputs.source
+                wiring,
+                self.session,
+                self._tree,
+                target,
+                self._inputs.source,
+                progress=self._tell,
+                stopped=self._attempt.is_over,
             )
             return output
         write = delete_keys if target.mode == "delete" else write_output
         return write(wiring, self.session, self._tree, target, self._rows(target))
+
+    def _tell(self, rows: int) -> None:
+        attempt = self._attempt
+        now = attempt.wiring.clock.now()
+        attempt.wiring.tell(StepProgressed(run=attempt.id, at=now, step=self._step.name, rows=rows))
 
     def _rows(self, target: Target) -> Rows:
         step = self._step

@@ -1,32 +1,47 @@
-"""Ingestion: a source's rows into its table, its cursor into the same commit."""
+"""Ingestion: a source's rows into its table, its cursor into the same commit.
 
-from collections.abc import Iterator
+What a source gives is told from its columns. Typed rows are written here; records become columns
+in ``normalising.py``; operations are folded and applied in ``changes.py``.
+"""
+
+from collections.abc import Callable
 from contextlib import closing
 
 import pyarrow as pa
 
+from headgate import source_columns
 from headgate.contracts import arrow_schema, cast_plan
 from headgate.engines import Rows, Session, Sql
-from headgate.errors import Invalid
+from headgate.errors import Internal, Invalid
 from headgate.filesets import NativeFiles
 from headgate.lake import Tree, table_key
 from headgate.names import quote
+from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.deletions import delete_keys
-from headgate.runs.outputs import Output, Target, mask_of, stage
+from headgate.runs.outputs import Output, Target, Unread, mask_of, none_unread, stage
 from headgate.runs.source_states import SourceState
+from headgate.runs.spool import Spool
+from headgate.runs.typed_rows import ColumnsGrew, TypedRows
 from headgate.runs.wiring import Wiring
-from headgate.sources import Batch, Cursor
 
 RAW = "_hg_raw"
 """The name under which a query finds the source's rows."""
 
 
 def ingest(
-    wiring: Wiring, session: Session, tree: Tree, target: Target, state: SourceState
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    state: SourceState,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Output, str | None]:
     """Read what is new of a source into a table; give what was written, and the new cursor.
 
     An engine that can read the source's files does so by itself; else batches stream through Arrow.
+    ``progress`` hears how many records have come; ``stopped`` ends the reading between two batches.
     """
     with closing(state.source) as source:
         native = source.native(state.cursor)
@@ -35,13 +50,73 @@ def ingest(
                 return _nothing(wiring, session, tree, target, state), native.cursor.text()
             output = write_raw(wiring, session, tree, target, native.files)
             return output, native.cursor.text()
-        stream = _Stream(source.read(state.cursor))
-        reader = stream.reader()
-        if reader is None:
-            output = _nothing(wiring, session, tree, target, state)
-            return output, state.cursor.text() if state.cursor else None
-        output = write_raw(wiring, session, tree, target, reader)
-        return output, stream.cursor.text() if stream.cursor else None
+        arrivals = Arrivals(
+            source.read(state.cursor),
+            state.cursor,
+            clock=wiring.clock,
+            spool=lambda: Spool(wiring.cache / "spool"),
+            progress=progress,
+            stopped=stopped,
+        )
+        with closing(arrivals):
+            written = write_arrivals(wiring, session, tree, target, arrivals)
+            if written is None:
+                written = _nothing(wiring, session, tree, target, state, arrivals.unread)
+        return written, arrivals.cursor.text() if arrivals.cursor else None
+
+
+def write_arrivals(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, arrivals: Arrivals
+) -> Output | None:
+    """Write a source's batches by what their columns say they are; None where they have none."""
+    columns = arrivals.columns()
+    if columns is None:
+        for _ in arrivals:  # unread records, and a cursor
+            pass
+        return None
+    _refuse_unknown_kind(columns, target)
+    return _write_typed(wiring, session, tree, target, arrivals)
+
+
+def _refuse_unknown_kind(columns: tuple[str, ...], target: Target) -> None:
+    for name in (source_columns.RECORD, source_columns.OPERATION):
+        if name in columns:
+            raise Internal(
+                "rows-not-understood",
+                f"The source of {target.table} gives {name}, which is not understood here.",
+                table=target.table,
+            )
+
+
+def _write_typed(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, arrivals: Arrivals
+) -> Output:
+    """Write typed rows; where a late batch brings columns, all rows flow once more under all.
+
+    Raises:
+        Internal: ``rows-lost``. Whatever the source raised, as it was raised.
+    """
+    with closing(TypedRows(arrivals)) as typed:
+        while True:
+            rows = typed.rows()
+            try:
+                output = write_raw(wiring, session, tree, target, rows, unread=arrivals.unread)
+            except Exception as echo:
+                if isinstance(typed.raised, ColumnsGrew):
+                    continue
+                if typed.raised is not None and typed.raised is not echo:
+                    raise typed.raised  # noqa: B904 - the engine's error is only its echo
+                raise
+            break
+    if target.mode != "delete" and output.rows_in != arrivals.rows + arrivals.unread_rows:
+        raise Internal(
+            "rows-lost",
+            f"{arrivals.rows + arrivals.unread_rows} records arrived and {output.rows_in} were "
+            f"accepted or set aside on their way into {target.table}.",
+            hint="Nothing was published. Please report this with the source's kind.",
+            table=target.table,
+        )
+    return output
 
 
 def write_raw(
@@ -49,28 +124,65 @@ def write_raw(
     session: Session,
     tree: Tree,
     target: Target,
-    rows: NativeFiles | pa.RecordBatchReader,
+    rows: NativeFiles | pa.Table | pa.RecordBatchReader,
+    *,
+    unread: Unread = none_unread,
 ) -> Output:
     """Write raw rows: their types and their fate are the contract's to say; without one, they stay.
 
+    ``unread`` gives the records that were no rows, once the rows have flowed.
+
     Raises:
         Invalid: ``contract-raw-columns``: the columns are not those the contract speaks of.
+            ``malformed-record``: a key to delete by cannot be read.
     """
     if target.mode == "delete":
-        return delete_keys(wiring, session, tree, target, rows)
+        output = delete_keys(wiring, session, tree, target, rows)
+        _refuse_unread_keys(target, unread())
+        return output
     schema = session.schema(rows)
     if target.spec is None:
-        return stage(wiring, session, tree, target, rows, schema=schema)
+        own = _own_columns(schema)
+        return stage(wiring, session, tree, target, rows, schema=own, unread=unread)
     plan = cast_plan(target.spec, schema)
     plan.refuse()
     session.bind({RAW: rows})
     typed: Rows = Sql(text=plan.select(quote(RAW)))
     mask = mask_of(wiring, session, tree, target, target.spec, plan.columns, plan)
-    return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask)
+    return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread)
+
+
+def _own_columns(schema: pa.Schema) -> pa.Schema:
+    """Give the table's columns among a source's: one that holds only NULL has no type yet.
+
+    It comes to the table with its first value.
+    """
+    own = [field for field in schema if not is_reserved(field.name)]
+    typed = [field for field in own if not pa.types.is_null(field.type)]
+    return pa.schema(typed or own)
+
+
+def _refuse_unread_keys(target: Target, unread: pa.Table | None) -> None:
+    if unread is None:
+        return
+    first = unread.slice(0, 1).to_pylist()[0]
+    raise Invalid(
+        "malformed-record",
+        f"{first['_position'] or 'A record'} cannot be read, so that nobody knows which rows of "
+        f"{target.table} to delete: {first['_reason']}",
+        hint="Mend the record.",
+        table=target.table,
+        position=first["_position"],
+    )
 
 
 def _nothing(
-    wiring: Wiring, session: Session, tree: Tree, target: Target, state: SourceState
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    state: SourceState,
+    unread: Unread = none_unread,
 ) -> Output:
     """Give the output of a source without rows and without columns.
 
@@ -78,15 +190,32 @@ def _nothing(
     not emptied for a file that lost even its header.
 
     Raises:
-        Invalid: ``source-empty``.
+        Invalid: ``source-empty``, ``malformed-record``.
     """
+    aside = unread()
     if target.mode != "replace":
-        if tree.get(table_key(target.table)) is not None:
-            return Output(changes={}, writes=(), rows_in=0, rows=0)
-        if target.spec is not None:
+        before = tree.get(table_key(target.table))
+        schema = None
+        if before is not None:
+            if aside is None:
+                return Output(changes={}, writes=(), rows_in=0, rows=0)
+            schema = wiring.lake.tables.scan_files(before, ()).schema
+        elif target.spec is not None:
             schema = arrow_schema(target.spec)
-            return stage(wiring, session, tree, target, schema.empty_table(), schema=schema)
+        if schema is not None and target.mode != "delete":
+            nothing = schema.empty_table()
+            return stage(wiring, session, tree, target, nothing, schema=schema, unread=unread)
     title = state.source.describe().title
+    if aside is not None:
+        first = aside.slice(0, 1).to_pylist()[0]
+        raise Invalid(
+            "malformed-record",
+            f"None of the {aside.num_rows:,} records of {title} is a row. The first, "
+            f"{first['_position'] or 'somewhere'}: {first['_reason']}",
+            hint="Say how the source is written, or mend it.",
+            table=target.table,
+            source=title,
+        )
     raise Invalid(
         "source-empty",
         f"{title} holds nothing, not even the names of columns.",
@@ -94,27 +223,3 @@ def _nothing(
         table=target.table,
         source=title,
     )
-
-
-class _Stream:
-    """A source's batches as one Arrow stream; remembers the cursor of the last batch taken."""
-
-    def __init__(self, batches: Iterator[Batch]) -> None:
-        self._batches = batches
-        self.cursor: Cursor | None = None
-
-    def reader(self) -> pa.RecordBatchReader | None:
-        """Give the stream, None where there is no batch."""
-        first = next(self._batches, None)
-        if first is None:
-            return None
-        return pa.RecordBatchReader.from_batches(
-            first.rows.schema, self._rows(first, first.rows.schema)
-        )
-
-    def _rows(self, first: Batch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        batch: Batch | None = first
-        while batch is not None:
-            yield from batch.rows.cast(schema).to_batches()
-            self.cursor = batch.cursor or self.cursor
-            batch = next(self._batches, None)

@@ -5,8 +5,8 @@ quarantine and ownership mean the same everywhere. Nothing is visible: what come
 entries, which the attempt commits to the run's branch.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from headgate.engines import Rows
 
 Mode: TypeAlias = Literal["replace", "append", "upsert", "delete"]
+Unread: TypeAlias = "Callable[[], pa.Table | None]"
+"""Gives the records that were no rows (``Batch.unread``), once all rows have flowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,11 @@ def _bind_existing(wiring: Wiring, session: Session, tree: Tree, target: Target)
     return "_hg_existing"
 
 
+def none_unread() -> pa.Table | None:
+    """Say that every record was a row."""
+    return None
+
+
 def stage(
     wiring: Wiring,
     session: Session,
@@ -235,8 +242,12 @@ def stage(
     *,
     schema: pa.Schema,
     mask: IngestMask | None = None,
+    unread: Unread = none_unread,
 ) -> Output:
-    """Write rows under a schema, apply the operation to the table, put rejected rows beside it."""
+    """Write rows under a schema, apply the operation to the table, put rejected rows beside it.
+
+    ``unread`` records, which never were rows, count as read, and go to quarantine as malformed.
+    """
     key = table_key(target.table)
     before = tree.get(key)
     _refuse_foreign(before, target)
@@ -256,6 +267,7 @@ def stage(
         staged_input=target.mode == "upsert",
     )
     written = session.write(rows, plan.target, mask=mask.query if mask else None)
+    written = _with_unread(written, unread())
     files = tables.collect(written.paths, plan.columns, key_columns=plan.bounded)
     data: Operation
     match target.mode:
@@ -314,6 +326,17 @@ def stage(
             **({"malformed": written.malformed.num_rows} if written.malformed is not None else {}),
         },
         schema_changes=() if before is None else tuple(_told(plan.operations)),
+    )
+
+
+def _with_unread(written: Written, unread: pa.Table | None) -> Written:
+    if unread is None:
+        return written
+    known = written.malformed
+    return replace(
+        written,
+        rows_read=written.rows_read + unread.num_rows,
+        malformed=unread if known is None else pa.concat_tables([known, unread]),
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -14,10 +14,12 @@ from headgate.events import Event
 from headgate.names import RandomIds
 from headgate.pipelines import Pipeline, collect, named
 from headgate.runs import Hall, Wiring, owner_name
-from headgate.sources import FileSource
+from headgate.sources import FileSource, Setting, Source
 from headgate.testing.object_places import open_or_create
 
 _NUMBERS = count(1)
+
+SourceMaker = Callable[[Mapping[str, object], Setting], Source]
 
 
 class Workplace:
@@ -27,6 +29,7 @@ class Workplace:
         self.root = root
         self.events: list[Event] = []
         self.also: list[Callable[[Event], None]] = []
+        self.sources: dict[str, SourceMaker] = {"files": FileSource}
         self.engine = DuckDB(threads=1, temp_directory=root / "spill")
         location = root / "lake"
         self.lake = open_or_create(
@@ -45,7 +48,7 @@ class Workplace:
                 root=root,
                 cache=root / "cache",
                 owner=owner_name(),
-                source=lambda _, options, setting: FileSource(options, setting),
+                source=lambda kind, options, setting: self.sources[kind](options, setting),
                 listeners=(self.events.append, self._hear),
                 turn=timedelta(seconds=1),
             ),
