@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from headgate.pipelines import table as table
     from headgate.project import Project as Project
     from headgate.project import open_project as open  # noqa: A004 - hg.open(path)
+    from headgate.secrets import secret as secret
 
 __version__ = "0.1.0"
 
@@ -75,6 +76,9 @@ _HOMES = {
     ),
     "project": (
         "Project", "open",
+    ),
+    "secrets": (
+        "secret",
     ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -120,6 +124,7 @@ __all__ = [
     "pipeline",
     "references",
     "rows",
+    "secret",
     "sink",
     "source",
     "sql_step",

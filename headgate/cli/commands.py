@@ -149,6 +149,7 @@ def _answered(call: Call, arguments: list[str]) -> int:  # noqa: PLR0911 - a way
 
 
 def _told(call: Call, error: HeadgateError) -> int:
+    call.clean(error)
     if call.json:
         call.terminal.document({"error": error_document(error)})
     for line in error_words(call.terminal, error):
@@ -168,10 +169,12 @@ def _invoked(call: Call, arguments: list[str]) -> int:
 
 def _confess(call: Call) -> int:
     """Write the traceback of a bug to a file, and say where it is."""
-    kind, error, _ = sys.exc_info()
+    kind, bug, _ = sys.exc_info()
+    error = call.clean(bug) if bug is not None else RuntimeError("no error")
+    shown = "".join(traceback.format_exception(error))
     stamp = SystemClock().now().strftime("%Y%m%dT%H%M%S%f")
     file = _crash_directory(call) / f"headgate-crash-{stamp}.log"
-    file.write_text(f"headgate {__version__}, python {sys.version}\n\n{traceback.format_exc()}")
+    file.write_text(f"headgate {__version__}, python {sys.version}\n\n{shown}")
     name = kind.__name__ if kind else "error"
     call.terminal.words(
         f"{call.terminal.style('Error:', 'bad')} headgate met a bug of its own: {name}: {error}"

@@ -42,6 +42,10 @@ class Call:
         """Find the project's directory."""
         return project.find_root(self.directory or Path())
 
+    def clean(self, error: BaseException) -> BaseException:
+        """Take what the project revealed out of an error."""
+        return error if self._project is None else self._project.outside.redaction.error(error)
+
     def close(self) -> None:
         """Close the project, if it was opened."""
         if self._project is None:

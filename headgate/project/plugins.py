@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "headgate.engines": {"duckdb": "headgate.engines.duckdb:DuckDB"},
+    "headgate.secrets": {
+        "directory": "headgate.access:DirectorySecrets",
+        "env-file": "headgate.access:EnvironmentFileSecrets",
+        "environment": "headgate.access:EnvironmentSecrets",
+        "keyring": "headgate.access:KeyringSecrets",
+    },
     "headgate.sources": {"files": "headgate.sources.files:FileSource"},
 }
+
+
+_WORDS = {"secret": "provider of secrets"}
 
 
 def plugin(group: str, name: str) -> object:
@@ -80,4 +89,5 @@ def _installed(group: str, name: str) -> "EntryPoint":
 
 def _word(group: str) -> str:
     """Give the singular of what the group holds: ``headgate.engines`` is about an engine."""
-    return group.rpartition(".")[2].removesuffix("s")
+    word = group.rpartition(".")[2].removesuffix("s")
+    return _WORDS.get(word, word)

@@ -30,16 +30,16 @@ from headgate.lake import (
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.compactor import Compactor
+from headgate.project.connections import connected
 from headgate.project.discovery import Discovery, discover
 from headgate.project.engines import make_engine
 from headgate.project.lakes import create_lake, lake_place, open_lake
+from headgate.project.outside import Outside
 from headgate.project.parameters import Asked, Settled, given_before, settled
-from headgate.project.plugins import plugin
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, Request, RunResult, Wiring, is_alive, is_at_work, owner_name
-from headgate.sources import Setting, Source
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
@@ -119,6 +119,7 @@ class Project:
         self.ids = ids
         self.listeners = listeners
         self.logs = RunLogs(settings.logs)
+        self.outside = Outside(settings, environment)
         self._environment = environment
         self._lock = RLock()
         self._lake: Lake | None = None
@@ -825,9 +826,11 @@ class Project:
             root=self.root,
             cache=self.settings.cache,
             owner=owner_name(),
-            source=_source,
+            source=self.outside.source,
             listeners=(self.logs, *self.listeners, *listeners, self._compactor),
             parallel=self.settings.workers or max(os.cpu_count() or 1, _FEWEST_WORKERS),
+            reveal=self.outside.reveal,
+            redaction=self.outside.redaction,
         )
 
     def _evaluator(self) -> str:
@@ -838,6 +841,9 @@ class Project:
         self, name: str | None, isolation: Isolation | None, steps: Sequence[str]
     ) -> Pipeline:
         chosen = self.pipeline(name)
+        for each in chosen.steps:
+            if each.source is not None:
+                connected(self.settings.connections, each.source.options)
         if steps:
             graph = Graph(chosen.steps)
             wanted = {graph[step].name for step in steps}
@@ -893,9 +899,3 @@ class Project:
                     main=self.settings.target,
                 )
             return self.lake
-
-
-def _source(kind: str, options: Mapping[str, object], setting: Setting) -> Source:
-    """Make a source of a kind, ours or a stranger's."""
-    make = cast("Callable[..., Source]", plugin("headgate.sources", kind))
-    return make(options, setting)

@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from headgate.errors import HeadgateError, Invalid, NotFound, Unavailable
 from headgate.names import ref_name, step_name, suggestion
+from headgate.project.connections import (
+    CONNECTION_VARIABLE,
+    SECRET_VARIABLE,
+    laid_over,
+    of_environment,
+    parsed_connections,
+)
 from headgate.project.spans import span
+from headgate.secrets import plain_credentials
 from headgate.stores import is_address
 
 FILE_NAME = "headgate.toml"
@@ -22,8 +31,10 @@ STATE_DIRECTORY = ".headgate"
 PROFILE_VARIABLE = "HEADGATE_PROFILE"
 ISOLATIONS = ("serializable", "snapshot-isolation", "fresh")
 COMPACT_AFTER = 100
+PROVIDERS = ("environment", "directory")
 _PREFIX = "HEADGATE_"
 _PARAMETERS = "HEADGATE_PARAM_"
+_FREE = (_PARAMETERS, CONNECTION_VARIABLE, SECRET_VARIABLE)
 _DOCUMENTATION = "Every setting is listed in docs/settings.md."
 _SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|%)\Z", re.IGNORECASE)
 
@@ -36,6 +47,8 @@ class Settings:
     ``region`` and ``allow_http`` say how to reach; credentials are no settings.
     ``pipelines`` names files and directories relative to ``root``; empty means: find them.
     ``parameters`` are the file's values for parameters that steps declare, not yet typed.
+    ``connections`` are options of sources and sinks by the connection's name, secrets in them as
+    ``Secret``; ``credentials`` what stands in the settings in plain and must not be said.
     """
 
     root: Path
@@ -63,6 +76,10 @@ class Settings:
     cache: Path
     logs: Path
     parameters: Mapping[str, object] = field(default_factory=dict)
+    secret_providers: tuple[str, ...] = PROVIDERS
+    secret_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    connections: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
+    credentials: tuple[str, ...] = field(default=(), repr=False)
 
 
 def _text(value: object) -> str:
@@ -121,6 +138,12 @@ def _paths(value: object) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError('"auto", or a list of files and directories like ["flights.py"]')
+    return tuple(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError('a list of names like ["environment", "keyring"]')
     return tuple(value)
 
 
@@ -323,10 +346,20 @@ KEYS = (
         "be deleted when nothing runs.",
         parse=_text,
     ),
+    Key(
+        name="secrets.providers",
+        field="secret_providers",
+        default='["environment", "directory"], and those that have a table `[secrets.NAME]`',
+        meaning="Who is asked for secrets, in this order: `environment`, `directory`, `env-file`, "
+        "`keyring`, or what an installed package provides.",
+        parse=_names,
+        from_text=_as_list,
+    ),
 )
 _BY_NAME = {key.name: key for key in KEYS}
 _SECTIONS = tuple(dict.fromkeys(key.name.partition(".")[0] for key in KEYS))
-_TABLES = (*_SECTIONS, "parameters", "profile")
+_LOOSE = ("parameters", "connections")
+_TABLES = (*_SECTIONS, *_LOOSE, "profile")
 
 
 def find_root(start: Path) -> Path:
@@ -373,6 +406,12 @@ def read_settings(
         place = _Place(file=file.name, source=source, prefix=f"profile.{profile}.")
         _take(layer, place, values, parameters, profiles=False)
     _take_environment(environment, values)
+    values["connections"], overridden = of_environment(environment, values.get("connections"))
+    values["credentials"] = (
+        *overridden,
+        *plain_credentials(values["connections"]),
+        *plain_credentials({"metastore": values.get("metastore", "")}),
+    )
     return _settled(root, profile, values, parameters)
 
 
@@ -386,6 +425,9 @@ def _settled(
         fields[name] = place if name == "lake" and is_address(place) else root / place
     if "metastore" in fields and "://" not in str(fields["metastore"]):
         fields["metastore"] = str(root / str(fields["metastore"]))
+    if "secret_providers" not in fields:
+        options = cast("Mapping[str, object]", fields.get("secret_options", {}))
+        fields["secret_providers"] = tuple(dict.fromkeys((*PROVIDERS, *options)))
     if "temp_directory" in fields:
         fields["temp_directory"] = root / str(fields["temp_directory"])
     return Settings(
@@ -461,6 +503,14 @@ def _take(
             )
         if section == "parameters":
             _lay_over(parameters, content)
+        elif section == "connections":
+            named = parsed_connections(content, place.of)
+            values["connections"] = laid_over(values.get("connections"), named)
+        elif section == "secrets":
+            options = {name: each for name, each in content.items() if isinstance(each, dict)}
+            values["secret_options"] = laid_over(values.get("secret_options"), options)
+            plain = {name: each for name, each in content.items() if name not in options}
+            _set_all(section, plain, place, values)
         elif section != "profile":
             _set_all(section, content, place, values)
 
@@ -554,7 +604,7 @@ def _take_environment(environment: Mapping[str, str], values: dict[str, object])
             place = _Place(file=f"environment variable {variable}", source="")
             _set(key.name, key.from_text(environment[variable]), place, values)
             continue
-        own = variable == PROFILE_VARIABLE or variable.startswith(_PARAMETERS)
+        own = variable == PROFILE_VARIABLE or variable.startswith(_FREE)
         bare = {name.removeprefix(_PREFIX): name for name in (*variables, PROFILE_VARIABLE)}
         close = None if own else suggestion(variable.removeprefix(_PREFIX), bare)
         meant = bare[close] if close is not None else None

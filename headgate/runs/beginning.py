@@ -198,6 +198,7 @@ def ending(attempt: Attempt) -> Iterator[None]:
             raise
         raise interrupted from stop
     except HeadgateError as error:
+        attempt.wiring.redaction.error(error)
         if error.code in {"run-taken-over", ERASED}:
             raise
         if _was_erased(attempt):  # what it stumbled over is what is not there any more
@@ -205,13 +206,17 @@ def ending(attempt: Attempt) -> Iterator[None]:
         _fail(attempt, error)
         raise
     except OSError as trouble:
+        attempt.wiring.redaction.error(trouble)
         known = system_trouble(trouble)
         _fail(attempt, known)
         raise known from trouble
-    except Exception as bug:
+    except Exception as error:
+        bug = attempt.wiring.redaction.error(error)
         told = Internal("unexpected", f"{type(bug).__name__}: {said(bug)}")
         _fail(attempt, told)
         bug.add_note("\n".join(part for part in (told.readers, told.hint) if part))
+        if bug is not error:
+            raise bug from bug.__cause__
         raise
     finally:
         attempt.stop_heartbeat()

@@ -258,8 +258,9 @@ class Coordinator:
     def _fail(self, end: Finished[StepDone], now: datetime, told: list[Event]) -> StepRow:
         if isinstance(end.error, KeyboardInterrupt):
             raise end.error
-        root = self.attempt.wiring.root
-        error = step_failure(end.step, end.error or RuntimeError("no outcome"), root)
+        root, redaction = self.attempt.wiring.root, self.attempt.wiring.redaction
+        cause = redaction.error(end.error or RuntimeError("no outcome"))
+        error = step_failure(end.step, cause, root)
         error.facts = {**error.facts, "step": end.step}
         self.failed = self.failed or error
         told.append(
@@ -270,7 +271,7 @@ class Coordinator:
                 attempt=1,
                 code=error.code,
                 message=error.message,
-                traceback=user_traceback(end.error if error.code == "step-raised" else error, root),
+                traceback=user_traceback(cause if error.code == "step-raised" else error, root),
             )
         )
         return StepRow(

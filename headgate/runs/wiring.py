@@ -1,7 +1,7 @@
 """What a run works with: chosen once by the project, handed down, never looked up."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,7 @@ from headgate.engines import Engine
 from headgate.events import Event, Listener, tell
 from headgate.lake import Commit, FileSync, Lake
 from headgate.names import Ids
+from headgate.redaction import Redaction
 from headgate.secrets import no_secrets
 from headgate.sources import Reveal, Setting, Source
 
@@ -30,7 +31,7 @@ class Wiring:
     ``root`` is the project's directory (sources' paths are relative to it), ``cache`` may be
     dropped at any time. ``owner`` names this process to others: ``host:pid:start``. ``turn`` is how
     long at least a run keeps the keys it has reserved, should it die. ``reveal`` gives the values
-    of secrets.
+    of secrets, ``redaction`` takes those that were given out of what is said.
     """
 
     lake: Lake
@@ -46,6 +47,7 @@ class Wiring:
     parallel: int = 2
     turn: timedelta = timedelta(seconds=10)
     reveal: Reveal = no_secrets
+    redaction: Redaction = field(default_factory=Redaction)
 
     def head(self, branch: str) -> Commit:
         """Give the commit a branch is at now."""

@@ -272,7 +272,8 @@ class StepWork:
                 if number > step.retries:
                     raise
                 delay = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY)
-                failed = step_failure(step.name, error, attempt.wiring.root)
+                said = attempt.wiring.redaction.error(error)
+                failed = step_failure(step.name, said, attempt.wiring.root)
                 self._record(step, StepState.FAILED, number, failed, delay)
                 attempt.wiring.clock.sleep(delay)
                 self.attempts[step.name] = number + 1
