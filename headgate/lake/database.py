@@ -79,7 +79,8 @@ class Reader(Protocol):
 
     def row(self, statement: str, parameters: Sequence[Parameter] = ()) -> Row | None:
         """Give the first row, or None."""
-        ...
+        rows = self.rows(statement, parameters)
+        return rows[0] if rows else None
 
     def rows_in(
         self,

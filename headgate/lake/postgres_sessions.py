@@ -7,7 +7,7 @@ import psycopg
 
 from headgate.errors import HeadgateError
 from headgate.lake import postgres_errors
-from headgate.lake.database import Parameter, Row, Unmet
+from headgate.lake.database import Parameter, Reader, Row, Session, Unmet
 from headgate.lake.postgres_lanes import Connection, Lane
 
 Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
@@ -25,7 +25,7 @@ _BEGIN = "begin isolation level repeatable read read only"
 _Answer = TypeVar("_Answer")
 
 
-class Reading:
+class Reading(Reader):
     """Statements by themselves: each sees one state, and is asked again where its answer is lost.
 
     Args:
@@ -44,11 +44,6 @@ class Reading:
     def rows(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         """Give all rows."""
         return self.answer(self._spell(statement), parameters)
-
-    def row(self, statement: str, parameters: Sequence[Parameter] = ()) -> Row | None:
-        """Give the first row, or None."""
-        rows = self.answer(self._spell(statement), parameters)
-        return rows[0] if rows else None
 
     def rows_in(
         self,
@@ -89,7 +84,7 @@ class Reading:
                 self._lane.drop()
 
 
-class Writing:
+class Writing(Session):
     """One transaction. Its connection is the lane's as it was at the first question.
 
     ``is_unknown``: its COMMIT was sent, and the answer lost.
@@ -110,11 +105,6 @@ class Writing:
     def rows(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         """Give all rows."""
         return self.ask((self._spell(statement), parameters))[0].fetchall()
-
-    def row(self, statement: str, parameters: Sequence[Parameter] = ()) -> Row | None:
-        """Give the first row, or None."""
-        rows = self.rows(statement, parameters)
-        return rows[0] if rows else None
 
     def together(self, *asked: tuple[str, Sequence[Parameter]]) -> list[list[Row]]:
         """Run statements together; see ``Reader.together``."""

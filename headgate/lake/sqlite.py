@@ -8,30 +8,21 @@ forked child would believe it holds its parent's. Therefore a hook closes the co
 fork, and both sides open their own when they next need one. A child that was forked past Python's
 hooks is refused.
 
-**The gate.** SQLite 3.7.0 to 3.51.2 can lose committed pages ("the WAL-reset bug"): while one
-connection checkpoints a log that was already checkpointed whole, another commits and thereby
-starts the log anew; the first then marks frames of the new log as copied that never were. Two
-things must meet: a checkpoint, and a commit beside it. Here they cannot: every write transaction,
-of whatever process, holds an exclusive ``flock`` on a file beside the database; no connection
-checkpoints by itself; the holder of the gate checkpoints after its own transaction, before it lets
-the next one in. (A connection that closes last checkpoints too, but only under SQLite's own
-exclusive lock on the database.) The gate is held with a fixed SQLite as well, so that there is one
-way to write. Programs that write to the file past headgate are outside of it.
+The order of writers is the gate's (``sqlite_gate.py``): every write transaction is behind it.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from weakref import WeakSet
 
-from headgate.clock import Clock, SystemClock
+from headgate.clock import Clock
 from headgate.errors import (
     AlreadyExists,
     Corrupt,
@@ -41,37 +32,23 @@ from headgate.errors import (
     Refused,
     Unavailable,
 )
-from headgate.lake.database import Dialect, Parameter, Row, Session, Unmet
+from headgate.lake.database import Session
 from headgate.lake.lock_holders import holders
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
 from headgate.lake.records import Commit
 from headgate.lake.sql_metastore import SqlMetastore, found_lake
+from headgate.lake.sqlite_connections import DIALECT, Handles, SqliteSession
 
 OLDEST = (3, 37, 0)
 _PATIENCE = timedelta(seconds=30)
-_FIRST_PAUSE = timedelta(microseconds=100)
-_LONGEST_PAUSE = timedelta(milliseconds=5)
+
+
 _LOG_BYTES = 32 << 20
 _RESTART_FACTOR = 4
 _RESTART_PATIENCE_MS = 200
-_VALUES_AT_ONCE = 256
-_LITTLE_BYTES = 1 << 20
 
-DIALECT = Dialect(
-    placeholder="?",
-    words={
-        "[text]": "text",
-        "[integer]": "integer",
-        "[bytes]": "blob",
-        "[counter]": "integer primary key",
-        "[transaction]": "",
-        "[settled]": "",
-        "[clustered]": " strict, without rowid",
-        "[table]": " strict",
-        "[lock]": "",
-    },
-)
+_LITTLE_BYTES = 1 << 20
 
 
 def create_sqlite(
@@ -235,14 +212,14 @@ class SqliteDatabase:
             self._here().connection(durable=True).execute("pragma journal_mode = wal").fetchall()
 
     @contextmanager
-    def reading(self) -> Iterator["_SqliteSession"]:
+    def reading(self) -> Iterator[SqliteSession]:
         """See one state: each statement is one. Never waits for a writer."""
         here = self._here()
         with self._translated(), here.lock:
-            yield _SqliteSession(here.connection(durable=False), self._texts)
+            yield SqliteSession(here.connection(durable=False), self._texts)
 
     @contextmanager
-    def writing(self, *, durable: bool) -> Iterator["_SqliteSession"]:
+    def writing(self, *, durable: bool) -> Iterator[SqliteSession]:
         """Open a transaction behind the gate."""
         here = self._here()
         with self._translated():
@@ -253,10 +230,10 @@ class SqliteDatabase:
             finally:
                 here.gate.leave()
 
-    def _transaction(self, here: "_Handles", *, durable: bool) -> Iterator["_SqliteSession"]:
+    def _transaction(self, here: Handles, *, durable: bool) -> Iterator[SqliteSession]:
         connection = here.connection(durable=durable)
         connection.execute("begin immediate")
-        session = _SqliteSession(connection, self._texts)
+        session = SqliteSession(connection, self._texts)
         try:
             yield session
             connection.execute("rollback" if session.undone else "commit")
@@ -365,11 +342,11 @@ class SqliteDatabase:
         self.copy(kept)
         return str(kept)
 
-    def _enter(self, here: "_Handles") -> None:
+    def _enter(self, here: Handles) -> None:
         if not here.gate.enter(self._patience):
             raise self._locked()
 
-    def _here(self) -> "_Handles":
+    def _here(self) -> Handles:
         if self._handles.pid != os.getpid():
             raise Refused(
                 "carried-across-fork",
@@ -379,8 +356,8 @@ class SqliteDatabase:
             )
         return self._handles
 
-    def _new_handles(self) -> "_Handles":
-        return _Handles(self._path, self._patience, self._log_bytes)
+    def _new_handles(self) -> Handles:
+        return Handles(self._path, self._patience, self._log_bytes)
 
     def before_fork(self) -> None:
         """Wait for other threads' transactions and close the connections."""
@@ -462,182 +439,6 @@ class SqliteDatabase:
         return Internal("metastore-statement", f"{path}: {error}", path=path)
 
 
-class _SqliteSession:
-    __slots__ = ("_connection", "_texts", "undone")
-
-    def __init__(self, connection: sqlite3.Connection, texts: dict[tuple[str, int], str]) -> None:
-        self._connection = connection
-        self._texts = texts
-        self.undone = False
-
-    def rows(self, statement: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
-        return self._connection.execute(self._text(statement), parameters).fetchall()
-
-    def row(self, statement: str, parameters: Sequence[Parameter] = ()) -> Row | None:
-        rows = self._connection.execute(self._text(statement), parameters).fetchall()
-        return rows[0] if rows else None
-
-    def rows_in(
-        self,
-        statement: str,
-        values: Sequence[Parameter],
-        parameters: Sequence[Parameter] = (),
-        *,
-        before: Sequence[Parameter] = (),
-    ) -> list[Row]:
-        rows: list[Row] = []
-        for start in range(0, len(values), _VALUES_AT_ONCE):
-            piece = list(values[start : start + _VALUES_AT_ONCE])
-            width = 1 << (len(piece) - 1).bit_length()  # few widths, so that few texts are parsed
-            piece.extend(piece[-1:] * (width - len(piece)))
-            text = self._text(statement, width)
-            rows.extend(self._connection.execute(text, (*before, *piece, *parameters)))
-        return rows
-
-    def change(self, statement: str, parameters: Sequence[Parameter] = ()) -> int:
-        return self._connection.execute(self._text(statement), parameters).rowcount
-
-    def together(self, *asked: tuple[str, Sequence[Parameter]]) -> list[list[Row]]:
-        reads_only = not self._connection.in_transaction
-        if reads_only:
-            self._connection.execute("begin")
-        try:
-            return [self.rows(statement, parameters) for statement, parameters in asked]
-        finally:
-            if reads_only:
-                self._connection.execute("commit")
-
-    def must(self, statement: str, parameters: Sequence[Parameter] = (), *, condition: str) -> None:
-        if not self.rows(statement, parameters):
-            raise Unmet(condition)
-
-    def send(self, statement: str, parameters: Sequence[Parameter] = ()) -> None:
-        self._connection.execute(self._text(statement), parameters)
-
-    def change_many(self, statement: str, rows: Iterable[Sequence[Parameter]]) -> None:
-        self._connection.executemany(self._text(statement), rows)
-
-    def undo(self) -> None:
-        self.undone = True
-
-    def _text(self, statement: str, values: int = 0) -> str:
-        text = self._texts.get((statement, values))
-        if text is None:
-            text = DIALECT.spell(statement, values=values)
-            self._texts[statement, values] = text
-        return text
-
-
-class _Handles:
-    """What one process has open."""
-
-    def __init__(self, path: Path, patience: timedelta, log_bytes: int) -> None:
-        self._log_bytes = log_bytes
-        self.pid = os.getpid()
-        self._path = path
-        self._patience = patience
-        self._connections: dict[bool, sqlite3.Connection] = {}
-        self.gate = _Gate(path.with_name(f"{path.name}-gate"))
-        self.lock = threading.RLock()
-        self.durable_lock = threading.RLock()
-        self.copy_lock = threading.RLock()
-
-    def connection(self, *, durable: bool) -> sqlite3.Connection:
-        """Give one of the two connections. The caller holds its lock."""
-        connection = self._connections.get(durable)
-        if connection is None:
-            connection = self.reader()
-            connection.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
-            connection.execute(f"pragma journal_size_limit = {self._log_bytes}")
-            connection.execute("pragma cache_size = -16000")
-            self._connections[durable] = connection
-        return connection
-
-    def reader(self) -> sqlite3.Connection:
-        """Give a connection of the caller's own, for a long read."""
-        connection = sqlite3.connect(
-            self._path,
-            timeout=self._patience.total_seconds(),
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-        connection.execute("pragma wal_autocheckpoint = 0")
-        return connection
-
-    def close(self) -> None:
-        with self.gate.closing(), self.lock, self.durable_lock:
-            self._close_connections()
-
-    def pause(self) -> None:
-        self.lock.acquire()
-        self.durable_lock.acquire()
-        self.copy_lock.acquire()
-        self._close_connections()
-
-    def resume(self, *, child: bool) -> None:
-        if child:  # its locks are gone with the threads that held them; the file is the parent's
-            self.gate.abandon()
-        else:
-            self.copy_lock.release()
-            self.durable_lock.release()
-            self.lock.release()
-
-    def _close_connections(self) -> None:
-        while self._connections:
-            self._connections.popitem()[1].close()
-
-
-class _Gate:
-    """An exclusive lock between threads and processes, given back when its holder dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: int | None = None
-        self._thread = threading.Lock()
-        # Locks of the operating system pass in real time, whatever clock the lake lives by.
-        self._clock = SystemClock()
-
-    def enter(self, patience: timedelta) -> bool:
-        """Wait for the lock; False where patience ended first."""
-        limit_s = patience.total_seconds()
-        began_s = self._clock.monotonic_s()
-        if not self._thread.acquire(timeout=limit_s):
-            return False
-        try:
-            if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            pause = _FIRST_PAUSE
-            while not _locked(self._file):
-                if self._clock.monotonic_s() - began_s >= limit_s:
-                    self._thread.release()
-                    return False
-                self._clock.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-        except BaseException:
-            self.leave()
-            raise
-        return True
-
-    def leave(self) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._thread.release()
-
-    @contextmanager
-    def closing(self) -> Iterator[None]:
-        """Wait for the threads that are in or before the gate, and close its file in the end."""
-        with self._thread:
-            yield
-            self.abandon()
-
-    def abandon(self) -> None:
-        """Close the file, whoever holds the lock."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-
 # Forking is of the whole process, and so is this list: the hooks must find every open database.
 _OPEN: WeakSet[SqliteDatabase] = WeakSet()
 _PAUSED: dict[int, list[SqliteDatabase]] = {}
@@ -660,14 +461,6 @@ os.register_at_fork(
     after_in_parent=partial(_after_fork, child=False),
     after_in_child=partial(_after_fork, child=True),
 )
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sync_path(path: Path) -> None:

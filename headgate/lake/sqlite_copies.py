@@ -15,7 +15,7 @@ from headgate.errors import Unavailable
 from headgate.lake import statements
 from headgate.lake.database import Row
 from headgate.lake.migrations import MIGRATIONS
-from headgate.lake.sqlite import DIALECT
+from headgate.lake.sqlite_connections import DIALECT
 
 
 class SqliteCopy:
