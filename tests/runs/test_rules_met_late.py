@@ -46,6 +46,7 @@ class Between:
         """Called for each directory."""
 
 
+@pytest.mark.on_disk
 def test_a_reference_that_came_meanwhile_is_judged(
     place: Workplace, again: Callable[[], Workplace]
 ) -> None:
