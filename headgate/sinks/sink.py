@@ -22,7 +22,7 @@ Mode: TypeAlias = Literal["insert", "upsert", "replace"]
 Effect: TypeAlias = Literal["insert", "upsert", "replace", "drop"]
 """What one commit makes of one table at the destination."""
 
-Reader: TypeAlias = "Callable[[], pa.RecordBatchReader]"
+Reader: TypeAlias = Callable[[], "pa.RecordBatchReader"]
 """Reads rows, anew with each call, in bounded memory. The caller closes what it is given."""
 
 
