@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.conditions import condition as condition
     from headgate.pipelines.conditions import named_in as named_in
     from headgate.pipelines.conditions import without_literals as without_literals
+    from headgate.pipelines.database_steps import database as database
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
     from headgate.pipelines.environment import installed as installed
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.forms import Seed as Seed
     from headgate.pipelines.forms import incremental as incremental
     from headgate.pipelines.forms import table as table
+    from headgate.pipelines.generator_steps import source as source
     from headgate.pipelines.graph import Graph as Graph
     from headgate.pipelines.graph import Ready as Ready
     from headgate.pipelines.parameters import Given as Given
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
     from headgate.pipelines.rendering import as_mermaid as as_mermaid
     from headgate.pipelines.rendering import as_svg as as_svg
     from headgate.pipelines.rendering import as_text as as_text
+    from headgate.pipelines.sink_steps import Changes as Changes
     from headgate.pipelines.sink_steps import DeclaredSink as DeclaredSink
     from headgate.pipelines.sink_steps import SinkDeclaration as SinkDeclaration
+    from headgate.pipelines.sink_steps import SinkMode as SinkMode
     from headgate.pipelines.sink_steps import SinkTable as SinkTable
     from headgate.pipelines.sink_steps import sink as sink
     from headgate.pipelines.source_steps import files as files
-    from headgate.pipelines.source_steps import source as source
     from headgate.pipelines.sql_steps import analysed as analysed
     from headgate.pipelines.sql_steps import sql_step as sql_step
     from headgate.pipelines.step_sets import Pipeline as Pipeline
@@ -59,10 +62,12 @@ if TYPE_CHECKING:
 _FILES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
     "conditions": ("condition", "named_in", "without_literals"),
+    "database_steps": ("database",),
     "declarations": ("Declared", "collect"),
     "environment": ("installed",),
     "fingerprints": ("fingerprint",),
     "forms": ("SPELLINGS", "Form", "Now", "Seed", "incremental", "table"),
+    "generator_steps": ("source",),
     "graph": ("Graph", "Ready"),
     "parameters": (
         "Given", "Parameter", "Params", "canonical", "from_command_line", "from_environment",
@@ -70,8 +75,10 @@ _FILES = {
     ),
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
-    "sink_steps": ("DeclaredSink", "SinkDeclaration", "SinkTable", "sink"),
-    "source_steps": ("files", "source"),
+    "sink_steps": (
+        "Changes", "DeclaredSink", "SinkDeclaration", "SinkMode", "SinkTable", "sink",
+    ),
+    "source_steps": ("files",),
     "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "steps": (

@@ -68,7 +68,7 @@ class CodeDigests:
         )
         if step.sql is not None:
             return CodeDigest(digest=digest("sql", step.sql.digest, shape))
-        if step.source is not None:
+        if step.source is not None and step.function is None:
             options = digest_json(canonical(dict(step.source.options)))
             return CodeDigest(digest=digest("source", step.source.kind, options))
         if step.function is None:

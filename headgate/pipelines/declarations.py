@@ -137,7 +137,8 @@ class _Project:
         place = declaration.place.within(self._root)
         signature, description = Signature(), ""
         if isinstance(function, FunctionType):
-            signature = signatures.read(function, name, self._guarded)
+            read = signatures.read if declaration.source is None else signatures.read_source
+            signature = read(function, name, self._guarded)
             description = _first_line(function.__doc__)
             if signature.nothing:
                 _check_needs_no_table(name, place, declaration)
@@ -161,6 +162,7 @@ class _Project:
             inputs=signature.inputs,
             parameters=signature.parameters,
             injected=signature.injected,
+            cursor=signature.cursor,
             returns=signature.returns,
             description=description,
         )

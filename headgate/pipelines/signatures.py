@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 
 from headgate.errors import Invalid
@@ -18,7 +18,10 @@ from headgate.pipelines.parameters import (
     of_group,
 )
 from headgate.pipelines.places import Place
-from headgate.pipelines.steps import Injected, Input
+from headgate.pipelines.steps import CursorArgument, Injected, Input
+
+CURSOR = "cursor"
+"""The argument of a source's function that takes the last cursor, however it is annotated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +33,15 @@ class Signature:
     injected: tuple[Injected, ...] = ()
     returns: tuple[Form, ...] = ()
     nothing: bool = False
+    cursor: CursorArgument | None = None
 
 
-def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signature:
+def read(
+    function: FunctionType, name: str, guarded: GuardedImports, *, source: bool = False
+) -> Signature:
     """Read the signature of a step's function. Evaluates annotations, imports nothing.
+
+    Of a ``source``, neither the cursor nor what it yields counts.
 
     Raises:
         Invalid: ``form-missing``, ``form-unknown``, ``form-behind-type-checking``,
@@ -56,6 +64,8 @@ def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signatur
     parameters: list[Parameter] = []
     injected: list[Injected] = []
     for argument in inspect.signature(original).parameters.values():
+        if source and argument.name == CURSOR:
+            continue
         what = f"The argument {argument.name} of step {name}"
         if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
             raise Invalid(
@@ -82,7 +92,7 @@ def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signatur
         else:
             parameters.extend(one)
     _refuse_doubles(parameters, name, place)
-    returned = found.get("return", inspect.Parameter.empty)
+    returned = inspect.Parameter.empty if source else found.get("return", inspect.Parameter.empty)
     nothing = returned in (None, type(None))
     return Signature(
         inputs=tuple(inputs),
@@ -91,6 +101,32 @@ def read(function: FunctionType, name: str, guarded: GuardedImports) -> Signatur
         returns=() if nothing else _returns(returned, name, place),
         nothing=nothing,
     )
+
+
+def read_source(function: FunctionType, name: str, guarded: GuardedImports) -> Signature:
+    """Read the signature of a source's function: it takes no tables, and maybe a cursor.
+
+    Raises:
+        Invalid: ``source-with-inputs``; and as ``read``.
+    """
+    original = inspect.unwrap(function)
+    arguments = inspect.signature(original).parameters
+    found = read(function, name, guarded, source=True)
+    if found.inputs:
+        tables = ", ".join(one.table for one in found.inputs)
+        raise Invalid(
+            "source-with-inputs",
+            f"The source {name} ({places.of_function(function)}) asks for {tables}: a source has "
+            "no tables to read.",
+            hint="Make it a step: @hg.step.",
+            step=name,
+        )
+    cursor = None
+    if CURSOR in arguments:
+        default = arguments[CURSOR].default
+        none = default is inspect.Parameter.empty
+        cursor = CursorArgument(argument=CURSOR, default=None if none else default)
+    return replace(found, cursor=cursor)
 
 
 def of_params(group: type[Params], argument: str | None) -> tuple[Parameter, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 from headgate.errors import Invalid
 from headgate.pipelines import places
 from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
+from headgate.secrets import named_secrets
 
 if TYPE_CHECKING:
     from headgate.contracts import AnyContract
@@ -107,16 +108,20 @@ def declare_source(
 
     ``given`` holds the step's own settings, which are taken out, and more options of the source.
     """
+    settings = step_settings(given)
+    own = {name: value for name, value in given.items() if name not in _STEP_OPTIONS}
+    named = cast("Mapping[str, object]", named_secrets({**options, **own}))
+    source = SourceDeclaration(kind=kind, options=named, contract=settings.contract)
+    return _declare(source, settings)
+
+
+def step_settings(given: Mapping[str, object]) -> Settings:
+    """Give the step's own settings among what a source was declared with."""
     step = {name: value for name, value in given.items() if name in _STEP_OPTIONS}
     for name in ("key", "partition_by", "sort_by"):
         step[name] = names(cast("str | Sequence[str]", step.get(name, ())))
     step["after"] = tuple(cast("Sequence[object]", step.get("after", ())))
-    own = {name: value for name, value in given.items() if name not in _STEP_OPTIONS}
-    contract = cast("AnyContract | None", step.get("contract"))
-    return _declare(
-        SourceDeclaration(kind=kind, options={**options, **own}, contract=contract),
-        Settings(**cast("dict[str, Any]", step)),
-    )
+    return Settings(**cast("dict[str, Any]", step))
 
 
 _STEP_OPTIONS = frozenset(StepOptions.__optional_keys__)

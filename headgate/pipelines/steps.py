@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from headgate.errors import Internal, Invalid, Refused, StepFailed
@@ -56,6 +56,14 @@ class Injected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CursorArgument:
+    """The argument of a source's function that takes the last cursor; ``default`` before any."""
+
+    argument: str
+    default: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A SQL step's query: DuckDB text with ``$name`` parameters, and what parsing found in it.
 
@@ -72,7 +80,8 @@ class Query:
 class SourceDeclaration:
     """Rows from outside: which kind of source (an entry point's name) with which options.
 
-    Options are JSON-able; paths in them are relative to the project.
+    Options are JSON-able, a secret among them ``{"secret": name}``; paths in them are relative to
+    the project.
     """
 
     kind: str
@@ -142,7 +151,8 @@ class Settings:
 class Declaration:
     """A step as the user wrote it, before it has a name: exactly one of function, sql and source.
 
-    ``place`` is where it stands, ``module`` the name of the module it was made in.
+    A function that is a source has both. ``place`` is where it stands, ``module`` the name of the
+    module it was made in.
     """
 
     place: Place
@@ -168,7 +178,8 @@ class Step:
     to return None: such a step only does something. ``after`` names steps that must be done
     first though no rows flow. ``references`` names tables the contract looks up in: they are made
     and judged first. ``returns`` holds the forms the function may give back, empty where it does
-    not say. ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer.
+    not say. ``cursor`` is the argument by which a source's function hears how far it was read.
+    ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer.
     """
 
     name: str
@@ -184,6 +195,7 @@ class Step:
     function: Callable[..., object] | None = None
     parameters: tuple[Parameter, ...] = ()
     injected: tuple[Injected, ...] = ()
+    cursor: CursorArgument | None = None
     returns: tuple[Form, ...] = ()
     partition_by: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
@@ -247,7 +259,7 @@ class Step:
         """
         if self.function is None:
             raise Internal("step-not-callable", f"Step {self.name} has no function to call.")
-        arguments: dict[str, object] = {}
+        arguments = self._values(parameters or {}, now, seed)
         for one in self.inputs:
             rows = tables[one.table]
             arguments[cast("str", one.argument)] = (
@@ -255,17 +267,43 @@ class Step:
                 if one.sized and not isinstance(rows, list)
                 else rows
             )
-        for injected in self.injected:
-            arguments[injected.argument] = _injected_value(injected, now, seed)
-        values = parameters or {}
+        return self._checked(self.function(**arguments))
+
+    def reader(
+        self,
+        parameters: Mapping[str, object],
+        *,
+        now: datetime | None = None,
+        seed: int | None = None,
+    ) -> Callable[[object], object]:
+        """Give a source's function as one of the last cursor alone, None at the beginning."""
+        function, cursor = self.function, self.cursor
+        if function is None:
+            raise Internal("step-not-callable", f"Step {self.name} has no function to call.")
+
+        def read(last: object) -> object:
+            arguments = self._values(parameters, now, seed)
+            if cursor is not None:
+                arguments[cursor.argument] = cursor.default if last is None else last
+            return function(**arguments)
+
+        return read
+
+    def _values(
+        self, parameters: Mapping[str, object], now: datetime | None, seed: int | None
+    ) -> dict[str, object]:
+        """Give the arguments that are no tables: what the run provides, and parameters."""
+        arguments: dict[str, object] = {
+            injected.argument: _injected_value(injected, now, seed) for injected in self.injected
+        }
         for parameter in self.parameters:
             if parameter.argument is not None:
                 arguments[parameter.argument] = (
-                    values.get(parameter.name, parameter.default)
+                    parameters.get(parameter.name, parameter.default)
                     if parameter.group is None
-                    else group_of(parameter.group, values, self.name)
+                    else group_of(parameter.group, parameters, self.name)
                 )
-        return self._checked(self.function(**arguments))
+        return arguments
 
     def _checked(self, returned: object) -> tuple[object, Form | None]:
         """Tell the form of what was returned; refuse what the declaration does not allow."""
@@ -394,32 +432,49 @@ def step(
     frame = places.caller()
 
     def declare(given: F) -> F:
-        function: object = given
-        if not isinstance(function, FunctionType):
-            raise Invalid(
-                "step-not-a-function",
-                f"@step was put on {_article(type(given).__name__)}, which is no function.",
-                hint="Put it on a `def`; keep what it needs in arguments.",
-            )
-        earlier = declaration_of(function)
-        if earlier is not None:
-            raise Invalid(
-                "step-declared-twice",
-                f"{function.__name__} is declared as a step at {earlier.place} and again at "
-                f"{places.of_frame(frame)}.",
-                hint="Write a second function that calls the first.",
-            )
-        declaration = Declaration(
-            place=places.of_function(function),
-            module=str(frame.f_globals.get("__name__", "")),
-            settings=settings,
-            function=function,
-        )
-        setattr(function, DECLARATION, declaration)
-        places.note(frame, declaration)
-        return given
+        return declare_function(given, "@step", settings, frame)
 
     return declare if function is None else declare(function)
+
+
+def declare_function(
+    given: F,
+    decorator: str,
+    settings: Settings,
+    frame: FrameType,
+    *,
+    source: SourceDeclaration | None = None,
+) -> F:
+    """Put a declaration on a function and note it where ``frame`` is.
+
+    Raises:
+        Invalid: ``step-not-a-function``, ``step-declared-twice``.
+    """
+    function: object = given
+    if not isinstance(function, FunctionType):
+        raise Invalid(
+            "step-not-a-function",
+            f"{decorator} was put on {_article(type(given).__name__)}, which is no function.",
+            hint="Put it on a `def`; keep what it needs in arguments.",
+        )
+    earlier = declaration_of(function)
+    if earlier is not None:
+        raise Invalid(
+            "step-declared-twice",
+            f"{function.__name__} is declared as a step at {earlier.place} and again at "
+            f"{places.of_frame(frame)}.",
+            hint="Write a second function that calls the first.",
+        )
+    declaration = Declaration(
+        place=places.of_function(function),
+        module=str(frame.f_globals.get("__name__", "")),
+        settings=settings,
+        function=function,
+        source=source,
+    )
+    setattr(function, DECLARATION, declaration)
+    places.note(frame, declaration)
+    return given
 
 
 def declaration_of(thing: object) -> Declaration | None:

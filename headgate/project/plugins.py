@@ -23,7 +23,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "environment": "headgate.access:EnvironmentSecrets",
         "keyring": "headgate.access:KeyringSecrets",
     },
-    "headgate.sources": {"files": "headgate.sources.files:FileSource"},
+    "headgate.sources": {
+        "database": "headgate.sources.databases.database:DatabaseSource",
+        "files": "headgate.sources.files:FileSource",
+        "generator": "headgate.sources.generators:GeneratorSource",
+    },
 }
 
 

@@ -1,6 +1,6 @@
 """What a step reads: tables of the run's tree and what of them is new, or a source."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from headgate.digests import digest_json
 from headgate.errors import NotFound, Refused
@@ -15,9 +15,19 @@ from headgate.runs.source_states import source_state
 
 
 class Inputs:
-    """A step's inputs on one tree: which tables, in what state. Reads no rows."""
+    """A step's inputs on one tree: which tables, in what state. Reads no rows.
 
-    def __init__(self, attempt: Attempt, step: Step, tree: Tree) -> None:
+    ``read`` is the function of a source that is one.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        step: Step,
+        tree: Tree,
+        *,
+        read: Callable[[object], object] | None = None,
+    ) -> None:
         self._attempt = attempt
         self._step = step
         self._tree = tree
@@ -25,7 +35,7 @@ class Inputs:
         self.increments = {
             one.table: self._increment(one) for one in step.inputs if one.incremental
         }
-        self.source = source_state(attempt, step) if step.source is not None else None
+        self.source = source_state(attempt, step, read) if step.source is not None else None
 
     # -- what they are
 

@@ -1,6 +1,6 @@
 """What a source holds now, and how far it was read: enough to know that nothing is new."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headgate.errors import Internal
@@ -27,10 +27,13 @@ class SourceState:
         return {"source": self.fingerprint}
 
 
-def source_state(attempt: Attempt, step: Step) -> SourceState:
+def source_state(
+    attempt: Attempt, step: Step, read: Callable[[object], object] | None = None
+) -> SourceState:
     """Look at a step's source: from the cursor on; from the beginning where its rows are not kept.
 
-    That is a table that is replaced, and one that is not there: dropped, or named anew.
+    That is a table that is replaced, and one that is not there: dropped, or named anew. ``read`` is
+    the user's function, where that is the source.
     """
     wiring, declared = attempt.wiring, step.source
     if declared is None:
@@ -44,7 +47,11 @@ def source_state(attempt: Attempt, step: Step) -> SourceState:
         clock=wiring.clock,
         reveal=wiring.reveal,
     )
-    source = wiring.source(declared.kind, declared.options, setting)
+    options = declared.options
+    if step.function is not None:
+        title, takes = f"{step.function.__name__}()", step.cursor is not None
+        options = {**options, "read": read, "title": title, "takes_cursor": takes}
+    source = wiring.source(declared.kind, options, setting)
     stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))
     there = step.table is not None and attempt.base_tree.get(table_key(step.table)) is not None
     cursor = None

@@ -85,7 +85,7 @@ class StepWork:
         """Do one step on the attempt's tree as it is now."""
         step = self.graph[name]
         tree = self.attempt.tree
-        inputs = Inputs(self.attempt, step, tree)
+        inputs = self._inputs(step, tree)
         digest = self._fingerprint(step, inputs, tree) if step.table is not None else None
         kept = self._kept(step, tree, digest)
         if kept is not None:
@@ -101,7 +101,7 @@ class StepWork:
         tree = self.attempt.tree
         if step.table is None:
             return PlannedStep(step=step.name, action="run", reason="has no table")
-        inputs = Inputs(self.attempt, step, tree)
+        inputs = self._inputs(step, tree)
         digest = self._fingerprint(step, inputs, tree)
         if self._without_news(step, inputs, digest) is not None:
             return PlannedStep(step=step.name, action="skip", reason="nothing new")
@@ -116,6 +116,13 @@ class StepWork:
         if step.name not in self._specs:
             self._specs[step.name] = contract_spec(step.contract) if step.contract else None
         return self._specs[step.name]
+
+    def _inputs(self, step: Step, tree: Tree) -> Inputs:
+        read = None
+        if step.source is not None and step.function is not None:
+            given = self.parameters.get(step.name, {})
+            read = step.reader(given, now=self.now, seed=self.seed)
+        return Inputs(self.attempt, step, tree, read=read)
 
     # -- what the output depends on
 
