@@ -1,0 +1,1 @@
+"""Published tables as files: in a directory, or in an object store."""
