@@ -1,48 +1,56 @@
-"""Files as a source: paths and patterns relative to the project, whatever they hold.
+"""Files as a source: paths, patterns and URLs, whatever they hold and however they are packed.
 
 The cursor says which files have been read, and in which state: what is new or changed is read next.
+A file that is being read has its state and, after a ``#``, how much of it is done.
 """
 
-import errno
-import glob
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from headgate.clock import Clock, SystemClock
-from headgate.digests import digest_json
-from headgate.errors import Invalid, NotFound, Refused, Unavailable
+from headgate.clock import Clock
+from headgate.digests import digest, digest_json
+from headgate.errors import Invalid, Refused, Unavailable
 from headgate.filesets import NativeFiles
 from headgate.names import suggestion
-from headgate.sources.archives import LARGEST_BYTES, members, staged_member
 from headgate.sources.cursors import Cursor
-from headgate.sources.digesting import Digests, FileState
-from headgate.sources.formats.raw_file import RawFile
+from headgate.sources.digesting import Digests
+from headgate.sources.file_progress import Progress
+from headgate.sources.formats.file_names import archive_of, format_of
+from headgate.sources.formats.formats import (
+    NATIVE,
+    checked_format,
+    options_of,
+    reader_of,
+)
+from headgate.sources.formats.raw_file import LARGEST_BYTES, RawFile
+from headgate.sources.places.opening import OPTIONS as PLACE_OPTIONS
+from headgate.sources.places.opening import is_remote, place_of
+from headgate.sources.places.place import Listed, Place
 from headgate.sources.source import Batch, Description, NativeRead, Setting
+from headgate.sources.staging import Workplace, staging
 
-_SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".tab": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_PACKED = (".gz", ".zip")
-_OWN_OPTIONS = frozenset({"paths", "format", "member", "largest_bytes", "changed"})
+if TYPE_CHECKING:
+    from headgate.sources.formats.pieces import Piece
+
+_OWN_OPTIONS = frozenset({"changed", "compression", "format", "largest_bytes", "member", "paths"})
 _REFUSE, _AGAIN = "refuse", "again"
+_SHOWN_OPTIONS = frozenset({"format", "member", "record", "records", "select", "sheet", "table"})
 
 
 class FileSource:
-    """CSV, TSV and Parquet files, also in gzip and ZIP.
+    """Files of every kind: on this machine, in a bucket, on a web server; packed or not.
 
-    Options: ``paths`` (a path or pattern, or several), ``format`` (``csv`` or ``parquet``, told
-    from the names otherwise), ``member`` (which file of an archive: a name or a pattern),
-    ``largest_bytes`` (of an unpacked member), ``changed`` (a file that was read and has changed,
-    where rows are appended: ``refuse``, or ``again``, read all of it once more), and those of the
-    format (``headgate/sources/formats``).
+    Options: ``paths`` (a path, a pattern or a URL, or several), ``format`` (told from the names
+    otherwise), ``compression`` (likewise), ``member`` (which files of an archive: a name or a
+    pattern), ``largest_bytes`` (of what is unpacked), ``changed`` (a file that was read and has
+    changed, where rows are appended: ``refuse``, or ``again``, read all of it once more), those of
+    the place (``headgate/sources/places``) and of the format (``headgate/sources/formats``).
 
     Raises:
-        Invalid: ``unknown-option``, ``bad-option``, ``files-without-path``.
+        Invalid: ``unknown-option``, ``bad-option``, ``files-without-path``, ``path-is-url``.
     """
 
     kind = "files"
@@ -50,22 +58,36 @@ class FileSource:
     def __init__(
         self, options: Mapping[str, object], setting: Setting, *, clock: Clock | None = None
     ) -> None:
-        self._setting = setting
+        self._setting = setting if clock is None else replace(setting, clock=clock)
         self._patterns = _patterns(options)
         self._format = options.get("format")
-        self._member = options.get("member")
+        self._compression = options.get("compression")
+        self._member = None if options.get("member") is None else str(options["member"])
         self._largest_bytes = int(str(options.get("largest_bytes", LARGEST_BYTES)))
         self._changed = _choice(options.get("changed", _REFUSE))
-        self._options = {k: v for k, v in options.items() if k not in _OWN_OPTIONS}
-        self._digests = Digests(setting.cache / "files", clock or SystemClock())
-        self._states: tuple[FileState, ...] | None = None
+        there = {name: value for name, value in options.items() if name in PLACE_OPTIONS}
+        ours = _OWN_OPTIONS | PLACE_OPTIONS
+        self._options = {name: value for name, value in options.items() if name not in ours}
+        self._cache = setting.cache / "files"
+        self._digests = Digests(self._cache, self._setting.clock)
+        self._places = [
+            place_of(pattern, there, self._setting, self._digests) for pattern in self._patterns
+        ]
+        self._workplace = Workplace(self._cache)
+        self._brought: set[Path] = set()
+        self._handed = False
 
     def describe(self) -> Description:
         """Say which files are meant. No I/O."""
+        told = {"format": self._format, "member": self._member, **self._options}
         return Description(
             kind=self.kind,
-            title=", ".join(self._patterns),
-            facts={name: str(value) for name, value in self._options.items()},
+            title=", ".join(_without_secrets(pattern) for pattern in self._patterns),
+            facts={
+                name: str(value)
+                for name, value in told.items()
+                if name in _SHOWN_OPTIONS and value is not None
+            },
         )
 
     def cursor(self, text: str) -> Cursor:
@@ -73,234 +95,228 @@ class FileSource:
         return Cursor.parse(text, kind=self.kind)
 
     def fingerprint(self) -> str:
-        """Give the digest of the files' names and contents; reads only what changed since."""
-        return digest_json([[self._shown(s.path), s.size_bytes, s.digest] for s in self._files()])
+        """Give the digest of the files' names and states; reads only what changed since."""
+        return digest_json([[file.shown, file.size_bytes, file.state] for file, _ in self._files])
 
-    def native(self, cursor: Cursor | None) -> NativeRead:
+    def native(self, cursor: Cursor | None) -> NativeRead | None:
         """Give the new and changed files, checked, unpacked and told apart by layout.
 
+        None where they are of a format, or in a state, that only ``read`` gives.
+
         Raises:
             Refused: ``file-changed``: its rows would be added a second time.
         """
-        self._refuse_changed(cursor)
-        news = [state for state in self._files() if not self._is_read(state, cursor)]
-        return NativeRead(
-            files=self._native(news) if news else None, cursor=self._cursor(self._files(), cursor)
-        )
+        progress = self._progress(cursor)
+        news = [each for each in self._files if not progress.covers(each[0])]
+        if not news:
+            return NativeRead(files=None, cursor=progress.cursor())
+        if not self._is_native(news) or any(progress.is_within(file) for file, _ in news):
+            return None
+        raw = [part for file, place in news for part in self._parts(file, place)]
+        for file, _ in news:
+            progress = progress.after(file)
+        self._handed = True
+        return NativeRead(files=self._native(raw), cursor=progress.cursor())
 
     def read(self, cursor: Cursor | None) -> Iterator[Batch]:
-        """Give the rows of new and changed files, file by file, each with its cursor.
+        """Give the rows of new and changed files, piece by piece, each with its cursor.
 
         Raises:
-            Invalid: ``malformed-record``: only an engine's write can put such records aside.
+            Invalid: ``malformed-record``: of CSV, only an engine's write can put it aside.
             Refused: ``file-changed``: its rows would be added a second time.
         """
-        self._refuse_changed(cursor)
-        from headgate.sources.reading import tables  # noqa: PLC0415 - engines read by themselves
-
-        done = [state for state in self._files() if self._is_read(state, cursor)]
-        for state in self._files():
-            if state in done:
+        progress = self._progress(cursor)
+        for file, place in self._files:
+            if progress.covers(file):
                 continue
-            before = self._cursor(done, cursor) if done or cursor else None
-            done.append(state)
-            files = self._native([state])
-            chunks = iter(tables(files)) if files is not None else iter(())
-            chunk = next(chunks, None)
-            while chunk is not None:
-                following = next(chunks, None)
-                yield Batch(rows=chunk, cursor=before if following else self._cursor(done, cursor))
-                chunk = following
+            waiting: Batch | None = None
+            for batch, member, records in self._batches(file, place, progress.done_of(file)):
+                if waiting is not None:
+                    yield waiting
+                here = progress.within(file, member, records).cursor()
+                waiting = replace(batch, cursor=here)
+            progress = progress.after(file)
+            if waiting is not None:
+                yield replace(waiting, cursor=progress.cursor())
 
     def acknowledge(self, cursor: Cursor) -> None:
         """Do nothing: files stay where they are."""
 
     def close(self) -> None:
-        """Keep what was learned about files' digests."""
+        """Keep what was learned about files' digests; drop what was brought here or unpacked."""
         self._digests.save()
+        self._workplace.close()
+        self._brought.clear()
 
-    # -- files
+    # -- what is there
 
-    def _files(self) -> tuple[FileState, ...]:
-        """Find the files and their states; once for the life of the source."""
-        if self._states is None:
-            found: dict[Path, None] = {}
-            for pattern in self._patterns:
-                try:
-                    found.update(dict.fromkeys(self._matches(pattern)))
-                except OSError as error:  # a directory on the way
-                    raise _unreadable(pattern, error) from error
-            self._states = tuple(self._state(path) for path in found)
-            self._digests.save()
-        return self._states
+    @cached_property
+    def _files(self) -> Sequence[tuple[Listed, Place]]:
+        """The files that are meant, each once, and where they are."""
+        found: dict[str, tuple[Listed, Place]] = {}
+        for place in self._places:
+            for file in place.listed():
+                found.setdefault(file.shown, (file, place))
+        self._digests.save()
+        return tuple(found.values())
 
-    def _matches(self, pattern: str) -> list[Path]:
-        root = self._setting.root
-        exact = root / pattern
-        if exact.is_dir():
-            raise Invalid(
-                "path-is-directory",
-                f"{pattern} is a directory.",
-                hint=f'Name the files: "{pattern.rstrip("/")}/*.csv".',
-                path=pattern,
-            )
-        if exact.exists():
-            return [exact]
-        matches = sorted(
-            path
-            for name in glob.iglob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 - takes '..'
-            if (path := root / name).is_file()
-        )
-        if matches:
-            return matches
-        raise self._no_match(pattern)
+    def _progress(self, cursor: Cursor | None) -> Progress:
+        progress = Progress.of(self.kind, cursor)
+        if self._setting.appends and self._changed != _AGAIN:
+            for file, _ in self._files:
+                if progress.has_changed(file):
+                    raise Refused(
+                        "file-changed",
+                        f"{file.shown} has changed since its rows were appended: read again, they "
+                        "would be there twice.",
+                        hint='Give the step a key and mode="upsert"; or put new rows into new '
+                        'files; or say changed="again" to append all its rows once more.',
+                        path=file.shown,
+                    )
+        return progress
 
-    def _no_match(self, pattern: str) -> NotFound:
-        if glob.has_magic(pattern):
-            return NotFound(
-                "no-files-match",
-                f"No file matches {pattern} in {self._setting.root}.",
-                hint="Patterns are relative to the project; ** goes into directories.",
-                pattern=pattern,
-            )
-        place = (self._setting.root / pattern).parent
-        names = [path.name for path in place.iterdir()] if place.is_dir() else []
-        link = self._setting.root / pattern
-        if link.is_symlink():
-            return NotFound(
-                "file-missing",
-                f"{pattern} is a link to {link.readlink()}, which is not there.",
-                hint="Put the file there, or mend the link.",
-                path=pattern,
-            )
-        meant = suggestion(PurePath(pattern).name, names)
-        return NotFound(
-            "file-missing",
-            f"There is no file {pattern} in {self._setting.root}.",
-            hint=f"Did you mean {PurePath(pattern).with_name(meant)}?" if meant else None,
-            path=pattern,
+    # -- bytes
+
+    def _raw(self, file: Listed, place: Place) -> RawFile:
+        return RawFile(
+            path=self._here(file, place),
+            shown=file.shown,
+            name=file.name,
+            digest=file.state,
+            cache=self._workplace.path,
+            largest_bytes=self._largest_bytes,
         )
 
-    def _state(self, path: Path) -> FileState:
-        try:
-            return self._digests.state(path)
-        except OSError as error:
-            raise _unreadable(self._shown(path), error) from error
+    def _parts(self, file: Listed, place: Place) -> Iterator[RawFile]:
+        """Give a file, or the members of an archive, on this machine."""
+        raw = self._raw(file, place)
+        if archive_of(file.name) is not None:
+            from headgate.sources.archives import members  # noqa: PLC0415 - loads pyarrow
 
-    def _shown(self, path: Path) -> str:
-        try:
-            return path.relative_to(self._setting.root).as_posix()
-        except ValueError:
-            return str(path)
+            yield from members(raw, self._member)
+        else:
+            from headgate.sources.formats.packing import packing_of  # noqa: PLC0415 - loads pyarrow
 
-    # -- cursors
+            yield replace(raw, packing=packing_of(file.name, self._compression))
 
-    def _is_read(self, state: FileState, cursor: Cursor | None) -> bool:
-        items = (cursor.items if cursor else None) or {}
-        return items.get(self._shown(state.path)) == state.digest
+    def _here(self, file: Listed, place: Place) -> Path:
+        if file.path is not None:
+            return file.path
+        suffix = "".join(Path(file.name).suffixes[-2:])
+        path = self._workplace.path / f"{digest(file.shown, file.state)}{suffix}"
+        self._brought.add(path)
+        if not path.exists():
+            with staging(path, file.shown) as target:
+                place.bring(file, target)
+        return path
 
-    def _refuse_changed(self, cursor: Cursor | None) -> None:
-        if not self._setting.appends or self._changed == _AGAIN or cursor is None:
-            return
-        items = cursor.items or {}
-        for state in self._files():
-            shown = self._shown(state.path)
-            if items.get(shown, state.digest) != state.digest:
-                raise Refused(
-                    "file-changed",
-                    f"{shown} has changed since its rows were appended: read again, they would be "
-                    "there twice.",
-                    hint='Give the step a key and mode="upsert"; or put new rows into new files; '
-                    'or say changed="again" to append all its rows once more.',
-                    path=shown,
-                )
+    def _drop_copies(self, *, brought: bool) -> None:
+        """Drop what was unpacked, perhaps what was brought, too; not what an engine may read."""
+        if not self._handed:
+            self._workplace.clear(() if brought else self._brought)
 
-    def _cursor(self, states: Sequence[FileState], before: Cursor | None) -> Cursor:
-        """Give the cursor after these files; one that has vanished and comes back is still read."""
-        read = (before.items if before else None) or {}
-        now = {self._shown(state.path): state.digest for state in states}
-        return Cursor(kind=self.kind, items={**read, **now})
+    # -- rows
+
+    def _batches(
+        self, file: Listed, place: Place, done: tuple[int, int]
+    ) -> Iterator[tuple[Batch, int, int]]:
+        """Give a file's batches after what is done, each with its member and records."""
+        for number, part in enumerate(self._parts(file, place)):
+            if number >= done[0]:
+                after = done[1] if number == done[0] else 0
+                for piece in self._pieces(part, after):
+                    batch = Batch(rows=piece.rows, cursor=None, unread=piece.unread)
+                    yield batch, number, piece.records
+            self._drop_copies(brought=False)
+        self._refuse_moved(file)
+        self._drop_copies(brought=True)
+
+    def _pieces(self, part: RawFile, after: int) -> "Iterator[Piece]":
+        name = self._format_of(part)
+        self._refuse_unknown(name)
+        if name == "csv":
+            from headgate.sources.reading import pieces  # noqa: PLC0415 - loads duckdb
+
+            files = self._native([part])
+            yield from pieces(files, after) if files is not None else ()
+        else:
+            yield from reader_of(name)(part, self._options, after)
+
+    def _refuse_moved(self, file: Listed) -> None:
+        """Refuse a file that was written to while it was read."""
+        if file.path is not None and not self._digests.is_still(file.path, file.state):
+            raise Unavailable(
+                "file-changed-meanwhile",
+                f"{file.shown} has changed while it was read.",
+                hint="Run again when it is whole: write files elsewhere, then move them here.",
+                path=file.shown,
+            )
 
     # -- formats
 
-    def _native(self, states: list[FileState]) -> NativeFiles | None:
-        raw = [file for state in states for file in self._raw(state)]
-        formats = {self._format_of(file.shown) for file in raw}
+    def _is_native(self, news: Sequence[tuple[Listed, Place]]) -> bool:
+        """Say whether an engine reads the files by itself, with all that is to be said of them."""
+        named = {self._named_format(file) for file, _ in news}
+        if len(named) > 1 and None not in named:
+            raise self._mixed({str(name) for name in named})
+        if None in named:  # archives, whose members say it
+            named = {name for file, place in news for name in self._inside(file, place)}
+        remote = any(file.path is None for file, _ in news)
+        return named <= ({"csv"} if remote else NATIVE)
+
+    def _inside(self, file: Listed, place: Place) -> Iterator[str]:
+        """Give the formats of a file, or of an archive's members."""
+        named = self._named_format(file)
+        if named is not None:
+            yield named
+            return
+        from headgate.sources.archives import member_names  # noqa: PLC0415 - loads pyarrow
+
+        for name in member_names(self._raw(file, place), self._member):
+            yield format_of(name, f"{file.shown}!{name}")
+
+    def _named_format(self, file: Listed) -> str | None:
+        if self._format is not None:
+            return checked_format(self._format)
+        return None if archive_of(file.name) else format_of(file.name, file.shown)
+
+    def _native(self, raw: Sequence[RawFile]) -> NativeFiles | None:
+        formats = {self._format_of(file) for file in raw}
         if len(formats) != 1:
-            raise Invalid(
-                "formats-mixed",
-                f"{', '.join(self._patterns)} names files of {' and '.join(sorted(formats))}.",
-                hint="Read them in two steps.",
-            )
+            raise self._mixed(formats)
         [name] = formats
+        self._refuse_unknown(name)
         if name == "parquet":
             from headgate.sources.formats import parquet  # noqa: PLC0415 - loads pyarrow
 
-            self._refuse_unknown(parquet.OPTIONS, name)
             return parquet.native(raw)
         from headgate.sources.formats import csv  # noqa: PLC0415 - loads duckdb
 
-        self._refuse_unknown(csv.OPTIONS, name)
         return csv.native(raw, self._options, as_text=self._setting.as_text)
 
-    def _raw(self, state: FileState) -> list[RawFile]:
-        cache = self._setting.cache / "files"
-        shown = self._shown(state.path)
-        if state.path.suffix.lower() != ".zip":
-            return [RawFile(path=state.path, shown=shown, digest=state.digest, cache=cache)]
-        wanted = str(self._member) if self._member is not None else None
-        return [
-            RawFile(
-                path=staged_member(state, name, cache, largest_bytes=self._largest_bytes),
-                shown=f"{shown}!{name}",
-                digest=f"{state.digest}!{name}",
-                cache=cache,
-            )
-            for name in members(state, wanted)
-        ]
+    def _mixed(self, formats: set[str]) -> Invalid:
+        return Invalid(
+            "formats-mixed",
+            f"{', '.join(self._patterns)} names files of {' and '.join(sorted(formats))}.",
+            hint="Read them in two steps.",
+        )
 
-    def _format_of(self, shown: str) -> str:
+    def _format_of(self, file: RawFile) -> str:
         if self._format is not None:
-            if self._format not in {"csv", "parquet"}:
-                raise Invalid(
-                    "format-not-supported",
-                    f"There is no file format {self._format!r}; there are csv and parquet.",
-                    format=self._format,
-                )
-            return str(self._format)
-        path = PurePath(shown.rpartition("!")[2])
-        while path.suffix.lower() in _PACKED:
-            path = path.with_suffix("")
-        known = _SUFFIXES.get(path.suffix.lower())
-        if known is None:
-            raise Invalid(
-                "format-unknown",
-                f"The name of {shown} does not tell its format.",
-                hint='Say it: format="csv" or "parquet".',
-                path=shown,
-            )
-        return known
+            return checked_format(self._format)
+        return format_of(file.name, file.shown)
 
-    def _refuse_unknown(self, known: frozenset[str], format_name: str) -> None:
+    def _refuse_unknown(self, format_name: str) -> None:
+        known = options_of(format_name)
         for name in self._options:
             if name not in known:
-                meant = suggestion(name, known | _OWN_OPTIONS)
+                meant = suggestion(name, known | _OWN_OPTIONS | PLACE_OPTIONS)
                 raise Invalid(
                     "unknown-option",
                     f"Files of the format {format_name} have no option {name!r}.",
                     hint=f"Did you mean {meant}?" if meant else None,
                     option=name,
                 )
-
-
-def _unreadable(shown: str, error: OSError) -> Unavailable:
-    denied = error.errno == errno.EACCES
-    return Unavailable(
-        "file-unreadable",
-        f"{shown} {'may not' if denied else 'cannot'} be read: {error.strerror}.",
-        hint="Give yourself the right to it." if denied else None,
-        path=shown,
-    )
 
 
 def _choice(changed: object) -> str:
@@ -322,13 +338,12 @@ def _patterns(options: Mapping[str, object]) -> tuple[str, ...]:
             "A file source names no file.",
             hint='Write hg.files("data/*.csv").',
         )
-    patterns = tuple(str(path) for path in given)
-    for pattern in patterns:
-        if "://" in pattern:
-            raise Invalid(
-                "path-is-url",
-                f"{pattern} is no path on this machine.",
-                hint="Fetch the file first.",
-                path=pattern,
-            )
-    return patterns
+    return tuple(str(path) for path in given)
+
+
+def _without_secrets(pattern: str) -> str:
+    """Leave away what a URL may have secrets in: a user's name and password, a query."""
+    if not is_remote(pattern):
+        return pattern
+    scheme, _, rest = pattern.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"

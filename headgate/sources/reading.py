@@ -1,4 +1,4 @@
-"""Rows of raw files as Arrow tables, for those who are no engine: small, plain, and strict."""
+"""Rows of CSV files as Arrow tables, for those who are no engine: small, plain, and strict."""
 
 from collections.abc import Iterator
 
@@ -7,36 +7,31 @@ import pyarrow as pa
 
 from headgate.errors import Invalid
 from headgate.filesets import NativeFiles
-from headgate.names import literal
 from headgate.sources.formats.csv_query import csv_query
+from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 
-_BATCH_ROWS = 65_536
 
-
-def tables(files: NativeFiles) -> Iterator[pa.Table]:
-    """Give the files' rows in their order, one empty table at least.
+def pieces(files: NativeFiles, after: int) -> Iterator[Piece]:
+    """Give the rows of one file after the first so many; one piece at least.
 
     Raises:
         Invalid: ``malformed-record``, naming file and line.
     """
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        for part in files.parts:
-            for path in part.paths:
-                yield from _file(connection, part, path)
-
-
-def _file(
-    connection: duckdb.DuckDBPyConnection, part: NativeFiles, path: str
-) -> Iterator[pa.Table]:
+    [part] = files.parts
+    [path] = part.paths
+    query = csv_query(part, [path], as_text=False, lenient=False)
+    done = 0
     try:
-        reader = connection.sql(_query(part, path)).to_arrow_reader(_BATCH_ROWS)
-        none = True
-        for batch in reader:
-            none = False
-            yield pa.Table.from_batches([batch])
-        if none:
-            yield reader.schema.empty_table()
+        with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            reader = connection.sql(query).to_arrow_reader(PIECE_ROWS)
+            for batch in reader:
+                done += batch.num_rows
+                if done > after:
+                    new = batch.slice(max(0, batch.num_rows - (done - after)))
+                    yield Piece(rows=pa.Table.from_batches([new]), records=done)
+            if done <= after:
+                yield Piece(rows=reader.schema.empty_table(), records=done)
     except (duckdb.Error, OSError) as error:
         raise Invalid(
             "malformed-record",
@@ -44,10 +39,3 @@ def _file(
             hint="Let an engine write it: bad records are then put aside.",
             path=path,
         ) from error
-
-
-def _query(part: NativeFiles, path: str) -> str:
-    if part.format == "parquet":
-        escaped = "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)
-        return f"select * from read_parquet({literal(escaped)})"
-    return csv_query(part, [path], as_text=False, lenient=False)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from headgate.stores.options import is_address as is_address
     from headgate.stores.options import parse_address as parse_address
     from headgate.stores.reading import ObjectReader as ObjectReader
+    from headgate.stores.remote import RemoteBucket as RemoteBucket
+    from headgate.stores.remote import RemoteObject as RemoteObject
+    from headgate.stores.remote_options import REMOTE_OPTIONS as REMOTE_OPTIONS
+    from headgate.stores.remote_options import remote_config as remote_config
     from headgate.stores.stored import Stored as Stored
     from headgate.stores.uploads import Upload as Upload
 
@@ -29,6 +33,8 @@ _FILES = {
     "opening": ("open_bucket",),
     "options": ("Address", "Credentials", "StoreOptions", "is_address", "parse_address"),
     "reading": ("ObjectReader",),
+    "remote": ("RemoteBucket", "RemoteObject"),
+    "remote_options": ("REMOTE_OPTIONS", "remote_config"),
     "stored": ("Stored",),
     "uploads": ("Upload",),
 }

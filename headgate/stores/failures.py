@@ -86,7 +86,7 @@ def failed(  # noqa: PLR0911 - a table
     """
     text = str(error)
     code, status = code_of(error), status_of(error)
-    bucket = url.removeprefix("s3://").partition("/")[0]
+    bucket = url.partition("://")[2].partition("/")[0]
     facts = {"url": url, "operation": doing, "status": status, "store_code": code}
     readers = "Readers see what they saw before."
     if code in _EXPIRED:

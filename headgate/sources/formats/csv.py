@@ -11,19 +11,19 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import PurePath
 
 from headgate.errors import Invalid
 from headgate.filesets import NativeFiles
-from headgate.sources.formats.encodings import SAMPLE_BYTES, in_utf8, opened
+from headgate.sources.formats.encodings import SAMPLE_BYTES, in_utf8
 from headgate.sources.formats.inference import column_types, columns_of
+from headgate.sources.formats.packing import opened, prove_whole, unpacked
 from headgate.sources.formats.raw_file import RawFile
 
 OPTIONS = frozenset(
     {
         "columns",
         "comment",
-        "compression",
         "date_format",
         "decimal_separator",
         "delimiter",
@@ -52,7 +52,6 @@ class Dialect:
     escape: str
     header: bool
     skip: int
-    compression: str | None
     names: tuple[str, ...]
 
 
@@ -68,7 +67,7 @@ def native(
     _check(options)
     groups: dict[Dialect, list[RawFile]] = {}
     for file in files:
-        readable = in_utf8(file, options.get("encoding"))
+        readable = in_utf8(_unpacked(file), options.get("encoding"))
         dialect = _dialect(readable, options)
         if dialect is not None:
             groups.setdefault(dialect, []).append(readable)
@@ -85,6 +84,14 @@ def native(
         shown=first.shown,
         also=tuple(typed[1:]),
     )
+
+
+def _unpacked(file: RawFile) -> RawFile:
+    """Leave the packing that every engine reads, once it is proven whole."""
+    if file.packing == "gzip" and file.path.suffix == ".gz":
+        prove_whole(file)
+        return file
+    return unpacked(file)
 
 
 def _check(options: Mapping[str, object]) -> None:
@@ -107,8 +114,6 @@ def _part(dialect: Dialect, files: Sequence[RawFile], options: Mapping[str, obje
     }
     if dialect.skip:
         given["skip"] = dialect.skip
-    if dialect.compression:
-        given["compression"] = dialect.compression
     given |= {name: options[name] for name in _PASSED_ON if options.get(name) is not None}
     return NativeFiles(
         paths=tuple(str(file.path) for file in files),
@@ -134,7 +139,7 @@ def null_tokens(options: Mapping[str, object]) -> tuple[str, ...]:
 
 def _dialect(file: RawFile, options: Mapping[str, object]) -> Dialect | None:
     """Tell a file's dialect by options, name and first lines; None for an empty file."""
-    with opened(file.path) as source:
+    with opened(file) as source:
         raw = source.read(SAMPLE_BYTES)
     text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(raw)
     skip = _count(options, "skip")
@@ -156,14 +161,13 @@ def _dialect(file: RawFile, options: Mapping[str, object]) -> Dialect | None:
         escape=escape,
         header=header,
         skip=skip,
-        compression=str(options["compression"]) if options.get("compression") else None,
         names=_names(file, first, header=header, options=options),
     )
 
 
 def _delimiter(file: RawFile, lines: Sequence[str], quoted: str) -> str:
     """Choose the delimiter that divides the first lines most evenly; a TSV has tabs by its name."""
-    if any(suffix in {".tsv", ".tab"} for suffix in Path(file.shown).suffixes):
+    if any(suffix in {".tsv", ".tab"} for suffix in PurePath(file.name.lower()).suffixes):
         return "\t"
     best = (",", 1, 0)
     for candidate in (",", ";", "\t", "|"):

@@ -1,17 +1,25 @@
-"""Encodings of text files: what is not UTF-8 is copied into it, line for line."""
+"""Encodings of text files: what is not UTF-8 is read, or copied, into it, line for line."""
 
 import codecs
-import gzip
-import os
-from pathlib import Path
-from typing import IO, cast
+import io
+from dataclasses import replace
+from typing import IO
 
 from headgate.digests import digest
 from headgate.errors import Invalid
+from headgate.sources.formats.packing import opened
 from headgate.sources.formats.raw_file import RawFile
+from headgate.sources.staging import staging
 
 SAMPLE_BYTES = 1 << 18
 _CHUNK_BYTES = 1 << 20
+_PLAIN = frozenset({"utf-8", "ascii", "utf-8-sig"})
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 def in_utf8(file: RawFile, declared: object) -> RawFile:
@@ -24,17 +32,36 @@ def in_utf8(file: RawFile, declared: object) -> RawFile:
         Invalid: ``bad-option``, ``encoding-unknown``, ``encoding-wrong``.
     """
     encoding = _detected(file) if declared is None else _known(str(declared))
-    if encoding in {"utf-8", "ascii", "utf-8-sig"}:
+    if encoding in _PLAIN:
         return file
     path = file.cache / f"{digest(file.digest, encoding)}.csv"
     if not path.exists():
-        _transcode(file, path, encoding)
-    return RawFile(path=path, shown=file.shown, digest=file.digest, cache=file.cache)
+        with staging(path, file.shown) as target, opened(file) as source:
+            recoded = _Recoding(source, encoding, file.shown)
+            while chunk := recoded.read(_CHUNK_BYTES):
+                target.write(chunk)
+    return replace(file, path=path, packing=None)
 
 
-def opened(path: Path) -> IO[bytes]:
-    """Open a file's bytes, uncompressed."""
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def in_utf8_stream(stream: IO[bytes], declared: object, shown: str) -> IO[bytes]:
+    """Give a buffered stream in UTF-8, without a byte order mark; its bytes are not checked.
+
+    Without a declared encoding a byte order mark decides, and without one the stream is UTF-8.
+
+    Raises:
+        Invalid: ``bad-option``; while it is read, ``encoding-wrong``.
+    """
+    peek = getattr(stream, "peek", None)
+    begin: bytes = peek(4)[:4] if peek is not None else b""
+    if declared is None:
+        encoding = next((name for mark, name in _MARKS.items() if begin.startswith(mark)), "utf-8")
+    else:
+        encoding = _known(str(declared))
+    if encoding not in _PLAIN:
+        return io.BufferedReader(_Recoding(stream, encoding, shown), SAMPLE_BYTES)
+    if begin.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    return stream
 
 
 def _known(declared: str) -> str:
@@ -47,7 +74,7 @@ def _known(declared: str) -> str:
 
 
 def _detected(file: RawFile) -> str:
-    with opened(file.path) as source:
+    with opened(file) as source:
         sample = source.read(SAMPLE_BYTES)
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -65,22 +92,45 @@ def _detected(file: RawFile) -> str:
     return "utf-8"
 
 
-def _transcode(file: RawFile, path: Path, encoding: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with opened(file.path) as source, partial.open("wb") as target:
-            while chunk := source.read(_CHUNK_BYTES):
-                target.write(decoder.decode(chunk).encode())
-            target.write(decoder.decode(b"", final=True).encode())
-        partial.replace(path)
-    except UnicodeError as error:
-        raise Invalid(
+class _Recoding(io.RawIOBase):
+    """Text in another encoding, read as UTF-8."""
+
+    def __init__(self, source: IO[bytes], encoding: str, shown: str) -> None:
+        super().__init__()
+        self._source = source
+        self._encoding = encoding
+        self._shown = shown
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._line = 1
+        self._rest = b""
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
+        while not self._rest and not self._ended:
+            chunk = self._source.read(_CHUNK_BYTES)
+            self._ended = not chunk
+            try:
+                text = self._decoder.decode(chunk, final=self._ended)
+            except UnicodeError as error:
+                raise self._wrong(error) from error
+            self._line += text.count("\n")
+            self._rest = text.encode("utf-8", "surrogatepass").removeprefix(codecs.BOM_UTF8)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def _wrong(self, error: UnicodeError) -> Invalid:
+        line = self._line
+        if isinstance(error, UnicodeDecodeError):
+            line += error.object[: error.start].decode(self._encoding, "replace").count("\n")
+        return Invalid(
             "encoding-wrong",
-            f"{file.shown} is not {encoding}: {error}.",
+            f"{self._shown} is not {self._encoding}: {error}, on line {line}.",
             hint="Say what it is: encoding=...",
-            path=file.shown,
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+            path=self._shown,
+            line=line,
+        )

@@ -15,8 +15,12 @@ from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from headgate.errors import Invalid, NotFound
+from headgate.sources.formats.limits import largest_record, too_large
+from headgate.sources.formats.packing import opened
+from headgate.sources.formats.pieces import Gathering, Piece, record_text
+from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset({"encoding", "fields", "header", "select", "table"})
+OPTIONS = frozenset({"encoding", "fields", "header", "largest_record_bytes", "select", "table"})
 
 _ATTRIBUTE = re.compile(r"@(?P<name>[\w:-]+)\Z")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
@@ -73,7 +77,7 @@ def html_records(
     """Give a page's records in order, each with the line it begins on.
 
     Texts are as a reader sees them: runs of white space are one space. A header cell's text is the
-    field's name, cells that span are repeated, cells beyond the header are ``columnN``.
+    field's name, cells that span are repeated, cells without one are ``columnN``.
 
     Args:
         content: the page as it was sent.
@@ -193,7 +197,7 @@ def _table_rows(
         if not cells:
             continue
         for at in range(len(names), len(cells)):
-            names.append(_unused(f"column{at + 1}", names))
+            names.append(_unused(f"column{at}", names))
         yield tr.sourceline or 0, dict(zip(names, cells, strict=False))
 
 
@@ -246,7 +250,7 @@ def _names(headers: Sequence[Sequence[str | None]]) -> list[str]:
     for at in range(max(map(len, headers), default=0)):
         parts = [line[at] for line in headers if at < len(line)]
         name = " ".join(dict.fromkeys(part for part in parts if part))
-        names.append(_unused(name or f"column{at + 1}", names))
+        names.append(_unused(name or f"column{at}", names))
     return names
 
 
@@ -319,3 +323,26 @@ def _text(element: HtmlElement) -> str:
 
 def _bad(option: str, message: str) -> Invalid:
     return Invalid("bad-option", message, option=option)
+
+
+def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:
+    """Give the records of a page that is a file; the page is in memory whole.
+
+    Raises:
+        Corrupt: ``file-damaged``.
+        Invalid: what ``html_records`` raises; ``record-too-large``.
+        NotFound: ``html-table-missing``.
+    """
+    query, largest = HtmlQuery.parse(options), largest_record(options)
+    encoding = options.get("encoding")
+    with opened(file) as stream:
+        content = stream.read(largest + 1)
+    if len(content) > largest:
+        raise too_large(file.shown, largest)
+    gathering = Gathering(file.shown, after)
+    said = None if encoding is None else str(encoding)
+    for line, record in html_records(content, query, shown=file.shown, encoding=said):
+        if not gathering.skips():
+            gathering.add(record_text(record), line)
+            yield from gathering.full()
+    yield gathering.rest()

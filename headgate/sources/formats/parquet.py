@@ -1,12 +1,14 @@
 """Parquet files as they come from elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headgate.errors import Corrupt, Invalid
 from headgate.filesets import NativeFiles
+from headgate.sources.formats.packing import unpacked
+from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
 OPTIONS: frozenset[str] = frozenset()
@@ -19,9 +21,10 @@ def native(files: Sequence[RawFile]) -> NativeFiles:
         Corrupt: ``file-damaged``.
         Invalid: ``columns-differ``.
     """
+    readable = [unpacked(file) for file in files]
     first: dict[str, tuple[pa.DataType, str]] = {}
-    for file in files:
-        for field in _schema(file):
+    for file in readable:
+        for field in _opened(file).schema_arrow:
             kind, where = first.setdefault(field.name, (field.type, file.shown))
             if kind != field.type:
                 raise Invalid(
@@ -31,19 +34,48 @@ def native(files: Sequence[RawFile]) -> NativeFiles:
                     column=field.name,
                 )
     return NativeFiles(
-        paths=tuple(str(file.path) for file in files),
+        paths=tuple(str(file.path) for file in readable),
         format="parquet",
-        shown={str(file.path): file.shown for file in files},
+        shown={str(file.path): file.shown for file in readable},
     )
 
 
-def _schema(file: RawFile) -> pa.Schema:
+def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:  # noqa: ARG001
+    """Give a file's rows; row groups are read one at a time.
+
+    Raises:
+        Corrupt: ``file-damaged``.
+    """
+    parquet = _opened(unpacked(file))
+    done = 0
     try:
-        return pq.read_schema(file.path)
+        for number in range(parquet.num_row_groups):
+            rows = parquet.metadata.row_group(number).num_rows
+            if done + rows <= after:
+                done += rows
+                continue
+            for batch in parquet.iter_batches(PIECE_ROWS, row_groups=[number]):
+                done += batch.num_rows
+                if done > after:
+                    new = batch.slice(max(0, batch.num_rows - (done - after)))
+                    yield Piece(rows=pa.Table.from_batches([new]), records=done)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, error) from error
+    if done <= after:
+        yield Piece(rows=parquet.schema_arrow.empty_table(), records=done)
+
+
+def _opened(file: RawFile) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file.path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise Corrupt(
-            "file-damaged",
-            f"{file.shown} is no whole Parquet file: {error}",
-            hint="Fetch the file again.",
-            path=file.shown,
-        ) from error
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: RawFile, error: Exception) -> Corrupt:
+    return Corrupt(
+        "file-damaged",
+        f"{file.shown} is no whole Parquet file: {error}",
+        hint="Fetch the file again.",
+        path=file.shown,
+    )

@@ -3,15 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+LARGEST_BYTES = 64 * 1024**3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFile:
     """``path`` is where the bytes are (perhaps a staged copy), ``shown`` what messages call it.
 
-    ``digest`` identifies its content, ``cache`` is where a copy in another encoding may lie.
+    ``name`` tells by its end what it is. ``digest`` identifies its content, ``cache`` is where
+    copies of it may lie: in another encoding, or unpacked. ``packing`` is how its bytes are
+    compressed; unpacked it may have so many.
     """
 
     path: Path
     shown: str
+    name: str
     digest: str
     cache: Path
+    packing: str | None = None
+    largest_bytes: int = LARGEST_BYTES

@@ -1,0 +1,136 @@
+"""JSON files: an array of records, records line by line, or one record; perhaps inside another.
+
+A record is passed on as its text, once it is proven to be a JSON object. What is none is put aside
+with its text and line.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import IO
+
+import msgspec
+
+from headgate.errors import Invalid
+from headgate.sources.formats.encodings import in_utf8_stream
+from headgate.sources.formats.json_scanning import Scanner
+from headgate.sources.formats.limits import largest_record, too_large
+from headgate.sources.formats.packing import opened
+from headgate.sources.formats.pieces import Gathering, Piece
+from headgate.sources.formats.raw_file import RawFile
+
+OPTIONS = frozenset({"encoding", "largest_record_bytes", "records"})
+LINE_OPTIONS = OPTIONS - {"records"}
+
+_CHUNK_BYTES = 1 << 20
+_SNIFFED_BYTES = 1 << 18
+_valid = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:
+    """Give a file's records, an array's or those of its lines, as the file has them.
+
+    Raises:
+        Corrupt: ``file-damaged``.
+        Invalid: ``bad-option``, ``file-malformed``, ``record-too-large``.
+        NotFound: ``records-missing``.
+    """
+    path = _path(options.get("records"))
+    largest = largest_record(options)
+    with opened(file) as packed:
+        stream = in_utf8_stream(packed, options.get("encoding"), file.shown)
+        if not path and _is_lines(stream):
+            yield from _lines(stream, file.shown, largest, after)
+            return
+        gathering = Gathering(file.shown, after)
+        for line, text in Scanner(stream, file.shown, largest).records(path):
+            _take(gathering, text, line)
+            yield from gathering.full()
+        yield gathering.rest()
+
+
+def read_lines(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:
+    """Give a file's records: each line is one. Empty lines are none.
+
+    Raises:
+        Corrupt: ``file-damaged``.
+        Invalid: ``bad-option``, ``record-too-large``.
+    """
+    with opened(file) as packed:
+        stream = in_utf8_stream(packed, options.get("encoding"), file.shown)
+        yield from _lines(stream, file.shown, largest_record(options), after)
+
+
+def _lines(stream: IO[bytes], shown: str, largest: int, after: int) -> Iterator[Piece]:
+    gathering = Gathering(shown, after)
+    number, rest = 0, b""
+    while True:
+        chunk = stream.read(_CHUNK_BYTES)
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop() if chunk else b""
+        for line in lines:
+            number += 1
+            if line and not line.isspace():
+                _take(gathering, line, number)
+        yield from gathering.full()
+        if not chunk:
+            break
+        if len(rest) > largest:
+            raise too_large(f"{shown}:{number + 1}", largest)
+    yield gathering.rest()
+
+
+def _take(gathering: Gathering, text: bytes, line: int) -> None:
+    if gathering.skips():
+        return
+    try:
+        _valid(text)
+        record = text.decode().strip()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        gathering.reject(text, line, _reason(text, error))
+        return
+    if record.startswith("{"):
+        gathering.add(record, line)
+    else:
+        gathering.reject(text, line, "It is no JSON object.")
+
+
+def _reason(text: bytes, error: Exception) -> str:
+    """Say what is wrong with a record."""
+    if isinstance(error, UnicodeDecodeError):
+        byte = text[error.start]
+        return f"It is not UTF-8: byte {byte:#04x} at {error.start}. Say what it is: encoding=..."
+    try:
+        json.loads(text)
+    except ValueError as told:
+        return f"It is not JSON: {told}."
+    except RecursionError:
+        return "It is not JSON that can be read: it is nested too deeply."
+    return "It holds what no text can: half of a pair of surrogates."
+
+
+def _is_lines(stream: IO[bytes]) -> bool:
+    """Tell by its beginning whether a file has a record on its first line and more below."""
+    peek = getattr(stream, "peek", None)
+    if peek is None:
+        return False
+    begin: bytes = peek(_SNIFFED_BYTES)
+    first, _, rest = begin.lstrip().partition(b"\n")
+    if not first.startswith(b"{") or not rest.lstrip().startswith(b"{"):
+        return False
+    try:
+        _valid(first)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _path(records: object) -> tuple[str, ...]:
+    if records is None:
+        return ()
+    if isinstance(records, str) and all(records.split(".")):
+        return tuple(records.split("."))
+    raise Invalid(
+        "bad-option",
+        f"records is a path of names with dots between, not {records!r}.",
+        option="records",
+    )
