@@ -30,23 +30,27 @@ def open_files(root: Path, *paths: str, **options: object) -> FileSource:
 
 def avro(rows: Sequence[Row], path: Path) -> None:
     with path.open("wb") as file:
-        fastavro.writer(file, AVRO, rows, sync_interval=200)
+        more = {"name": "more", "type": "string"} if rows and "more" in rows[0] else None
+        fields = [*AVRO["fields"], *([more] if more else [])]
+        fastavro.writer(file, {**AVRO, "fields": fields}, rows, sync_interval=200)
 
 
 def excel(rows: Sequence[Row], path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active.append(["id", "name"])
+    book.active.append(list(rows[0]) if rows else ["id", "name"])
     for row in rows:
-        book.active.append([row["id"], row["name"]])
+        book.active.append(list(row.values()))
     book.save(path)
 
 
 def xml(rows: Sequence[Row], path: Path) -> None:
-    pd.DataFrame(rows).astype(str).to_xml(path, index=False, row_name="row")
+    frame = pd.DataFrame(rows, columns=None if rows else ["id"]).astype(str)
+    frame.to_xml(path, index=False, row_name="row")
 
 
 def html(rows: Sequence[Row], path: Path) -> None:
-    path.write_text(pd.DataFrame(rows).astype(str).to_html(index=False))
+    frame = pd.DataFrame(rows, columns=None if rows else ["id"]).astype(str)
+    path.write_text(frame.to_html(index=False))
 
 
 def lines(rows: Sequence[Row], path: Path) -> None:
@@ -86,7 +90,21 @@ class TestFormats(SourceSuite):
             write(more, tmp_path / f"c.{end}")
             return more
 
-        return Situation(open=lambda: open_files(tmp_path, f"*.{end}"), rows=made, grow=grow)
+        def widen() -> Sequence[Row]:
+            more = [{**self.row(number, end), "more": f"m{number}"} for number in range(20, 23)]
+            write(more, tmp_path / f"d.{end}")
+            return more
+
+        (tmp_path / "none").mkdir()
+        write([], tmp_path / f"none/n.{end}")
+        return Situation(
+            open=lambda: open_files(tmp_path, f"*.{end}"),
+            rows=made,
+            grow=grow,
+            widen=widen,
+            empty=lambda: open_files(tmp_path, f"none/n.{end}"),
+            unreachable=lambda: open_files(tmp_path, f"gone.{end}"),
+        )
 
     def row(self, number: int, end: str) -> Row:
         """Give a row; XML and HTML have texts only."""
