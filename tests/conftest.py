@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from headgate.testing.mariadb_servers import MariaServer
     from headgate.testing.object_servers import ObjectServer
     from headgate.testing.postgres_servers import Pooler, PostgresServer
 
@@ -38,6 +39,16 @@ def postgres() -> "Iterator[PostgresServer]":
     if not servers.is_installed():
         _lacks("PostgreSQL is not installed: apt-get install postgresql")
     with servers.PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> "Iterator[MariaServer]":
+    """A MariaDB server of this session's own, with the modes of old: zero dates are let in."""
+    servers = pytest.importorskip("headgate.testing.mariadb_servers", exc_type=ImportError)
+    if not servers.is_installed():
+        _lacks("MariaDB is not installed: apt-get install mariadb-server")
+    with servers.MariaServer(sql_mode="") as server:
         yield server
 
 
@@ -76,11 +87,13 @@ def object_server() -> "Iterator[ObjectServer]":
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only a lake in a directory has where there is none."""
-    if config.getoption("--location") == "local":
-        return
+    away = config.getoption("--location") != "local"
+    apart = away or config.getoption("--metastore") != "sqlite"
     for item in items:
-        if item.get_closest_marker("on_disk"):
+        if away and item.get_closest_marker("on_disk"):
             item.add_marker(pytest.mark.skip(reason="of lakes in directories"))
+        if apart and item.get_closest_marker("in_one_directory"):
+            item.add_marker(pytest.mark.skip(reason="of lakes that a directory holds whole"))
 
 
 @pytest.fixture(scope="session", autouse=True)

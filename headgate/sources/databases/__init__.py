@@ -1,0 +1,1 @@
+"""SQL databases: one source for all, and for each the way it is described and read."""

@@ -1,0 +1,443 @@
+"""PostgreSQL: psycopg describes and keeps the snapshot, ADBC brings the rows as Arrow."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+from psycopg.conninfo import make_conninfo
+
+from headgate.errors import Invalid
+from headgate.names import literal, quote
+from headgate.sources.databases.addresses import Address
+from headgate.sources.databases.boundary import Value
+from headgate.sources.databases.failures import Failed, failure
+from headgate.sources.databases.layouts import (
+    Column,
+    Growing,
+    Layout,
+    Part,
+    cursor_type_refused,
+    missing_columns,
+    ordered,
+    refuse_twins,
+    value_refused,
+)
+from headgate.sources.databases.postgresql_types import (
+    PgColumn,
+    PgType,
+    Proved,
+    marked,
+    planned,
+    proof,
+    proved_digits,
+)
+from headgate.sources.databases.selections import FIT, TEXT, Selection
+from headgate.sources.databases.side_by_side import in_parts
+
+_DEFAULTS: Final = {
+    "application_name": "headgate",
+    "client_encoding": "utf8",
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+_BEGIN: Final = "begin transaction isolation level repeatable read read only"
+_SETTINGS: Final = (
+    "set local TimeZone = 'UTC'",
+    "set local DateStyle = 'ISO, MDY'",
+    "set local IntervalStyle = 'postgres'",
+    "set local extra_float_digits = 1",
+    "set local bytea_output = 'hex'",
+    "set local jit = off",
+    "set local idle_in_transaction_session_timeout = 0",
+)
+_TYPES: Final = (
+    "select t.oid, t.typname, n.nspname, t.typtype::text, t.typbasetype, t.typtypmod, "
+    "case when t.typcategory = 'A' then t.typelem else 0 end "
+    "from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace "
+    "where t.oid = any(%s::oid[])"
+)
+_KEYS: Final = (
+    "select a.attname from pg_catalog.pg_index i, unnest(i.indkey) with ordinality as k(number, at)"
+    ", pg_catalog.pg_attribute a where i.indrelid = %s::oid and i.indisprimary "
+    "and a.attrelid = i.indrelid and a.attnum = k.number order by k.at"
+)
+_RELATION: Final = (
+    "select c.oid, c.relkind::text, c.relhassubclass, pg_relation_size(c.oid) / "
+    "current_setting('block_size')::int from pg_catalog.pg_class c "
+    "where c.oid = to_regclass(%s)"
+)
+_RELATIONS: Final = (
+    "select case when pg_table_is_visible(c.oid) then c.relname else n.nspname || '.' || c.relname "
+    "end from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+    "where c.relkind in ('r', 'v', 'm', 'f', 'p') "
+    "and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') limit 10000"
+)
+_ATTRIBUTES: Final = (
+    "select attnum, attnotnull, attndims from pg_catalog.pg_attribute "
+    "where attrelid = %s::oid and attnum > 0"
+)
+_READABLE: Final = (
+    "select attname, has_column_privilege(attrelid, attnum, 'select') from pg_catalog.pg_attribute "
+    "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum"
+)
+_MONEY: Final = "select scale('1'::money::numeric)"
+
+_SMALL_PAGES: Final = 8_192
+"""Up to 64 MB a table is read by one connection: another costs some 5 ms and the order of rows."""
+_CONNECTIONS: Final = 2
+_PIECES: Final = 8
+_DETAIL: Final = re.compile(r"\s*\n(DETAIL|HINT|CONTEXT|LINE \d+):.*", re.DOTALL)
+_NAME_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+_CURSORS: Final = {
+    "int2": "int2", "int4": "int4", "int8": "int8", "oid": "oid", "numeric": "numeric",
+    "date": "date", "timestamp": "timestamp", "timestamptz": "timestamptz",
+    "text": "text", "varchar": "text", "name": "text", "uuid": "uuid",
+}  # fmt: skip
+_COLLATED: Final = frozenset({"text", "varchar", "name"})
+
+
+def open_reading(address: Address, selection: Selection) -> "PostgresReading":
+    """Begin reading."""
+    return PostgresReading(address, selection)
+
+
+class PostgresReading:
+    """One transaction, and those that share its snapshot."""
+
+    def __init__(self, address: Address, selection: Selection) -> None:
+        self._address = address
+        self._selection = selection
+        self._conninfo = make_conninfo(address.url, **self._absent_defaults())
+        self._pages = 0
+        with self._explained():
+            self._lead: psycopg.Connection[Any] = psycopg.connect(self._conninfo, autocommit=True)
+        try:
+            with self._explained():
+                self._lead.execute(_BEGIN)
+                for setting in _SETTINGS:
+                    self._lead.execute(setting)
+        except BaseException:
+            self._lead.close()
+            raise
+
+    def layout(self, selection: Selection, *, going_on: bool) -> Layout:
+        """Describe what is selected.
+
+        Raises:
+            NotFound: ``database-relation-missing``, ``database-column-missing``.
+            Invalid: ``database-query``, ``ambiguous-column-name``, ``database-cursor-type``.
+        """
+        relation = f"({selection.query}\n) as q" if selection.query else _quoted(selection.relation)
+        listed = ", ".join(quote(name) for name in selection.columns) or "*"
+        with self._explained():
+            described = self._lead.execute(
+                f"select {listed} from {relation} limit 0".encode(), (), prepare=True, binary=True
+            )
+            columns, not_null = self._described(described)
+            keys = self._keys()
+            money = self._money(columns)
+            chosen = selection
+            if going_on and selection.numbers == FIT:
+                chosen = replace(selection, numbers=TEXT)
+            proved = self._proved(columns, relation, chosen)
+        plans = tuple(planned(c, chosen, proved=proved, money_scale=money) for c in columns)
+        names = [column.name for column in columns]
+        growing = None
+        if selection.cursor:
+            if selection.cursor not in names:
+                raise missing_columns([selection.cursor], names, selection.shown)
+            at = names.index(selection.cursor)
+            growing = _growing(columns[at], plans[at], selection, selection.cursor in not_null)
+        return Layout(
+            relation=relation,
+            columns=plans,
+            keys=keys if {*keys} <= {*names} else (),
+            growing=growing,
+        )
+
+    def holds(self, layout: Layout, condition: str) -> bool:
+        """Say whether a row satisfies a condition."""
+        text = f"select exists (select 1 from {layout.relation} where {condition})"
+        with self._explained():
+            row = self._lead.execute(text.encode()).fetchone()
+        return bool(row and row[0])
+
+    def tables(self, layout: Layout, part: Part) -> Iterator[pa.Table]:
+        """Stream the rows. Without a cursor a large table comes in pieces, in no order."""
+        text = f"select {layout.select} from {layout.relation}"
+        growing = layout.growing
+        if growing is not None:
+            if part.only_empty:
+                yield from self._piece(layout, f"{text} where {growing.expression} is null")
+                return
+            since = ""
+            if part.since is not None:
+                since = f" where {growing.expression} >= {growing.literal(part.since)}"
+            present = "" if since else f" where {growing.expression} is not null"
+            order = f" order by {ordered(layout, growing, quote)}"
+            yield from self._piece(layout, f"{text}{since}{present}{order}")
+            return
+        pieces = self._pieces(text)
+        if len(pieces) == 1:
+            yield from self._piece(layout, pieces[0])
+            return
+        connections = self._selection.connections or _CONNECTIONS
+        snapshot = self._snapshot()
+        works = [partial(self._piece, layout, piece, snapshot) for piece in pieces]
+        with closing(in_parts(works, connections)) as tables:
+            yield from tables
+
+    def close(self) -> None:
+        """End the transaction."""
+        with suppress(psycopg.Error):
+            self._lead.close()
+
+    # -- rows
+
+    def _piece(self, layout: Layout, text: str, snapshot: str | None = None) -> Iterator[pa.Table]:
+        """Stream one query's rows by ADBC, in the snapshot of the lead."""
+        snapshot = snapshot or self._snapshot()
+        with (
+            self._explained(layout),
+            closing(adbc.connect(self._conninfo)) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute("set transaction isolation level repeatable read read only")
+            cursor.execute(f"set transaction snapshot {literal(snapshot)}")
+            for setting in _SETTINGS:
+                cursor.execute(setting)
+            cursor.execute(text)
+            for batch in cursor.fetch_record_batch():
+                arrays = [
+                    _finished(column, given)
+                    for column, given in zip(layout.columns, batch.columns, strict=True)
+                ]
+                table = pa.Table.from_arrays(arrays, schema=layout.table_schema)
+                for start in range(0, table.num_rows, self._selection.batch_rows):
+                    yield table.slice(start, self._selection.batch_rows)
+
+    def _snapshot(self) -> str:
+        with self._explained():
+            row = self._lead.execute("select pg_export_snapshot()").fetchone()
+        return str(row[0]) if row else ""
+
+    def _pieces(self, text: str) -> list[str]:
+        """Cut a table into ranges of pages, where that pays and where pages mean something."""
+        connections = self._selection.connections
+        if (
+            (self._pages <= _SMALL_PAGES and connections is None)
+            or connections == 1
+            or not self._pages
+        ):
+            return [text]
+        step = -(-self._pages // ((connections or _CONNECTIONS) * _PIECES))
+        starts = list(range(0, self._pages, step))
+        return [
+            f"{text} where ctid >= '({start},0)'::tid"
+            + (f" and ctid < '({start + step},0)'::tid" if start != starts[-1] else "")
+            for start in starts
+        ]
+
+    # -- the catalog
+
+    def _described(
+        self, described: "psycopg.Cursor[Any]"
+    ) -> tuple[tuple[PgColumn, ...], frozenset[str]]:
+        result = described.pgresult
+        names = [column.name for column in described.description or ()]
+        refuse_twins(names, self._selection.shown)
+        if result is None or not names:
+            raise Invalid(
+                "database-query",
+                f"{self._selection.shown} of {self._address.shown} has no columns.",
+                hint="Write a query that gives rows.",
+            )
+        types = self._types([result.ftype(n) for n in range(len(names))])
+        attributes = self._attributes({result.ftable(n) for n in range(len(names))} - {0})
+        columns, not_null = [], []
+        for n, name in enumerate(names):
+            type_, modifier = types[result.ftype(n)], result.fmod(n)
+            while type_.kind == "d":
+                modifier = type_.base_modifier if modifier < 0 else modifier
+                type_ = types[type_.base]
+            filled, dimensions = attributes.get((result.ftable(n), result.ftablecol(n)), (False, 0))
+            if filled and self._selection.relation:
+                not_null.append(name)
+            columns.append(
+                PgColumn(
+                    name=name,
+                    type=type_,
+                    modifier=modifier,
+                    element=types[type_.element] if type_.element else None,
+                    dimensions=dimensions,
+                )
+            )
+        return tuple(columns), frozenset(not_null)
+
+    def _types(self, oids: Sequence[int]) -> Mapping[int, PgType]:
+        """Give types, and all they are made of."""
+        known: dict[int, PgType] = {}
+        wanted = {*oids}
+        while wanted:
+            for oid, name, schema, kind, base, modifier, element in self._lead.execute(
+                _TYPES, (list(wanted),)
+            ):
+                known[oid] = PgType(
+                    oid=oid, name=name, schema=schema, kind=kind, base=base,
+                    base_modifier=modifier, element=element,
+                )  # fmt: skip
+            inner = {t.base for t in known.values()} | {t.element for t in known.values()}
+            wanted = inner - known.keys() - {0}
+        return known
+
+    def _attributes(self, tables: set[int]) -> Mapping[tuple[int, int], tuple[bool, int]]:
+        return {
+            (table, number): (filled, dimensions)
+            for table in tables
+            for number, filled, dimensions in self._lead.execute(_ATTRIBUTES, (table,))
+        }
+
+    def _keys(self) -> tuple[str, ...]:
+        """Give the primary key of a table; note how many pages it has."""
+        if self._selection.query:
+            return ()
+        row = self._lead.execute(_RELATION, (_quoted(self._selection.relation),)).fetchone()
+        if row is None:
+            return ()
+        oid, kind, has_heirs, pages = row
+        if kind in {"r", "m"} and not has_heirs:
+            self._pages = pages
+        return tuple(name for (name,) in self._lead.execute(_KEYS, (oid,)))
+
+    def _money(self, columns: Sequence[PgColumn]) -> int:
+        if not any(column.type.name == "money" for column in columns):
+            return 0
+        row = self._lead.execute(_MONEY).fetchone()
+        return int(row[0]) if row else 0
+
+    def _proved(
+        self, columns: Sequence[PgColumn], relation: str, selection: Selection
+    ) -> Mapping[str, Proved]:
+        """Look whether numbers without scale fit a decimal, in one pass over all of them."""
+        open_ended = tuple(column for column in columns if column.is_unscaled)
+        if not open_ended or selection.numbers != FIT:
+            return {}
+        row = self._lead.execute(proof(open_ended, relation).encode()).fetchone() or ()
+        return {
+            column.name: proved_digits(row[2 * n], row[2 * n + 1])
+            for n, column in enumerate(open_ended)
+        }
+
+    # -- errors
+
+    @contextmanager
+    def _explained(self, layout: Layout | None = None) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, adbc_driver_manager.Error, OSError) as error:
+            state, said = _told(error)
+            said = self._address.hide(said)
+            guarded = marked(said)
+            if guarded is not None:
+                what, column = guarded
+                raise value_refused(column, what, self._selection.shown, _hint(what)) from None
+            failed = Failed(
+                state=state,
+                said=said,
+                shown=self._selection.shown,
+                queries=bool(self._selection.query),
+                connected=layout is not None,
+            )
+            raise failure(failed, self._address, self._near) from None
+        except pa.ArrowInvalid as error:
+            raise Invalid(
+                "database-value-unsupported",
+                f"A value of {self._selection.shown} does not fit its column's type: "
+                f"{self._address.hide(str(error))}",
+                hint="Leave the column out (columns=), or cast it in a query.",
+            ) from None
+
+    def _near(self) -> tuple[list[str], list[str]]:
+        """Give the names of relations, and of the columns that may not be read, after an error."""
+        with suppress(psycopg.Error):
+            self._lead.rollback()
+            names = [str(name) for (name,) in self._lead.execute(_RELATIONS)]
+            denied = []
+            if self._selection.relation:
+                rows = self._lead.execute(_READABLE, (_quoted(self._selection.relation),))
+                denied = [str(name) for name, readable in rows if not readable]
+            return names, denied
+        return [], []
+
+    def _absent_defaults(self) -> Mapping[str, str]:
+        return {n: v for n, v in _DEFAULTS.items() if n not in self._address.options}
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Give the state and the words of what failed; a stream of Arrow passes on only the words."""
+    if isinstance(error, psycopg.Error):
+        return error.sqlstate or "", error.diag.message_primary or str(error)
+    state = error.sqlstate or "" if isinstance(error, adbc_driver_manager.Error) else ""
+    return state, _DETAIL.sub("", str(error).rpartition("ERROR: ")[2])
+
+
+def _finished(column: Column, given: pa.Array) -> pa.ChunkedArray:
+    if isinstance(given, pa.ExtensionArray):
+        given = given.storage
+    return column.finish(pa.chunked_array([given]))
+
+
+def _growing(column: PgColumn, plan: Column, selection: Selection, never_empty: bool) -> Growing:  # noqa: FBT001
+    name = column.type.name
+    if column.type.schema != "pg_catalog" or name not in _CURSORS:
+        raise cursor_type_refused(column.name, column.type.shown, selection.shown)
+    if name == "numeric" and not pa.types.is_decimal(plan.type):
+        hint = "numeric without scale"
+        raise cursor_type_refused(column.name, hint, selection.shown)
+    given = quote(column.name)
+    scale = plan.type.scale if pa.types.is_decimal(plan.type) else 0
+    return Growing(
+        name=column.name,
+        column=column.name,
+        expression=f'{given} collate "C"' if name in _COLLATED else given,
+        literal=partial(_literal, _CURSORS[name], scale),
+        type=plan.type,
+        never_empty=never_empty,
+    )
+
+
+def _literal(type_: str, scale: int, value: Value) -> str:
+    if type_ == "numeric":
+        return f"({value} / 1e{scale})"
+    zone = "+00" if type_ == "timestamptz" else ""
+    return f"{literal(f'{value}{zone}')}::{type_}"
+
+
+def _quoted(relation: str) -> str:
+    """Quote a table's name: what is before a dot is its schema; quotes may be the user's own."""
+    parts = [
+        (quoted.replace('""', '"') if quoted else plain)
+        for quoted, plain in _NAME_PART.findall(relation)
+    ]
+    return ".".join(quote(part) for part in parts)
+
+
+def _hint(what: str) -> str:
+    if "infinit" in what or "NaN" in what:
+        return 'Say what becomes of it: infinite="null" (or "clamp", for dates).'
+    if "array" in what:
+        return 'Read arrays as PostgreSQL\'s text: arrays="text".'
+    if "decimal" in what:
+        return 'Read such numbers as text: numbers="text".'
+    return "Leave the column out (columns=), or cast it in a query."

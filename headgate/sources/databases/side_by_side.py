@@ -1,0 +1,80 @@
+"""Several streams of tables at a time, as one; in no order."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+
+Work: TypeAlias = Callable[[], Iterator[pa.Table]]
+
+_WAITING_TABLES: Final = 4
+_LOOK_S: Final = 0.1
+
+
+def in_parts(works: Sequence[Work], streams: int) -> Generator[pa.Table]:
+    """Give the tables of all works, ``streams`` works at a time.
+
+    What one raises is raised here, and ends the others. Closing the iterator ends them, too; it
+    returns when their threads have ended. A few tables wait in memory, no more.
+    """
+    todo: queue.SimpleQueue[Work] = queue.SimpleQueue()
+    for work in works:
+        todo.put(work)
+    done: queue.Queue[pa.Table | BaseException | None] = queue.Queue(_WAITING_TABLES)
+    stopped = threading.Event()
+    threads = [
+        threading.Thread(target=_follow, args=(todo, done, stopped), daemon=True)
+        for _ in range(min(streams, len(works)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        running = len(threads)
+        while running:
+            given = done.get()
+            if given is None:
+                running -= 1
+            elif isinstance(given, BaseException):
+                raise given
+            else:
+                yield given
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+def _follow(
+    todo: "queue.SimpleQueue[Work]",
+    done: "queue.Queue[pa.Table | BaseException | None]",
+    stopped: threading.Event,
+) -> None:
+    last: BaseException | None = None
+    try:
+        while not stopped.is_set():
+            try:
+                work = todo.get_nowait()
+            except queue.Empty:
+                break
+            for table in work():
+                if not _put(done, table, stopped):
+                    return
+    except BaseException as error:  # noqa: BLE001 - raised again where the tables are taken
+        last = error
+    _put(done, last, stopped)
+
+
+def _put(
+    done: "queue.Queue[pa.Table | BaseException | None]",
+    given: pa.Table | BaseException | None,
+    stopped: threading.Event,
+) -> bool:
+    while not stopped.is_set():
+        try:
+            done.put(given, timeout=_LOOK_S)
+        except queue.Full:
+            continue
+        return True
+    return False
