@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "contract": "contract_commands:contract",
     "check": "contract_commands:check",
     "quarantine": "quarantine_commands:quarantine",
+    "connections": "connection_commands:connections",
     "graph": "project_commands:graph",
     "maintain": "maintenance_commands:maintain",
     "gc": "gc_commands:gc",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from headgate.project.discovery import discover as discover
     from headgate.project.doctor import examine as examine
     from headgate.project.findings import Finding as Finding
+    from headgate.project.listed_connections import Connection as Connection
+    from headgate.project.listed_connections import NamedSecret as NamedSecret
     from headgate.project.project import Project as Project
     from headgate.project.project import open_project as open_project
     from headgate.project.scaffolding import scaffold as scaffold
@@ -33,6 +35,10 @@ _FILES = {
     ),
     "doctor": ("examine",),
     "findings": ("Finding",),
+    "listed_connections": (
+        "Connection",
+        "NamedSecret",
+    ),
     "project": (
         "Project",
         "open_project",

@@ -4,6 +4,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import headgate
 from headgate.clock import Clock
@@ -12,6 +13,7 @@ from headgate.lake import Entry, Lake, RunState
 from headgate.pipelines import Pipeline
 from headgate.project.findings import Finding, Level
 from headgate.project.life import life
+from headgate.project.plain_credentials import lines_with_credentials
 from headgate.project.settings import FILE_NAME, Settings
 from headgate.stores import Bucket
 
@@ -32,6 +34,7 @@ def examine(
     yield _machine()
     yield _libraries()
     yield from _declarations(settings, pipelines)
+    yield from _credentials(settings)
     try:
         lake = open_lake()
     except HeadgateError as error:
@@ -98,6 +101,24 @@ def _declarations(
         level="ok" if found else "note",
         found=shown or "none are declared",
         hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
+    )
+
+
+def _credentials(settings: Settings) -> Iterator[Finding]:
+    """Say where passwords are written in plain; a repository keeps them for ever."""
+    lake = (settings.lake,) if isinstance(settings.lake, Path) else ()
+    found = list(lines_with_credentials(settings.root, besides=lake))
+    if not found:
+        yield Finding(what="secrets", level="ok", found="no password is written in plain")
+        return
+    shown = ", ".join(f"{file}:{line}" for file, line in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    yield Finding(
+        what="secrets",
+        level="note",
+        found=f"a password or token is written in plain: {shown}{more}",
+        hint='Name it, hg.secret("shop") or { secret = "shop" }, and put its value where '
+        "secrets.providers look. If it was committed, it is known: change it.",
     )
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from headgate.lake import BackedUp, IcebergCatalog, Relocated, Swept, Upgraded
     from headgate.project.findings import Finding
     from headgate.runs import (
+    from headgate.project.listed_connections import Connection
         Compaction,
         CompactionPlan,
         Erased,
@@ -328,6 +329,20 @@ class Project:
     def doctor(self, *, files: bool = False) -> tuple["Finding", ...]:
         """Look at the project, the lake and the machine; with ``files`` read every data file."""
         # What it takes to look at a machine is not needed to run.
+    def connections(self) -> "tuple[Connection, ...]":
+        """List the settings' connections, without secrets, and who uses them."""
+        list_them = import_module("headgate.project.listed_connections").listed_connections
+        declared = self.discovery.declared
+        used = [(each.name, each.source.options) for each in declared.steps if each.source]
+        used += [(each.name, each.options) for each in declared.sinks]
+        found: tuple[Connection, ...] = list_them(
+            self.settings.connections,
+            used,
+            knows=self.outside.knows,
+            clean=self.outside.redaction.text,
+        )
+        return found
+
         examine = import_module("headgate.project.doctor").examine
         found = examine(
             self.settings,

@@ -9,7 +9,9 @@ from transcripts import Command, Terminal
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("page", ["pipelines.md", "contracts.md", "python.md", "lake.md"])
+@pytest.mark.parametrize(
+    "page", ["pipelines.md", "contracts.md", "python.md", "lake.md", "secrets.md"]
+)
 def test_every_block_of_a_page_does_what_it_says(tmp_path: Path, page: str) -> None:
     terminal = Terminal(tmp_path)
     for text in ("headgate init shop", "cd shop"):

@@ -1,0 +1,190 @@
+"""A webhook as a sink: each published commit as signed messages, at least once, in order.
+
+The receiver tells a repetition by ``webhook-id``, which is that of the first time. A commit that
+was interrupted begins again with its first part.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from headgate.retrying import Retry
+from headgate.secrets import Secret
+from headgate.sinks.posting import Posting, shown
+from headgate.sinks.refusals import bad_option
+from headgate.sinks.sink import Delivery, Description, Position, Setting
+from headgate.sinks.sink_options import SinkOptions
+from headgate.sinks.webhook_parts import message_id, parts
+from headgate.sinks.webhook_signing import signed_headers, signing_key
+
+Text: TypeAlias = str | Secret
+
+_RESERVED: Final = frozenset(
+    {"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookOptions:
+    """What a webhook is declared with.
+
+    ``secret`` signs, several while keys are changed over; without one messages are not signed.
+    ``most_rows`` and ``most_bytes`` bound a message; a row that is larger goes by itself.
+    """
+
+    url: Text
+    secret: tuple[Text, ...] = ()
+    headers: Mapping[str, Text]
+    most_rows: int
+    most_bytes: int
+    timeout_s: int
+    attempts: int
+
+
+class WebhookSink:
+    """Posts commits as JSON, signed by Standard Webhooks.
+
+    Options: ``url``, ``secret`` (``whsec_...``, or a list of them), ``headers``, ``most_rows``,
+    ``most_bytes``, ``timeout_s``, ``attempts``.
+
+    Raises:
+        Invalid: ``bad-option``.
+    """
+
+    kind = "webhook"
+    remembers = False
+
+    def __init__(
+        self, options: Mapping[str, object], setting: Setting, *, random: Random | None = None
+    ) -> None:
+        self._options = _parsed(options)
+        self._setting = setting
+        self._random = random or Random()  # noqa: S311 - waits, no secrets
+        self._posting: Posting | None = None
+
+    def describe(self) -> Description:
+        """Say where messages go. No I/O."""
+        url = self._options.url
+        signed = "signed" if self._options.secret else "not signed"
+        return Description(
+            kind=self.kind,
+            title=shown(url) if isinstance(url, str) else repr(url),
+            facts={"messages": signed, "rows in one": f"{self._options.most_rows:,} at most"},
+        )
+
+    def position(self) -> Position | None:
+        """Give None: the receiver is not asked what it has."""
+        return None
+
+    def place(self, position: Position | None) -> None:
+        """Do nothing: the receiver tells repetitions by the messages' ids."""
+
+    def deliver(self, delivery: Delivery) -> Mapping[str, int]:
+        """Post a commit part by part; the next one when the one before is taken.
+
+        A commit without tables is no message.
+
+        Raises:
+            Unavailable: ``webhook-unavailable``. Refused: ``webhook-refused``, ``webhook-gone``,
+            ``certificate-not-trusted``. Invalid: ``bad-address``, ``bad-signing-secret``,
+            ``sink-value-impossible``.
+        """
+        setting, options = self._setting, self._options
+        keys = [signing_key(setting.reveal(each), setting.name) for each in options.secret]
+        own = {name: setting.reveal(value) for name, value in options.headers.items()}
+        sent = {each.table: 0 for each in delivery.tables}
+        made = parts(delivery, setting, most_rows=options.most_rows, most_bytes=options.most_bytes)
+        for part in made:
+            self._post(part.body, keys, message_id(delivery, setting, part.number), own)
+            for table, rows in part.rows.items():
+                sent[table] += rows
+        return sent
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._posting is not None:
+            self._posting.close()
+            self._posting = None
+
+    def _post(self, body: bytes, keys: Sequence[bytes], id: str, own: Mapping[str, str]) -> None:
+        def headers() -> Mapping[str, str]:
+            """Sign an attempt with its own time: receivers refuse what is minutes old."""
+            signed = signed_headers(keys, id=id, sent=self._setting.clock.now(), body=body)
+            return {**own, **signed, "content-type": "application/json"}
+
+        self._connected().post(body, headers)
+
+    def _connected(self) -> Posting:
+        if self._posting is None:
+            options, setting = self._options, self._setting
+            url = setting.reveal(options.url)
+            self._posting = Posting(
+                url,
+                where=shown(url, path=isinstance(options.url, str)),
+                clock=setting.clock,
+                random=self._random,
+                retry=Retry(attempts=options.attempts, longest=timedelta(seconds=30)),
+                timeout_s=options.timeout_s,
+            )
+        return self._posting
+
+
+_VARIED: Final = frozenset({"secret", "headers"})
+_MOST_ROWS: Final = 1000
+_MOST_BYTES: Final = 1 << 20
+_TIMEOUT_S: Final = 30
+_ATTEMPTS: Final = 6
+
+
+def _parsed(options: Mapping[str, object]) -> WebhookOptions:
+    given = SinkOptions(WebhookSink.kind, {k: v for k, v in options.items() if k not in _VARIED})
+    url = given.secret("url")
+    rows, size = given.number("most_rows", _MOST_ROWS), given.number("most_bytes", _MOST_BYTES)
+    timeout, attempts = given.number("timeout_s", _TIMEOUT_S), given.number("attempts", _ATTEMPTS)
+    given.finish()
+    if url is None:
+        raise given.required("url")
+    return WebhookOptions(
+        url=_address(url),
+        secret=_secrets(options.get("secret")),
+        headers=_headers(options.get("headers", {})),
+        most_rows=_positive("most_rows", rows),
+        most_bytes=_positive("most_bytes", size),
+        timeout_s=_positive("timeout_s", timeout),
+        attempts=_positive("attempts", attempts),
+    )
+
+
+def _address(url: Text) -> Text:
+    if isinstance(url, str):
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise bad_option("url", "it is an address like https://hooks.example.org/headgate")
+    return url
+
+
+def _secrets(value: object) -> tuple[Text, ...]:
+    found = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    if not all(isinstance(each, str | Secret) for each in found):
+        raise bad_option("secret", 'it takes hg.secret("name"), or a list of them')
+    return tuple(found)
+
+
+def _headers(value: object) -> Mapping[str, Text]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and isinstance(each, str | Secret) for name, each in value.items()
+    ):
+        raise bad_option("headers", "it takes a mapping of names to texts or secrets")
+    for name in value:
+        if name.lower() in _RESERVED:
+            raise bad_option("headers", f"{name} is the message's own")
+    return dict(value)
+
+
+def _positive(option: str, value: int | None) -> int:
+    if value is None or value < 1:
+        raise bad_option(option, "it is 1 or more")
+    return value
