@@ -27,7 +27,7 @@ with Lake.open(Path(sys.argv[1]), clock=SystemClock(), ids=RandomIds()) as lake:
 """
 
 
-@pytest.mark.on_disk
+@pytest.mark.in_one_directory
 def test_reading_a_table_needs_no_pyiceberg_and_its_file_list_no_arrow(bench):
     entry = None
     for number in range(15):

@@ -357,7 +357,7 @@ def test_listings_are_only_a_cache(bench):
     assert bench.by_duckdb(again).num_rows == 15
 
 
-@pytest.mark.on_disk
+@pytest.mark.in_one_directory
 def test_a_moved_lake_finds_its_files(bench, tmp_path):
     entry = bench.write(None, pa.table({"a": [1]}))
     bench.lake.close()
