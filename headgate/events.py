@@ -109,6 +109,23 @@ class SchemaChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNoted(Event):
+    """A source had something to say of the rows it gave, such as why they are all of them."""
+
+    step: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNotAcknowledged(Event):
+    """A run is published, and a source could not be told; it hears it when it is read next."""
+
+    step: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContractJudged(Event):
     """A contract was judged on the tree that would be published."""
 

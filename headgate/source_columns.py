@@ -21,4 +21,7 @@ ORDER: Final = "_hg_order"
 UNCHANGED: Final = "_hg_unchanged"
 """A list of texts: the columns whose value is not told, because it is that of the row before."""
 
-ALL: Final = (POSITION, RECORD, OPERATION, ORDER, UNCHANGED)
+BEFORE: Final = "_hg_before"
+"""A struct of the key's columns: the key the row had, where the operation changed it; else NULL."""
+
+ALL: Final = (POSITION, RECORD, OPERATION, ORDER, UNCHANGED, BEFORE)

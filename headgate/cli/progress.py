@@ -103,6 +103,10 @@ class Progress:
             case events.SchemaChanged():
                 for change in event.changes:
                     self._later(f"    {event.table}: {change}")
+            case events.SourceNoted():
+                self._later(f"    {event.note}")
+            case events.SourceNotAcknowledged():
+                self._later(f"    {event.step}: not acknowledged. {event.message}")
             case events.ContractJudged():
                 self._verdicts[event.verdict.table] = event.verdict
             case events.ConflictMet():

@@ -6,6 +6,7 @@ on.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -34,7 +35,8 @@ class Arrivals:
         progress: hears how many records have arrived.
         stopped: whether the run is over; asked between batches.
 
-    ``cursor`` is that of the last batch taken that has one. ``rows`` counts those taken, without
+    ``cursor`` is that of the last batch taken that has one. ``notes`` are what the source had to
+    say to people. ``rows`` counts those taken, without
     what was unread.
     """
 
@@ -58,6 +60,7 @@ class Arrivals:
         self._spooled: Spool | None = None
         self._ahead: list[Batch] = []
         self.cursor = cursor
+        self.notes: list[str] = []
         self.rows = 0
         self.unread_rows = 0
         self.batches = 0
@@ -70,8 +73,15 @@ class Arrivals:
             self.batches += 1
             if batch.unread is not None and batch.unread.num_rows:
                 self._put_aside(batch.unread)
+            if batch.note is not None:
+                self.notes.append(batch.note)
             self._tell()
             yield batch
+
+    def begin_at(self, batch: Batch) -> None:
+        """Give the batch taken last back; what came before it is void, and counts no more."""
+        self._ahead.insert(0, replace(batch, unread=None, note=None))
+        self.rows = 0
 
     def columns(self) -> tuple[str, ...] | None:
         """Give the columns of the first batch that has any, without taking it; None: none has."""

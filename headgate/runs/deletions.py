@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from headgate.engines import Session
+from headgate.engines import Session, Written
 from headgate.errors import Invalid, NotFound
-from headgate.lake import Delete, Tree, Write, table_key
+from headgate.lake import Delete, Entry, Tree, Write, table_key
 from headgate.names import suggestion
 from headgate.runs.applying import apply_operations
 from headgate.runs.outputs import Output, Target, footprint
@@ -39,6 +39,33 @@ def delete_keys(
             hint=f"Did you mean {close}?" if close else "Look: headgate table",
             table=target.table,
         )
+    operation, written = stage_keys(wiring, session, before, target, rows)
+    done = apply_operations(
+        wiring, before, (operation,), key=key, prefix=target.prefix, check_keys=True
+    )
+    write = Write(
+        key=key,
+        operations=(operation,),
+        before=before.content,
+        content=done.entry.content if done.entry else None,
+        rows=done.rows,
+    )
+    return Output(
+        changes={key: done.entry},
+        writes=(write,),
+        rows_in=written.rows_read,
+        rows=done.rows.deleted if done.rows else 0,
+    )
+
+
+def stage_keys(
+    wiring: Wiring, session: Session, before: Entry, target: Target, rows: "Rows"
+) -> tuple[Delete, Written]:
+    """Stage the keys among rows; give the deletion that takes a table's rows with them away.
+
+    Raises:
+        Invalid: ``schema-key-missing``, ``missing-columns``, ``value-does-not-fit``.
+    """
     tables = wiring.lake.tables
     columns = tables.scan_files(before, ()).schema
     missing = [name for name in target.key if name not in columns.names]
@@ -61,20 +88,5 @@ def delete_keys(
     )
     written = session.write(rows, plan.target)
     files = tables.collect(written.paths, plan.columns, key_columns=target.key)
-    operation = Delete(key_columns=target.key, files=files, footprint=footprint(files, target.key))
-    done = apply_operations(
-        wiring, before, (operation,), key=key, prefix=target.prefix, check_keys=True
-    )
-    write = Write(
-        key=key,
-        operations=(operation,),
-        before=before.content,
-        content=done.entry.content if done.entry else None,
-        rows=done.rows,
-    )
-    return Output(
-        changes={key: done.entry},
-        writes=(write,),
-        rows_in=written.rows_read,
-        rows=done.rows.deleted if done.rows else 0,
-    )
+    footing = footprint(files, target.key)
+    return Delete(key_columns=target.key, files=files, footprint=footing), written

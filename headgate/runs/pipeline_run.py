@@ -18,6 +18,7 @@ from headgate.lake import (
     table_key,
 )
 from headgate.pipelines import Graph, Pipeline, canonical
+from headgate.runs.acknowledging import acknowledge
 from headgate.runs.attempt import ERASED, Attempt, StepDone, event_row
 from headgate.runs.beginning import (
     FINAL,
@@ -160,6 +161,7 @@ class PipelineRun:
             publication = publish(
                 attempt, redo=lambda head, loss: self._redo(attempt, work, head, loss)
             )
+        acknowledge(attempt, self.graph)
         return result_of(attempt, publication)
 
     def _redo(self, attempt: Attempt, work: StepWork, head: Commit, loss: Loss) -> None:

@@ -19,6 +19,7 @@ from headgate.events import (
     Event,
     RunStarted,
     SchemaChanged,
+    SourceNoted,
     StepFailed,
     StepFinished,
     StepSkipped,
@@ -65,7 +66,7 @@ from headgate.runs.working import StepWork
 Remake: TypeAlias = Callable[[RunRow], tuple[Pipeline, Mapping[str, Mapping[str, object]]]]
 """Gives a run's pipeline as it is declared today, and the parameters the run had."""
 
-_TOLD = (StepStarted, StepFinished, StepSkipped, StepFailed, SchemaChanged)
+_TOLD = (StepStarted, StepFinished, StepSkipped, StepFailed, SchemaChanged, SourceNoted)
 
 
 def rebuild(

@@ -38,20 +38,11 @@ def source_state(
     wiring, declared = attempt.wiring, step.source
     if declared is None:
         raise Internal("step-without-source", f"Step {step.name} has no source.")
-    setting = Setting(
-        root=wiring.root,
-        cache=wiring.cache / "sources",
-        as_text=step.contract is not None,
-        appends=step.mode == "append",
-        owner=(attempt.row.pipeline, step.name, attempt.row.target),
-        clock=wiring.clock,
-        reveal=wiring.reveal,
-    )
     options = declared.options
     if step.function is not None:
         title, takes = f"{step.function.__name__}()", step.cursor is not None
         options = {**options, "read": read, "title": title, "takes_cursor": takes}
-    source = wiring.source(declared.kind, options, setting)
+    source = wiring.source(declared.kind, options, setting_of(attempt, step))
     stored = attempt.base_tree.get(cursor_key(attempt.row.pipeline, step.name))
     there = step.table is not None and attempt.base_tree.get(table_key(step.table)) is not None
     cursor = None
@@ -59,4 +50,19 @@ def source_state(
         cursor = source.cursor(stored.data)
     return SourceState(
         source=source, cursor=cursor, fingerprint=source.fingerprint() or f"unknown-{attempt.id}"
+    )
+
+
+def setting_of(attempt: Attempt, step: Step) -> Setting:
+    """Give what a step's source is told beside its options."""
+    wiring = attempt.wiring
+    return Setting(
+        root=wiring.root,
+        cache=wiring.cache / "sources",
+        as_text=step.contract is not None,
+        appends=step.mode == "append",
+        owner=(attempt.row.pipeline, step.name, attempt.row.target),
+        lake=wiring.lake.id,
+        clock=wiring.clock,
+        reveal=wiring.reveal,
     )

@@ -6,15 +6,15 @@ under all of the columns. Short streams never get there: they are united in memo
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 from pyarrow import types
 
 from headgate import source_columns
 from headgate.errors import Invalid
-from headgate.runs.arrivals import Arrivals
 from headgate.runs.spool import Spool
+from headgate.sources import Batch
 
 HEAD_BYTES: Final = 32 * 1024 * 1024
 """So much is looked at before anything flows."""
@@ -24,6 +24,23 @@ class ColumnsGrew(Exception):  # noqa: N818 - a signal, not an error
     """A batch does not fit the columns that the stream began with: ask for the rows again."""
 
 
+class Batches(Protocol):
+    """Batches to be taken once: arrivals, or a part of them."""
+
+    @property
+    def batches(self) -> int:
+        """How many were taken."""
+        ...
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give those that were not taken yet."""
+        ...
+
+    def spool(self) -> Spool:
+        """Give a place on disk."""
+        ...
+
+
 class TypedRows:
     """The typed rows of arrivals. Close it.
 
@@ -31,7 +48,7 @@ class TypedRows:
     flowed, is ``ColumnsGrew``: who pulls a stream may pass on no more than an error's text.
     """
 
-    def __init__(self, arrivals: Arrivals) -> None:
+    def __init__(self, arrivals: Batches) -> None:
         self._arrivals = arrivals
         self._batches = iter(arrivals)
         self._columns = Columns()

@@ -31,7 +31,8 @@ class Setting:
     With ``as_text`` every column of a text format is read as text, because a contract says what it
     means; otherwise types are inferred from all of the rows. With ``appends`` the rows are added to
     those read before: what was read must not be given again. ``owner`` tells the reader apart from
-    all others (pipeline, step and target branch), for what is reserved outside in its name.
+    all others (pipeline, step and target branch), ``lake`` from those of other lakes, for what is
+    reserved outside in their names.
     ``reveal`` gives the value of an option that is a secret, when a connection is made and not
     before.
     """
@@ -41,6 +42,7 @@ class Setting:
     as_text: bool = False
     appends: bool = False
     owner: tuple[str, str, str] = ("", "", "")
+    lake: str = ""
     clock: Clock = field(default_factory=SystemClock)
     reveal: Reveal = no_secrets
 
@@ -53,12 +55,14 @@ class Batch:
     a row's own columns ``rows`` may have those of ``headgate.source_columns``: where the row is
     found, the row as JSON instead of columns, what is done with it. ``unread`` holds records that
     are no rows at all and go to quarantine: ``_position``, ``_raw`` (the record's text),
-    ``_column`` and ``_reason``, all text.
+    ``_column`` and ``_reason``, all text. ``note`` tells people what they should know of these
+    rows, in a sentence, such as why all is read anew.
     """
 
     rows: "pa.Table"
     cursor: Cursor | None
     unread: "pa.Table | None" = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

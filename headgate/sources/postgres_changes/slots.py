@@ -1,0 +1,101 @@
+"""Replication slots: what a server keeps of its log for one reader. One for each, by its name."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from headgate.digests import digest_json
+from headgate.errors import Refused
+from headgate.sources.postgres_changes.catalog import Session, quoted
+from headgate.sources.postgres_changes.positions import read_lsn
+
+PLUGIN: Final = "pgoutput"
+PREFIX: Final = "headgate_"
+LOST: Final = "lost"
+
+_LONGEST = 63
+_DIGEST = 10
+
+_FIND = """
+select plugin, database, active_pid, confirmed_flush_lsn::text, restart_lsn::text, wal_status,
+  pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8,
+  pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::int8
+from pg_replication_slots where slot_name = %s
+"""
+_ADVANCE = "select pg_replication_slot_advance(%s, %s::text::pg_lsn)"
+_DROP = "select pg_drop_replication_slot(%s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A slot as it is now. ``confirmed`` is the position before which nothing is kept for us.
+
+    ``retained_bytes`` is how much log the server keeps for it, ``lag_bytes`` how much of it is new.
+    """
+
+    name: str
+    confirmed: int | None
+    is_lost: bool
+    reader: int | None
+    retained_bytes: int
+    lag_bytes: int
+
+
+def slot_name(lake: str, owner: tuple[str, str, str]) -> str:
+    """Give the name of a reader's slot: its owner for people, a digest for certainty."""
+    pipeline, step, target = owner
+    shown = re.sub(r"[^a-z0-9]+", "_", f"{pipeline}_{step}_{target}".lower()).strip("_")
+    mark = re.sub(r"[^a-f0-9]", "", digest_json([lake, *owner]).rpartition(":")[2])[:_DIGEST]
+    return f"{PREFIX}{shown[: _LONGEST - len(PREFIX) - _DIGEST - 1]}_{mark}"
+
+
+def find_slot(session: Session, name: str) -> Slot | None:
+    """Look a slot up.
+
+    Raises:
+        Refused: ``slot-of-another-kind``: somebody else's has the name.
+    """
+    row = session.execute(_FIND, (name,)).fetchone()
+    if row is None:
+        return None
+    plugin, database, reader, confirmed, restart, status, retained, lag = row
+    if plugin != PLUGIN or database != session.info.dbname:
+        raise Refused(
+            "slot-of-another-kind",
+            f"The replication slot {name} is of the plug-in {plugin} and the database {database}, "
+            f"not of {PLUGIN} and {session.info.dbname}.",
+            hint="Say another one: slot=...",
+            slot=name,
+        )
+    return Slot(
+        name=name,
+        confirmed=read_lsn(confirmed) if confirmed else None,
+        is_lost=status == LOST or restart is None or confirmed is None,
+        reader=reader,
+        retained_bytes=int(retained or 0),
+        lag_bytes=int(lag or 0),
+    )
+
+
+def advance(session: Session, name: str, position: str) -> None:
+    """Let go of what lies before a position; it never goes back."""
+    try:
+        session.execute(_ADVANCE, (name, position))
+    except psycopg.errors.ObjectNotInPrerequisiteState:  # it is further, or has lost its log
+        return
+
+
+def drop(session: Session, name: str) -> None:
+    """Drop a slot, if it is there."""
+    try:
+        session.execute(_DROP, (name,))
+    except psycopg.errors.UndefinedObject:
+        return
+
+
+def creation(name: str, *, temporary: bool) -> bytes:
+    """Give the replication command that makes a slot and shows the snapshot it begins with."""
+    kind = " TEMPORARY" if temporary else ""
+    return f"CREATE_REPLICATION_SLOT {quoted(name)}{kind} LOGICAL {PLUGIN} EXPORT_SNAPSHOT".encode()
