@@ -136,7 +136,7 @@ _VARIED: Final = frozenset({"secret", "headers"})
 _MOST_ROWS: Final = 1000
 _MOST_BYTES: Final = 1 << 20
 _TIMEOUT_S: Final = 30
-_ATTEMPTS: Final = 6
+_ATTEMPTS: Final = 4
 
 
 def _parsed(options: Mapping[str, object]) -> WebhookOptions:
