@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headgate.lake.collected import refuse_collected as refuse_collected
     from headgate.lake.collected import refuse_emptied as refuse_emptied
     from headgate.lake.collecting import Collection as Collection
+    from headgate.lake.column_types import plain as plain
     from headgate.lake.compacting import Group as Group
     from headgate.lake.compacting import batches as batches
     from headgate.lake.compacting import files_until_due as files_until_due
@@ -149,6 +150,7 @@ _FILES = {
     "swept": ("LostRun", "Swept"),
     "backups": ("BackedUp", "BackupManifest", "back_up", "backups_at", "verify_backup"),
     "bounds": ("bounds_meet", "holding", "prune"),
+    "column_types": ("plain",),
     "compacting": ("Group", "batches", "files_until_due", "plan_groups"),
     "contents": ("content_after", "content_chain"),
     "diffing": ("Change",),

@@ -17,7 +17,8 @@ class Pin:
     """A commit that must keep its tree and its tables' files.
 
     With ``since`` the commit and its first parents with greater numbers keep the files of their
-    operations, too. ``holder`` owns it: a run's id, a process; ``until`` None has no end.
+    operations, too. A sink's pin also keeps all that came after its commit, on every branch that
+    follows it. ``holder`` owns it: a run's id, a process; ``until`` None has no end.
     """
 
     id: str

@@ -5,7 +5,7 @@ along first parents, from its commit back to a number. Records need no root: a c
 record as long as any root reaches it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -115,6 +115,11 @@ def decide(
         )
         for pin in pins
     ]
+    for pin in pins:
+        if pin.kind == "sink":
+            keeps += _of_sink(
+                pin, [b for b in references.branches if b.name not in of_runs], places
+            )
     for backup in references.backups:
         if backup.expires is None or backup.expires + CLOCKS_APART > now:
             keeps += [_state(f"backup {backup.name}", each, places) for each in backup.commits]
@@ -184,6 +189,19 @@ def _of_branch(
     since = min(seen, fork)
     yield Keep(why=why, commit=branch.head, states_since=since, operations_since=since)
     yield Keep(why=f"{why}, to be merged", commit=trunk.head, operations_since=fork)
+
+
+def _of_sink(pin: Pin, branches: Sequence[Branch], places: Places) -> Iterator[Keep]:
+    """Keep what was published after the commit that a sink has: it is yet to be delivered."""
+    number = places.number(pin.commit)
+    for branch in branches:
+        if places.fork(pin.commit, branch.head) == number:
+            yield Keep(
+                why=f"{pin.kind} {pin.holder}: {pin.why}",
+                commit=branch.head,
+                states_since=number,
+                operations_since=number,
+            )
 
 
 def _state(why: str, commit: str, places: Places) -> Keep:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.conditions import condition as condition
     from headgate.pipelines.conditions import named_in as named_in
     from headgate.pipelines.conditions import without_literals as without_literals
+    from headgate.pipelines.changes_steps import changes as changes
     from headgate.pipelines.database_steps import database as database
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.rendering import as_mermaid as as_mermaid
     from headgate.pipelines.rendering import as_svg as as_svg
     from headgate.pipelines.rendering import as_text as as_text
+    from headgate.pipelines.rest_steps import rest as rest
     from headgate.pipelines.sink_steps import Changes as Changes
     from headgate.pipelines.sink_steps import DeclaredSink as DeclaredSink
     from headgate.pipelines.sink_steps import SinkDeclaration as SinkDeclaration
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 _FILES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
     "conditions": ("condition", "named_in", "without_literals"),
+    "changes_steps": ("changes",),
     "database_steps": ("database",),
     "declarations": ("Declared", "collect"),
     "environment": ("installed",),
@@ -75,6 +78,7 @@ _FILES = {
     ),
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
+    "rest_steps": ("rest",),
     "sink_steps": (
         "Changes", "DeclaredSink", "SinkDeclaration", "SinkMode", "SinkTable", "sink",
     ),

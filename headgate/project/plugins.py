@@ -23,10 +23,20 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "environment": "headgate.access:EnvironmentSecrets",
         "keyring": "headgate.access:KeyringSecrets",
     },
+    "headgate.sinks": {
+        "duckdb": "headgate.sinks.sql_kinds:duckdb",
+        "mysql": "headgate.sinks.sql_kinds:mysql",
+        "postgresql": "headgate.sinks.sql_kinds:postgresql",
+        "sqlalchemy": "headgate.sinks.sql_kinds:sqlalchemy",
+        "sqlite": "headgate.sinks.sql_kinds:sqlite",
+        "webhook": "headgate.sinks.webhook:WebhookSink",
+    },
     "headgate.sources": {
         "database": "headgate.sources.databases.database:DatabaseSource",
         "files": "headgate.sources.files:FileSource",
         "generator": "headgate.sources.generators:GeneratorSource",
+        "postgres_changes": "headgate.sources.postgres_changes.source:PostgresChanges",
+        "rest": "headgate.sources.rest.source:RestSource",
     },
 }
 

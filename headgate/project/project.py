@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, cast
 from headgate.clock import Clock, SystemClock
 from headgate.contracts import EVALUATOR, ContractSpec
 from headgate.engines import Engine
-from headgate.errors import AlreadyExists, Interrupted, NotFound, Refused
+from headgate.errors import AlreadyExists, HeadgateError, Interrupted, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import (
     Change,
@@ -45,14 +45,17 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.lake import BackedUp, IcebergCatalog, Relocated, Swept, Upgraded
+    from headgate.project.deliveries import Deliveries
     from headgate.project.findings import Finding
-    from headgate.runs import (
     from headgate.project.listed_connections import Connection
+    from headgate.runs import (
         Compaction,
         CompactionPlan,
+        Delivered,
         Erased,
         Policy,
         RevertPlan,
+        SinkState,
         Transaction,
     )
 
@@ -326,9 +329,6 @@ class Project:
             if entry.data is not None
         }
 
-    def doctor(self, *, files: bool = False) -> tuple["Finding", ...]:
-        """Look at the project, the lake and the machine; with ``files`` read every data file."""
-        # What it takes to look at a machine is not needed to run.
     def connections(self) -> "tuple[Connection, ...]":
         """List the settings' connections, without secrets, and who uses them."""
         list_them = import_module("headgate.project.listed_connections").listed_connections
@@ -343,6 +343,9 @@ class Project:
         )
         return found
 
+    def doctor(self, *, files: bool = False) -> tuple["Finding", ...]:
+        """Look at the project, the lake and the machine; with ``files`` read every data file."""
+        # What it takes to look at a machine is not needed to run.
         examine = import_module("headgate.project.doctor").examine
         found = examine(
             self.settings,
@@ -783,6 +786,73 @@ class Project:
             logs=(self.settings.logs,),
             wait=wait,
             only_plan=only_plan,
+        )
+
+    # -- sinks
+
+    def sinks(self) -> "tuple[SinkState, ...]":
+        """Say how far each sink is. One that does not answer is told as it was last known."""
+        return self._deliveries().states()
+
+    def deliver(
+        self,
+        *sinks: str,
+        branch: str | None = None,
+        is_new: bool = True,
+        done: "Callable[[Delivered], None]" = lambda _: None,
+        failed: Callable[[str, HeadgateError], None] | None = None,
+    ) -> "tuple[Delivered, ...]":
+        """Deliver each published commit that sinks lack, in order, each once.
+
+        Args:
+            sinks: their names; all where none is named.
+            branch: only sinks of this branch.
+            is_new: False does not ask sinks that have all, as far as the lake knows.
+            done: hears of each commit as it has arrived.
+            failed: hears of each sink that fails; the others go on. Without it the first failure
+                is raised when all were tried.
+
+        Raises:
+            NotFound: ``unknown-sink``, ``no-lake``, ``sink-history-gone``.
+            Unavailable: ``sink-unreachable``, ``sink-busy``. Refused, Invalid: ``sink-...``.
+        """
+        errors: list[HeadgateError] = []
+        delivered = self._deliveries().deliver(
+            sinks,
+            branch=branch,
+            done=done,
+            failed=failed or (lambda _, error: errors.append(error)),
+            is_new=is_new,
+        )
+        if errors:
+            raise errors[0]
+        return delivered
+
+    def reset_sink(self, sink: str, *, to: str | None = None) -> None:
+        """Have a sink begin anew, with whole tables; or say to which ref what is there is equal.
+
+        Raises:
+            NotFound: ``unknown-sink``, ``unknown-ref``. Unavailable: ``sink-unreachable``.
+        """
+        commit = None if to is None else self.lake.resolve(to)
+        self._deliveries().reset(sink, commit)
+
+    def drop_sink(self, sink: str) -> None:
+        """Keep nothing more for a sink; what was delivered stays where it is.
+
+        Raises:
+            NotFound: ``unknown-sink``.
+        """
+        self._deliveries().let_go(sink)
+
+    def _deliveries(self) -> "Deliveries":
+        from headgate.project.deliveries import Deliveries  # noqa: PLC0415 - few need it
+
+        return Deliveries(
+            self.discovery.declared.sinks,
+            self.settings,
+            self.outside,
+            self._wiring(self.lake, ()),
         )
 
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:

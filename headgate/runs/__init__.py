@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from headgate.runs.compaction import Compaction as Compaction
     from headgate.runs.compaction import CompactionPlan as CompactionPlan
     from headgate.runs.consequences import Policy as Policy
+    from headgate.runs.delivering import Delivered as Delivered
+    from headgate.runs.delivering import Deliverer as Deliverer
+    from headgate.runs.delivering import SinkState as SinkState
+    from headgate.runs.delivering import let_go_of_sink as let_go_of_sink
+    from headgate.runs.delivering import undeclared_sinks as undeclared_sinks
     from headgate.runs.erasures import Erased as Erased
     from headgate.runs.erasures import Request as Request
     from headgate.runs.hall import Hall as Hall
@@ -28,6 +33,9 @@ _FILES = {
     "beginning": ("is_alive", "is_at_work", "is_resumable", "owner_name"),
     "compaction": ("Compaction", "CompactionPlan"),
     "consequences": ("Policy",),
+    "delivering": (
+        "Delivered", "Deliverer", "SinkState", "let_go_of_sink", "undeclared_sinks",
+    ),
     "erasures": ("Erased", "Request"),
     "hall": ("Hall",),
     "plan": ("Plan",),
@@ -37,6 +45,6 @@ _FILES = {
     "revert_plans": ("RevertPlan", "TableChange"),
     "transaction": ("Transaction",),
     "wiring": ("Wiring",),
-}
+}  # fmt: skip
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

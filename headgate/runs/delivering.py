@@ -1,0 +1,405 @@
+"""Delivering: published commits of a branch to a sink, each once, in order, first-parent.
+
+The destination says which commit it has; what the next one means is read from the history. Nothing
+is queued: the sink's pin keeps what is yet to be delivered, and moves after the rows.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from headgate.digests import digest
+from headgate.errors import Conflict, HeadgateError, NotFound, Refused, Unavailable
+from headgate.lake import Commit, Pin, commit_collected, table_key
+from headgate.pipelines import DeclaredSink, SinkTable
+from headgate.retrying import Retry
+from headgate.runs.effects_at_sinks import is_changed
+from headgate.runs.rows_for_sinks import table_delivery
+from headgate.runs.wiring import Wiring
+from headgate.sinks import Delivery, Position, Sink
+
+PATIENCE = Retry(attempts=3, first=timedelta(seconds=0.2), longest=timedelta(seconds=2))
+"""How a destination that does not answer is asked again, before it is left behind."""
+
+_MOST_MOVED = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A commit that arrived: rows that were sent by table, deleted keys among them.
+
+    Where it is ``moved``, no table of the sink's had changed.
+    """
+
+    sink: str
+    commit: str
+    number: int
+    published: datetime
+    rows: Mapping[str, int]
+    wall_s: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether nothing but the position was told."""
+        return not self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkState:
+    """How far a sink is. ``behind`` counts commits that changed its tables and are to come.
+
+    ``has`` is the commit it has, as the destination said, or as was last known where it does not
+    answer (``error``). ``late`` is how long ago the first of those to come was published.
+    """
+
+    name: str
+    kind: str
+    title: str
+    branch: str
+    tables: Mapping[str, str]
+    has: Position | None
+    behind: int = 0
+    late: timedelta = timedelta(0)
+    error: HeadgateError | None = None
+    declared: bool = True
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """One sink of one lake. Close the sink yourself.
+
+    Args:
+        wiring: what runs work with.
+        declared: the sink as the project declares it.
+        sink: what it is made of.
+        branch: the protected branch whose commits are delivered.
+    """
+
+    wiring: Wiring
+    declared: DeclaredSink
+    sink: Sink
+    branch: str
+    random: Random = field(default_factory=Random)
+
+    def deliver(self) -> Iterator[Delivered]:
+        """Deliver every commit that the sink does not have, one after the other.
+
+        Raises:
+            Unavailable: the destination does not answer, also when it is asked again.
+            Refused: ``sink-unknown-commit``, ``sink-branch-open``, and what a commit may not do.
+            NotFound: ``sink-history-gone``. Invalid: it does not take the rows.
+        """
+        self._refuse_open_branch()
+        failures = lost = 0
+        while True:
+            try:
+                for done in self._round():
+                    failures = lost = 0
+                    yield done
+            except Conflict as error:
+                lost += 1
+                if error.code != "sink-elsewhere" or lost > _MOST_MOVED:
+                    raise
+            except Unavailable:
+                failures += 1
+                if failures >= PATIENCE.attempts:
+                    raise
+                self.wiring.clock.sleep(PATIENCE.delay(failures, self.random))
+            else:
+                return
+
+    def state(self) -> SinkState:
+        """Say how far the sink is. Where the destination does not answer, what was last known."""
+        error: HeadgateError | None = None
+        try:
+            has = self.sink.position() if self.sink.remembers else self._last_known()
+        except HeadgateError as refused:
+            error, has = refused, self._last_known()
+        described = self.sink.describe()
+        found = SinkState(
+            name=self.declared.name,
+            kind=self.declared.kind,
+            title=described.title,
+            branch=self.branch,
+            tables={each.table: each.to for each in self.declared.tables},
+            has=has,
+            error=error,
+        )
+        try:
+            window = self._window(has)
+            if has is None:
+                to_come = window[-1:] if self._there(window[-1]) else []
+            else:
+                to_come = [commit for commit, _ in self._changing(window)]
+        except HeadgateError as refused:
+            return replace(found, error=error or refused)
+        late = self.wiring.clock.now() - to_come[0].record.at if to_come else timedelta(0)
+        return replace(found, behind=len(to_come), late=max(late, timedelta(0)))
+
+    def is_current(self) -> bool:
+        """Whether the sink has the branch's head, as far as the lake knows. Asks nobody else."""
+        has, head = self._last_known(), self.wiring.head(self.branch)
+        if has is None:
+            return not self._there(head)
+        return has.commit == head.id and all(_has(has, each) for each in self._there(head))
+
+    def reset(self, to: Commit | None) -> None:
+        """Say what the destination has: the tables as they are at a commit; None: nothing.
+
+        Raises:
+            Unavailable: the destination does not answer.
+            NotFound: ``sink-history-gone``: the commit is past what the lake keeps.
+            Refused: ``sink-unknown-commit``: it is not of the sink's branch.
+        """
+        position = None
+        if to is not None:
+            position = _position(to, self._there(to))
+            self._window(position)
+            self._pin(position)
+        self.sink.place(position)
+        own = "" if position is None else _pin_id(self.declared.name, position)
+        for pin in pins_of(self.wiring, self.declared.name):
+            if pin.id != own:
+                self.wiring.lake.metastore.retention.unpin(pin.id)
+
+    # -- a round: from where the destination is to the head
+
+    def _round(self) -> Iterator[Delivered]:
+        has = self.sink.position() if self.sink.remembers else self._last_known()
+        window = self._window(has)
+        if has is None:
+            if there := self._there(window[-1]):
+                self._pin(_position(window[-1], ()), first=True)
+                yield self._send(None, window[-1], there)[0]
+            return
+        self._pin(has)
+        self._let_go(before=has)
+        if missing := [each for each in self._there(self._commit(has)) if not _has(has, each)]:
+            done, has = self._send(has, self._commit(has), missing)
+            yield done
+        for commit, changed in self._changing(window):
+            done, has = self._send(has, commit, changed)
+            yield done
+        if window and window[-1].number > has.number:
+            yield self._send(has, window[-1], ())[0]
+
+    def _send(
+        self, has: Position | None, commit: Commit, changed: Sequence[SinkTable]
+    ) -> tuple[Delivered, Position]:
+        """Deliver one commit; give what was done, and where the destination is then."""
+        wiring, began_s = self.wiring, self.wiring.clock.monotonic_s()
+        position = _position(commit, self._there(commit))
+        with self._explained(), closing(wiring.engine().session()) as session:
+            tables = [
+                table_delivery(
+                    wiring,
+                    session,
+                    self.declared,
+                    each,
+                    commit=commit,
+                    number=number,
+                    is_new=has is None or not _has(has, each),
+                )
+                for number, each in enumerate(changed)
+            ]
+            rows = self.sink.deliver(
+                Delivery(
+                    position=position,
+                    after=has,
+                    published=commit.record.at,
+                    branch=self.branch,
+                    run=commit.record.run,
+                    tables=tuple(each for each in tables if each is not None),
+                )
+            )
+        self._pin(position)
+        self._let_go(before=position)
+        done = Delivered(
+            sink=self.declared.name,
+            commit=commit.id,
+            number=commit.number,
+            published=commit.record.at,
+            rows=rows,
+            wall_s=wiring.clock.monotonic_s() - began_s,
+        )
+        return done, position
+
+    # -- the history
+
+    def _commit(self, position: Position) -> Commit:
+        return self.wiring.lake.commit(position.commit)
+
+    def _window(self, has: Position | None) -> Sequence[Commit]:
+        """Give what was published since a position; the head alone where there is none."""
+        lake, head = self.wiring.lake, self.wiring.head(self.branch)
+        if has is None:
+            return [head]
+        known = lake.metastore.commit(has.commit) is not None
+        if not known or not lake.is_ancestor(has.commit, head):
+            raise Refused(
+                "sink-unknown-commit",
+                f"The sink {self.declared.name} has commit {has.commit[:12]}, number {has.number},"
+                f" which is none of {self.branch}'s"
+                f"{', though the lake knows it.' if known else ', and unknown to the lake.'}",
+                readers="Those of the destination see that commit; nothing is delivered on top.",
+                hint=f"Begin anew, with whole tables:  headgate sinks reset {self.declared.name}\n"
+                "or say which commit the destination is like:  headgate sinks reset"
+                f" {self.declared.name} --to REF",
+                sink=self.declared.name,
+                commit=has.commit,
+            )
+        return lake.window(head, since=has.number)
+
+    def _there(self, commit: Commit) -> list[SinkTable]:
+        """Give the sink's tables that there are at a commit."""
+        with self._explained():
+            tree = self.wiring.lake.tree(commit)
+            return [each for each in self.declared.tables if tree.get(table_key(each.table))]
+
+    def _changing(self, window: Sequence[Commit]) -> Iterator[tuple[Commit, tuple[SinkTable, ...]]]:
+        """Give the commits that changed tables of the sink, and which."""
+        lake = self.wiring.lake
+        for commit in window:
+            if commit.parent is None:
+                continue
+            parent = lake.commit(commit.parent)
+            if parent.tree == commit.tree:
+                continue
+            with self._explained():
+                was, now = lake.tree(parent), lake.tree(commit)
+                keys = {each: table_key(each.table) for each in self.declared.tables}
+                changed = tuple(
+                    each for each, key in keys.items() if is_changed(was.get(key), now.get(key))
+                )
+            if changed:
+                yield commit, changed
+
+    def _refuse_open_branch(self) -> None:
+        if not self.wiring.lake.branch(self.branch).protected:
+            raise Refused(
+                "sink-branch-open",
+                f"Branch {self.branch} is not protected: what is on it was not published.",
+                hint=f"Protect it:  headgate branch protect {self.branch}",
+                branch=self.branch,
+                sink=self.declared.name,
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say what to do where the history that is to be delivered was swept away."""
+        try:
+            yield
+        except NotFound as error:
+            if error.code != "commit-collected":
+                raise
+            raise NotFound(
+                "sink-history-gone",
+                f"What the sink {self.declared.name} lacks is past what the lake keeps."
+                f" {error.message}",
+                readers="Those of the destination see what was delivered before it.",
+                hint=f"Begin anew, with whole tables:  headgate sinks reset {self.declared.name}",
+                sink=self.declared.name,
+            ) from error
+
+    # -- what is kept for the sink
+
+    def _last_known(self) -> Position | None:
+        """Give the newest position that was noted down in the lake."""
+        pins = [pin for pin in pins_of(self.wiring, self.declared.name) if not _is_first(pin)]
+        found = [_pinned(self.wiring, pin) for pin in pins]
+        return max(found, key=lambda position: position.number, default=None)
+
+    def _pin(self, position: Position, *, first: bool = False) -> None:
+        """Keep a commit, and all that comes after it."""
+        wiring, name = self.wiring, self.declared.name
+        pin = Pin(
+            id=_pin_id(name, position, first=first),
+            kind="sink",
+            holder=name,
+            commit=position.commit,
+            created=wiring.clock.now(),
+            why=_FIRST if first else _shown(position.tables),
+        )
+        if not wiring.lake.metastore.retention.pin(pin):
+            with self._explained():
+                raise commit_collected(position.commit, at=wiring.clock.now())
+
+    def _let_go(self, *, before: Position) -> None:
+        """Let go of what the sink has left behind; a deliverer that is further on keeps its own."""
+        own = _pin_id(self.declared.name, before)
+        for pin in pins_of(self.wiring, self.declared.name):
+            number = self.wiring.lake.metastore.link(pin.commit).number
+            if pin.id != own and number <= before.number:
+                self.wiring.lake.metastore.retention.unpin(pin.id)
+
+
+def pins_of(wiring: Wiring, sink: str | None = None) -> list[Pin]:
+    """Give what is kept for a sink, or for all."""
+    pins = wiring.lake.metastore.retention.pins()
+    return [pin for pin in pins if pin.kind == "sink" and sink in (None, pin.holder)]
+
+
+def let_go_of_sink(wiring: Wiring, sink: str) -> None:
+    """Keep nothing for a sink any more."""
+    for pin in pins_of(wiring, sink):
+        wiring.lake.metastore.retention.unpin(pin.id)
+
+
+def undeclared_sinks(wiring: Wiring, declared: Sequence[str]) -> tuple[SinkState, ...]:
+    """Give the sinks for which the lake keeps something, and which are not declared any more."""
+    found: dict[str, Position] = {}
+    for pin in pins_of(wiring):
+        if pin.holder not in declared:
+            position = _pinned(wiring, pin)
+            found[pin.holder] = max(position, found.get(pin.holder, position), key=_number)
+    return tuple(
+        SinkState(
+            name=name,
+            kind="",
+            title="not declared any more",
+            branch="",
+            tables=dict(position.tables),
+            has=position,
+            declared=False,
+        )
+        for name, position in found.items()
+    )
+
+
+_FIRST = "to be delivered first"
+
+
+def _number(position: Position) -> int:
+    return position.number
+
+
+def _position(commit: Commit, tables: Sequence[SinkTable]) -> Position:
+    named = tuple((each.table, each.to) for each in tables)
+    return Position(commit=commit.id, number=commit.number, tables=named)
+
+
+def _has(position: Position, table: SinkTable) -> bool:
+    return (table.table, table.to) in position.tables
+
+
+def _pin_id(sink: str, position: Position, *, first: bool = False) -> str:
+    tables = "first" if first else digest(_shown(position.tables))[:12]
+    return f"sink/{sink}/{position.commit}/{tables}"
+
+
+def _is_first(pin: Pin) -> bool:
+    return pin.id.endswith("/first")
+
+
+def _shown(tables: Sequence[tuple[str, str]]) -> str:
+    """Say which tables a destination has; ``_pinned`` reads it. JSON, because names may be odd."""
+    return json.dumps(dict(tables), ensure_ascii=False)
+
+
+def _pinned(wiring: Wiring, pin: Pin) -> Position:
+    tables = () if _is_first(pin) else tuple(json.loads(pin.why).items())
+    number = wiring.lake.metastore.link(pin.commit).number
+    return Position(commit=pin.commit, number=number, tables=tables)

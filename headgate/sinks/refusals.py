@@ -1,0 +1,95 @@
+"""What databases answer, in our words: no row's content, no secret, no driver's text."""
+
+from headgate.errors import HeadgateError, Invalid, Refused, Unavailable
+
+_READERS = "Those of the destination see what was delivered before."
+
+
+def unreachable(where: str, why: str) -> Unavailable:
+    """Give the error for a database that does not answer, or went away."""
+    return Unavailable(
+        "sink-unreachable",
+        f"{where} does not answer: {why}.",
+        readers=_READERS,
+        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
+        where=where,
+    )
+
+
+def busy(where: str, why: str) -> Unavailable:
+    """Give the error for a database that somebody else is at work in."""
+    return Unavailable(
+        "sink-busy",
+        f"{where} is busy: {why}.",
+        readers=_READERS,
+        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
+        where=where,
+    )
+
+
+def login_refused(where: str) -> Refused:
+    """Give the error for a user or a database that is not known, or a wrong password."""
+    return Refused(
+        "sink-login-refused",
+        f"{where} does not let us in: the user, the password or the database is wrong.",
+        readers=_READERS,
+        hint="Mend the sink's options or its connection; then  headgate deliver",
+        where=where,
+    )
+
+
+def not_allowed(where: str, what: str, why: str) -> Refused:
+    """Give the error for rights that the user does not have."""
+    return Refused(
+        "sink-not-allowed",
+        f"{where} does not allow {what}: {why}.",
+        readers=_READERS,
+        hint="Grant the user what it takes to make tables, and to read and change these.",
+        where=where,
+    )
+
+
+def rows_refused(what: str, why: str) -> Invalid:
+    """Give the error for rows that a constraint or a type over there does not take."""
+    return Invalid(
+        "sink-rows-refused",
+        f"The database refused rows while {what}: {why}.",
+        readers=_READERS,
+        hint="Change the table over there, or mend the rows before they are published.",
+    )
+
+
+def failed(where: str, what: str, why: str) -> HeadgateError:
+    """Give the error for anything else a database says."""
+    return Invalid(
+        "sink-failed",
+        f"{where} failed while {what}: {why}.",
+        readers=_READERS,
+        hint="Mend what it says over there; then  headgate deliver",
+        where=where,
+    )
+
+
+def bad_name(name: str, why: str) -> Invalid:
+    """Give the error for a name that a database would cut or not take."""
+    return Invalid(
+        "sink-bad-name",
+        f"{name!r} cannot name a table or a column over there: {why}.",
+        hint='Give the table another name over there:  tables={"table": "name"}',
+        name=name,
+    )
+
+
+def bad_option(name: str, why: str) -> Invalid:
+    """Give the error for an option that a sink does not have, or with a value it cannot take."""
+    return Invalid("bad-option", f"Option {name!r} of a sink: {why}.", option=name)
+
+
+def no_type(name: str, type_: str, why: str) -> Invalid:
+    """Give the error for a column that the database has no type for."""
+    return Invalid(
+        "sink-type",
+        f"Column {name} ({type_}) cannot be over there as it is: {why}.",
+        hint="Cast it to another type in a step before.",
+        column=name,
+    )

@@ -1,0 +1,132 @@
+"""What a kind of SQL database must do for ``SqlSink``: names, types, and how rows are staged."""
+# ruff: noqa: D102
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+
+from headgate.errors import HeadgateError
+from headgate.sinks.sink import Description, TableDelivery
+
+Row: TypeAlias = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A column that a table over there has: its name, and its type as the database shows it.
+
+    ``kind`` is a word of the database's own for what the type's name does not tell (an enum).
+    """
+
+    name: str
+    type: str
+    kind: str = ""
+
+
+class SqlDatabase(Protocol):
+    """One database, and one session with it at a time. Names of tables are dotted texts."""
+
+    kind: str
+    parameter: str
+    """What stands for a bound value in a statement."""
+    ddl_commits: bool
+    """Whether a statement that makes or changes a table ends the transaction."""
+    stages_first: bool
+    """Whether rows are staged before the transaction, which would keep others out meanwhile."""
+    folds: bool
+    """Whether names of columns that differ in capital letters are one."""
+    holds: bool
+    """Whether a session may stay open when nothing is done: nobody is kept out by it."""
+    errors: tuple[type[Exception], ...]
+    """What the driver raises."""
+
+    def describe(self) -> Description: ...
+    def explained(self, error: Exception, what: str) -> HeadgateError:
+        """Give what an error of the driver's means; no row's content and no secret is in it."""
+        ...
+
+    # -- a session
+    def open(self) -> None:
+        """Begin a session, if there is none."""
+        ...
+
+    def close(self) -> None: ...
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; give how many rows it changed."""
+        ...
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]: ...
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def alone(self, sink: str) -> AbstractContextManager[None]:
+        """Keep other deliverers of the sink out, where a transaction alone does not."""
+        ...
+
+    # -- tables
+    def quoted(self, table: str) -> str:
+        """Give a table's name for a statement.
+
+        Raises:
+            Invalid: ``sink-bad-name``.
+        """
+        ...
+
+    def name(self, identifier: str) -> str:
+        """Give any other name for a statement."""
+        ...
+
+    def columns(self, table: str) -> Mapping[str, Found] | None:
+        """Give the columns of a table over there; None where there is none."""
+        ...
+
+    def make_room(self, table: str) -> None:
+        """Make the schema a table is to be in, if there is none."""
+        ...
+
+    def declared(self, field: pa.Field, *, key: bool) -> str:
+        """Give the type of a column that is made.
+
+        Raises:
+            Invalid: ``sink-type``.
+        """
+        ...
+
+    def fits(self, field: pa.Field, found: Found) -> bool:
+        """Whether a column over there holds every value of ours as it is."""
+        ...
+
+    def converted(self, expression: str, field: pa.Field, found: Found | None) -> str:
+        """Give the value of a staged column as the column over there wants it."""
+        ...
+
+    def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
+        """Give the statements that add columns (as they are declared) and take some away."""
+        ...
+
+    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
+        """Exchange a table for one without the columns that are ``gone``, with all rows, at once.
+
+        Only where DDL commits; doing it twice must do no harm. Gives how many rows there are.
+        """
+        ...
+
+    # -- rows
+    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Put rows into a new temporary table of the session; give how many.
+
+        Raises:
+            Invalid: ``sink-value-impossible``.
+        """
+        ...
+
+    def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
+        """Give the statement that sets columns where the key is equal; both names are quoted."""
+        ...
+
+    def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
+        """Give the statement that deletes the rows whose key is staged."""
+        ...

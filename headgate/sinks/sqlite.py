@@ -1,0 +1,276 @@
+"""SQLite: a file. Rows are staged in the session's temporary database, which locks nothing.
+
+SQLite turns what it takes for a number in columns of some types: exact decimals are kept as text,
+and a column that would turn our values is refused. NaN it would make NULL: refused, too.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+from headgate.errors import HeadgateError, Internal
+from headgate.names import quote
+from headgate.sinks import refusals
+from headgate.sinks.column_words import word
+from headgate.sinks.sink import Description, Setting, TableDelivery
+from headgate.sinks.sink_options import SinkOptions
+from headgate.sinks.sql_database import Found, Row
+from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.values_as_text import (
+    impossible,
+    json_texts,
+    refuse_far_years,
+    refuse_not_finite,
+)
+
+_PATIENCE_S = 10.0
+_TYPES = {
+    "boolean": "boolean",
+    "int": "integer",
+    "long": "integer",
+    "float": "real",
+    "double": "real",
+    "decimal": "text",
+    "string": "text",
+    "binary": "blob",
+    "date": "date",
+    "time": "time",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp with time zone",
+    "uuid": "text",
+    "list": "json",
+    "nested": "json",
+}
+_HOLD: Mapping[str, frozenset[str]] = {
+    "boolean": frozenset({"integer", "numeric", "blob"}),
+    "int": frozenset({"integer", "numeric", "blob"}),
+    "long": frozenset({"integer", "numeric", "blob"}),
+    "float": frozenset({"real", "numeric", "blob"}),
+    "double": frozenset({"real", "numeric", "blob"}),
+    "decimal": frozenset({"text", "blob"}),
+    "string": frozenset({"text", "blob"}),
+    "binary": frozenset({"text", "blob", "integer", "real", "numeric"}),
+}
+_TEXTUAL = frozenset({"text", "blob", "numeric"})
+"""What holds dates, ids and JSON: none of them looks like a number."""
+
+
+def sqlite_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
+    """Make a sink in a file of SQLite. Options: ``path``; ``deliveries``, the table's name."""
+    given = SinkOptions("sqlite", options)
+    path, deliveries = given.text("path"), given.text("deliveries", DELIVERIES)
+    given.finish()
+    if path is None:
+        raise given.required("path")
+    return SqlSink(SQLite(setting.root / path), setting, deliveries=deliveries or DELIVERIES)
+
+
+class SQLite:
+    """A file of SQLite."""
+
+    kind = "sqlite"
+    parameter = "?"
+    ddl_commits = False
+    stages_first = True
+    folds = True
+    holds = False
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def describe(self) -> Description:
+        """Say which file it is."""
+        return Description(kind=self.kind, title=self._where(), facts={"path": str(self._path)})
+
+    def explained(self, error: Exception, what: str) -> HeadgateError:
+        """Tell by the error's code what it means."""
+        name = str(getattr(error, "sqlite_errorname", ""))
+        said = str(error)
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return refusals.busy(self._where(), "another program writes into it")
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")):
+            return refusals.unreachable(self._where(), said)
+        if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+            return refusals.not_allowed(self._where(), what, said)
+        if name.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")):
+            return refusals.rows_refused(what, said)  # it names the column, never a value
+        if name == "SQLITE_NOTADB":
+            return refusals.failed(self._where(), what, "it is no database of SQLite")
+        return refusals.failed(self._where(), what, said)
+
+    # -- a session
+
+    def open(self) -> None:
+        """Open the file; make it if there is none."""
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
+            )
+            self.run("pragma synchronous = full")
+            self.run("pragma temp_store = file")
+
+    def close(self) -> None:
+        """Close it; what was not committed is gone."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; give how many rows it changed."""
+        return self._session.execute(statement, tuple(parameters)).rowcount
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Give the rows of a query."""
+        return self._session.execute(statement, tuple(parameters)).fetchall()
+
+    def begin(self) -> None:
+        """Wait for whoever writes, and be the one who does."""
+        self.run("begin immediate")
+
+    def commit(self) -> None:
+        """Commit."""
+        self.run("commit")
+
+    def rollback(self) -> None:
+        """Give it up."""
+        self.run("rollback")
+
+    @contextmanager
+    def alone(self, sink: str) -> Iterator[None]:
+        """Do nothing: one transaction at a time writes."""
+        del sink
+        yield
+
+    # -- tables
+
+    def quoted(self, table: str) -> str:
+        """Quote a name whole: a file has no schemas."""
+        return self.name(table)
+
+    def name(self, identifier: str) -> str:
+        """Quote a name."""
+        if not identifier or "\0" in identifier or identifier.casefold().startswith("sqlite_"):
+            raise refusals.bad_name(identifier, "SQLite keeps it for itself")
+        return quote(identifier)
+
+    def columns(self, table: str) -> Mapping[str, Found] | None:
+        """Read them."""
+        found = self.rows("select name, type from pragma_table_info(?)", (table,))
+        named = {str(name): Found(name=str(name), type=str(type_)) for name, type_ in found}
+        return named or None
+
+    def make_room(self, table: str) -> None:
+        """Do nothing: there are no schemas."""
+
+    def declared(self, field: pa.Field, *, key: bool) -> str:
+        """Give a column's type."""
+        del key
+        return _TYPES[word(field.type)]
+
+    def fits(self, field: pa.Field, found: Found) -> bool:
+        """Ask for the column's affinity: what it turns values into."""
+        return _affinity(found.type) in _HOLD.get(word(field.type), _TEXTUAL)
+
+    def converted(self, expression: str, field: pa.Field, found: Found | None) -> str:
+        """Give it as it is."""
+        del field, found
+        return expression
+
+    def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
+        """Do one after the other."""
+        to = self.quoted(table)
+        return [
+            *(f"alter table {to} drop column {self.name(each)}" for each in drop),
+            *(f"alter table {to} add column {each}" for each in add),
+        ]
+
+    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
+        """Never asked: DDL is part of the transaction here."""
+        raise Internal("not-asked", f"{table.to}: DDL is in the transaction.", columns=[*found])
+
+    # -- rows
+
+    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Insert rows into a temporary table."""
+        typed = ", ".join(self.name(field.name) for field in schema)  # without a type, as it is
+        self.run(f"drop table if exists temp.{self.name(name)}")
+        self.run(f"create temporary table {self.name(name)} ({typed})")
+        marks = ", ".join("?" for _ in schema)
+        insert = f"insert into temp.{self.name(name)} values ({marks})"
+        count = 0
+        self.run("begin")  # of the temporary database only
+        for batch in rows:
+            columns = [
+                _values(column, field) for column, field in zip(batch.columns, schema, strict=True)
+            ]
+            self._session.executemany(insert, zip(*columns, strict=True))
+            count += batch.num_rows
+        self.run("commit")
+        return count
+
+    def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
+        """Give ``update ... from``."""
+        assigned = ", ".join(f"{self.name(name)} = {value}" for name, value in sets.items())
+        return f"update {table} as t set {assigned} from {staged} as s where {self._same(key)}"
+
+    def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
+        """Give ``delete ... where exists``."""
+        exists = f"select 1 from {staged} as s where {self._same(key)}"
+        return f"delete from {table} as t where exists ({exists})"
+
+    # -- parts
+
+    @property
+    def _session(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise Internal("no-session", "The database was not opened.")
+        return self._connection
+
+    def _same(self, key: Sequence[str]) -> str:
+        return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)
+
+    def _where(self) -> str:
+        return f"SQLite {self._path.name}"
+
+
+def _affinity(declared: str) -> str:
+    """Give what a column turns values into (SQLite, "Determination Of Column Affinity")."""
+    upper = declared.upper()
+    for affinity, pattern in (
+        ("integer", "INT"),
+        ("text", "CHAR|CLOB|TEXT"),
+        ("blob", "BLOB"),
+        ("real", "REAL|FLOA|DOUB"),
+    ):
+        if re.search(pattern, upper):
+            return affinity
+    return "numeric" if upper else "blob"
+
+
+def _values(column: pa.Array, field: pa.Field) -> list[object]:
+    """Give a column's values as SQLite takes them."""
+    refuse_far_years(column, field.name)
+    refuse_not_finite(column, field.name, infinite=False)
+    try:
+        match word(field.type):
+            case "decimal" | "uuid":
+                return [None if v is None else str(v) for v in column.to_pylist()]
+            case "date" | "time":
+                return [None if v is None else v.isoformat() for v in column.to_pylist()]
+            case "timestamp" | "timestamptz":
+                return [None if v is None else v.isoformat(" ") for v in column.to_pylist()]
+            case "list" | "nested":
+                found: list[object] = json_texts(column, field.name).to_pylist()
+                return found
+            case _:
+                values: list[object] = column.to_pylist()
+                return values
+    except (ValueError, OverflowError) as error:
+        raise impossible(field.name, "a value that Python has no form for") from error
