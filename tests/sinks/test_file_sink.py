@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.errors import Conflict, Corrupt, Invalid, Refused, Unavailable
+from headgate.secrets import Secret
 from headgate.sinks import Delivery, Position, Setting, TableDelivery
 from headgate.sinks.files.file_sink import FileSink
 
@@ -272,6 +273,48 @@ def test_a_file_in_the_directorys_place_is_named(sink, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(Unavailable, match="out"):
         sink().deliver(delivery(1, table(ROWS)))
+
+
+def test_a_bucket_has_the_same_files(sink, tmp_path, object_server):
+    import obstore
+    from obstore.store import S3Store
+
+    from headgate.testing.object_servers import make_bucket
+
+    bucket = "shared-files"
+    make_bucket(object_server.endpoint, bucket)
+    reached = {
+        "directory": f"s3://{bucket}/share/a",
+        "endpoint": object_server.endpoint,
+        "allow_http": True,
+        "region": "us-east-1",
+        "access_key_id": Secret("key"),
+        "secret_access_key": "test",
+    }
+    setting = Setting(
+        name="share", lake="l", root=tmp_path, cache=tmp_path, reveal=lambda _: "test"
+    )
+    share = FileSink({**reached, "format": "csv"}, setting)
+    assert share.position() is None
+    share.deliver(delivery(1, table(ROWS), table(ROWS, "insert", to="log")))
+    share.deliver(delivery(2, table(ROWS.slice(0, 1)), table(ROWS, "drop", to="gone")))
+    assert share.position() == position(2)
+    sink("csv").deliver(delivery(1, table(ROWS.slice(0, 1))))
+    there = S3Store(
+        bucket,
+        endpoint=object_server.endpoint,
+        access_key_id="test",
+        secret_access_key="test",
+        client_options={"allow_http": True},
+    )
+    keys = sorted(each["path"] for page in obstore.list(there) for each in page)
+    assert keys == [
+        "share/a/.headgate-share.json",
+        "share/a/log/00000001-000000000000.csv",
+        "share/a/t.csv",
+    ]
+    content = bytes(obstore.get(there, "share/a/t.csv").bytes())
+    assert content == (tmp_path / "out/t.csv").read_bytes()
 
 
 KILLED = """

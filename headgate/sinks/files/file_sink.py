@@ -8,8 +8,10 @@ import msgspec
 
 from headgate.errors import Conflict, Corrupt, Invalid, Refused
 from headgate.names import suggestion
+from headgate.sinks.files.buckets import BucketPlace
 from headgate.sinks.files.places import DirectoryPlace, Place
 from headgate.sinks.sink import Delivery, Description, Mode, Position, Setting, TableDelivery
+from headgate.stores import REMOTE_OPTIONS
 
 SUFFIXES: Mapping[str, str] = {
     "csv": ".csv",
@@ -18,7 +20,7 @@ SUFFIXES: Mapping[str, str] = {
     "jsonl": ".jsonl",
     "parquet": ".parquet",
 }
-_OPTIONS = frozenset({"directory", "format", "compression", "endpoint", "region", "allow_http"})
+_OPTIONS = REMOTE_OPTIONS | {"directory", "format", "compression"}
 _NAME = re.compile(r"[^\s/\\.][^/\\]*\Z")
 
 
@@ -35,8 +37,8 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 class FileSink:
     """Tables as files of one format in one directory.
 
-    Options: ``directory`` (relative to the project, or ``s3://BUCKET/PREFIX`` with ``endpoint``,
-    ``region`` and ``allow_http``), ``format`` (``parquet``, ``csv``, ``jsonl``, ``json`` or
+    Options: ``directory`` (relative to the project, or ``s3://BUCKET/PREFIX``, ``gs://``, ``az://``
+    with the options of such sources), ``format`` (``parquet``, ``csv``, ``jsonl``, ``json`` or
     ``excel``), ``compression`` (``gzip``; not for Parquet and Excel).
 
     Raises:
@@ -143,7 +145,10 @@ class FileSink:
     def _there(self) -> Place:
         if self._place is None:
             directory = str(self._options["directory"])
-            self._place = DirectoryPlace(self._setting.root / directory)
+            if "://" in directory:
+                self._place = BucketPlace(directory, self._options, self._setting)
+            else:
+                self._place = DirectoryPlace(self._setting.root / directory)
         return self._place
 
     @property
