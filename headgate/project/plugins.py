@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "headgate.sinks": {
         "duckdb": "headgate.sinks.sql_kinds:duckdb",
+        "files": "headgate.sinks.files.file_sink:FileSink",
         "mysql": "headgate.sinks.sql_kinds:mysql",
         "postgresql": "headgate.sinks.sql_kinds:postgresql",
         "sqlalchemy": "headgate.sinks.sql_kinds:sqlalchemy",
