@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from headgate.contracts.arrow_schemas import type_texts as type_texts
     from headgate.contracts.casts import CastPlan as CastPlan
     from headgate.contracts.casts import cast_plan as cast_plan
+    from headgate.contracts.casts import source_schema as source_schema
+    from headgate.contracts.casts import text_cast as text_cast
     from headgate.contracts.checks import ChangeCheck as ChangeCheck
     from headgate.contracts.checks import KeyCheck as KeyCheck
     from headgate.contracts.checks import References as References
@@ -82,6 +84,8 @@ _FILES = {
     "casts": (
         "CastPlan",
         "cast_plan",
+        "source_schema",
+        "text_cast",
     ),
     "contract": (
         "AnyContract",

@@ -43,6 +43,7 @@ TRIED = "_tried."
 """What stands before a column's name where its text was read as a number, well or badly."""
 
 _OURS = ("_raw.", "_position", "_mask")
+_KEPT = (source_columns.POSITION, source_columns.RECORD)
 _DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONE = r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -56,10 +57,9 @@ class CastPlan:
     ``items`` are the columns of the typed rows: name and SQL over the raw ones and over ``tried``,
     what is computed of them once because an item names it twice; beside every column whose values
     can fail to be read stands its raw value as ``_raw.<column>``, and where the source tells a
-    row's position, that. ``schema`` has the typed columns without those. ``flags`` are the
-    conditions of unreadable values. ``problems``
-    says what makes the raw columns unfit as a whole; rows must not flow then. ``reader_types`` is
-    for readers that parse text by
+    row's position or the record it was, that. ``schema`` has the typed columns without those.
+    ``flags`` are the conditions of unreadable values. ``problems`` says what makes the raw columns
+    unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse text by
     themselves: SQL types by raw name, in the contract's order.
     """
 
@@ -157,8 +157,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
         elif spec.undeclared == "keep":
             items.append((field.name, quote(field.name)))
             fields.append(pa.field(field.name, field.type))
-    if source_columns.POSITION in raw.names:
-        beside.append((source_columns.POSITION, quote(source_columns.POSITION)))
+    beside += ((name, quote(name)) for name in _KEPT if name in raw.names)
     return CastPlan(
         contract=spec.name,
         items=(*items, *beside),
@@ -169,6 +168,16 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
         problems=tuple(problems),
         reader_types={column.source: sql_type(column.kind) for column in spec.columns},
     )
+
+
+def source_schema(spec: ContractSpec) -> pa.Schema:
+    """Give the declared columns under the names they have in the source."""
+    return pa.schema([pa.field(one.source, arrow_type(one.kind)) for one in spec.columns])
+
+
+def text_cast(source: str, kind: pa.DataType) -> str | None:
+    """Give SQL that reads a text as a type, NULL where it is none; None where no text ever is."""
+    return cast_sql(source, pa.string(), read_type(type_text(kind)))
 
 
 def _by_name(raw: pa.Schema) -> dict[str, pa.Field]:

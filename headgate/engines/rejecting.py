@@ -26,9 +26,10 @@ from headgate.engines.sql_types import sql_type
 from headgate.errors import Internal
 from headgate.masks import MaskQuery
 from headgate.names import quote
-from headgate.source_columns import POSITION as GIVEN_POSITION
+from headgate.source_columns import POSITION, RECORD
 
 EXAMPLES = 5
+_GIVEN = (POSITION, RECORD)
 _NUMBERS = count(1)
 
 Masks: TypeAlias = npt.NDArray[np.int64]
@@ -213,7 +214,7 @@ def _example(row: Mapping[str, object]) -> Mapping[str, object]:
     plain = {
         name: value
         for name, value in row.items()
-        if not name.startswith(RAW_PREFIX) and name != GIVEN_POSITION
+        if not name.startswith(RAW_PREFIX) and name not in _GIVEN
     }
     for name, value in row.items():
         column = name.removeprefix(RAW_PREFIX)

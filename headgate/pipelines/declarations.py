@@ -72,7 +72,7 @@ def collect(
     steps = {
         name: project.step(name, declaration, by_declaration) for name, declaration in named.items()
     }
-    made = [step.table for step in steps.values() if step.table is not None]
+    made = [table for step in steps.values() for table in step.tables]
     steps = {name: _in_the_lakes_case(step, made) for name, step in steps.items()}
     pipelines = tuple(
         project.pipeline(name, declaration, steps, by_declaration, named, isolation)
@@ -157,6 +157,7 @@ class _Project:
             retries=settings.retries,
             timeout=settings.timeout,
             isolate=settings.isolate,
+            rules=settings.rules,
             place=place,
             function=function,
             inputs=signature.inputs,

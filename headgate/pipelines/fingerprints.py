@@ -5,6 +5,7 @@ it really uses, its contract, the declared environment and the contents of its i
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 
 from headgate.digests import digest_json
@@ -51,6 +52,7 @@ def fingerprint(
             "key": step.key,
             "partition_by": step.partition_by,
             "sort_by": step.sort_by,
+            **({} if step.rules is None else {"rules": asdict(step.rules)}),
             "parameters": {
                 one.name: canonical(given.get(one.name, one.default)) for one in step.parameters
             },

@@ -283,18 +283,17 @@ def _by_name(steps: tuple[Step, ...]) -> dict[str, Step]:
 def _by_table(steps: tuple[Step, ...]) -> dict[str, str]:
     makers: dict[str, Step] = {}
     for step in steps:
-        if step.table is None or step.mode == "delete":
-            continue
-        other = makers.setdefault(step.table, step)
-        if other is not step:
-            raise Invalid(
-                "table-written-twice",
-                f"The steps {other.name} and {step.name} both write the table {step.table}:"
-                f"{_both(other, step)}",
-                hint="Give one of them another table=, or make one step of the two.",
-                table=step.table,
-                steps=[other.name, step.name],
-            )
+        for table in step.tables if step.mode != "delete" else ():
+            other = makers.setdefault(table, step)
+            if other is not step:
+                raise Invalid(
+                    "table-written-twice",
+                    f"The steps {other.name} and {step.name} both write the table {table}:"
+                    f"{_both(other, step)}",
+                    hint="Give one of them another table=, or make one step of the two.",
+                    table=table,
+                    steps=[other.name, step.name],
+                )
     return {table: step.name for table, step in makers.items()}
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 from headgate.errors import Invalid
 from headgate.pipelines import places
 from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
+from headgate.records import OPTIONS as RECORD_OPTIONS
+from headgate.records import record_rules
 from headgate.secrets import named_secrets
 
 if TYPE_CHECKING:
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
 
 
 class StepOptions(TypedDict, total=False):
-    """What every source can declare as a step; ``hg.step`` says what each is."""
+    """What every source can declare as a step; ``hg.step`` says what each is.
+
+    Of nested records: ``nested`` maps a path of keys to the table its elements become,
+    ``on_conflict`` says what happens to values that a column cannot hold, the rest how texts are
+    read (``docs/records.md``).
+    """
 
     name: str | None
     table: str | None
@@ -27,6 +34,13 @@ class StepOptions(TypedDict, total=False):
     sort_by: str | Sequence[str]
     retries: int
     timeout: timedelta | None
+    nested: Mapping[str, str]
+    on_conflict: Literal["evolve", "variant", "quarantine", "freeze"]
+    null_tokens: str | Sequence[str]
+    time_zone: str
+    ambiguous_times: Literal["earlier", "later", "quarantine"]
+    decimal_mark: Literal[".", ","]
+    unicode: Literal["NFC"]
 
 
 class FileOptions(StepOptions, total=False):
@@ -117,10 +131,15 @@ def declare_source(
 
 def step_settings(given: Mapping[str, object]) -> Settings:
     """Give the step's own settings among what a source was declared with."""
-    step = {name: value for name, value in given.items() if name in _STEP_OPTIONS}
+    step = {
+        name: value
+        for name, value in given.items()
+        if name in _STEP_OPTIONS and name not in RECORD_OPTIONS
+    }
     for name in ("key", "partition_by", "sort_by"):
         step[name] = names(cast("str | Sequence[str]", step.get(name, ())))
     step["after"] = tuple(cast("Sequence[object]", step.get("after", ())))
+    step["rules"] = record_rules(given)
     return Settings(**cast("dict[str, Any]", step))
 
 

@@ -18,6 +18,7 @@ from headgate.pipelines import forms, places
 from headgate.pipelines.forms import Form
 from headgate.pipelines.parameters import Parameter, group_of
 from headgate.pipelines.places import Place
+from headgate.records import RecordRules
 
 if TYPE_CHECKING:
     from headgate.contracts import AnyContract, ContractSpec
@@ -107,6 +108,7 @@ class Settings:
     retries: int = 0
     timeout: timedelta | None = None
     isolate: bool = False
+    rules: RecordRules | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -179,7 +181,8 @@ class Step:
     first though no rows flow. ``references`` names tables the contract looks up in: they are made
     and judged first. ``returns`` holds the forms the function may give back, empty where it does
     not say. ``cursor`` is the argument by which a source's function hears how far it was read.
-    ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer.
+    ``partition_by`` and ``sort_by`` are SQL expressions and columns for the writer. ``rules`` say
+    how a source's records become columns, where that was declared.
     """
 
     name: str
@@ -202,12 +205,19 @@ class Step:
     retries: int = 0
     timeout: timedelta | None = None
     isolate: bool = False
+    rules: RecordRules | None = None
     place: Place | None = None
     description: str = ""
 
     def __post_init__(self) -> None:
         if self.table == "":
             object.__setattr__(self, "table", self.name)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """All tables that the step makes: its own, and those that lists in its records become."""
+        own = () if self.table is None else (self.table,)
+        return own if self.rules is None else (*own, *self.rules.nested.values())
 
     @property
     def kind(self) -> Literal["ingest", "function", "sql"]:

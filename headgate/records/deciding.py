@@ -1,0 +1,479 @@
+"""Decisions: which columns records become, given what was found, what is there and the policy.
+
+A column whose type is given (by the contract, by the table) keeps it; any other takes the narrowest
+type in which every value is written. What a given type cannot hold is a conflict, and
+``on_conflict`` says what becomes of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+
+from headgate.errors import Invalid
+from headgate.names import literal
+from headgate.records.drafting import Answers, Cast, Draft, sql_name
+from headgate.records.guarding import UNTAGGED_JSON
+from headgate.records.naming import are_fields, column_names
+from headgate.records.nodes import (
+    LIST,
+    Carrier,
+    Node,
+    Path,
+    asked,
+    failing,
+    failures,
+    structure,
+    value,
+)
+from headgate.records.rules import RecordRules
+from headgate.records.shapes import Shape
+
+RECORD: Final = "_hg_record"
+CARRIED: Final = "_hg_carried"
+"""The column of what the engine read of a record in one pass."""
+
+OWN: Final = ("_id", "_parent", "_index")
+"""Columns that come from no key."""
+
+_VARIANTS: Final = ("__text", "__json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The records of one table, and what is known of it beforehand.
+
+    ``present`` are the table's columns, None where it is not there. ``declared`` are the types a
+    contract gives, by key. With ``replaces`` the table takes what the records make of it.
+    ``tagged``: some of the records have numbers kept as texts.
+    """
+
+    table: str
+    shape: Shape
+    rules: RecordRules
+    cast: Cast
+    present: pa.Schema | None = None
+    declared: pa.Schema | None = None
+    replaces: bool = False
+    tagged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Values that a column cannot hold: where, of which type it is, how many records have one."""
+
+    path: Path
+    kind: str
+    records: int
+
+    def __str__(self) -> str:
+        values = "a value" if self.records == 1 else f"values in {self.records:,} records"
+        return f"{shown(self.path)} is {self.kind}, and {values} cannot be written so"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPlan:
+    """A column: its name, its type, and SQL for its value over a record and what was carried."""
+
+    name: str
+    kind: pa.DataType
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPlan:
+    """What becomes of the records of one table.
+
+    ``carrier`` is the SQL of what is carried. ``aside`` names columns with SQL that is true for
+    records which go to quarantine for a value in them. ``drifts`` says what differs from the table.
+    """
+
+    carrier: str
+    columns: tuple[ColumnPlan, ...]
+    aside: tuple[tuple[str, str], ...] = ()
+    drifts: tuple[str, ...] = ()
+
+
+def shown(path: Path) -> str:
+    """Give a path as people read it: ``items[].price``."""
+    return ".".join(path).replace(f".{LIST}", LIST)
+
+
+def questions(level: Level) -> tuple[str, Mapping[tuple[Path, str], str]]:
+    """Give what must be counted before columns can be decided: SQL that is true where it fails.
+
+    The first value is the SQL of what is carried, over which the others are.
+    """
+    columns = _drafted(level, {}, is_final=False)
+    carried = _carried(columns)
+    found: dict[tuple[Path, str], str] = {}
+    for column in columns:
+        at = column.at(carried)
+        found.update(asked(at, column.node, (column.key,)))
+        found.update(
+            ((path, "misfits"), sql) for path, sql in failures(at, column.node, (column.key,))
+        )
+    return _carrier(carried), found
+
+
+def decide(level: Level, answers: Answers) -> RecordPlan:
+    """Decide the columns; ``answers`` count the records that fail each question.
+
+    Raises:
+        Invalid: ``records-conflict``: values do not fit, and the policy is to change types only as
+            far as nothing is lost. ``records-drifted``: anything changed, and the policy is to
+            freeze. ``records-too-wide``, ``records-empty``.
+    """
+    if level.shape.is_map:
+        raise Invalid(
+            "records-too-wide",
+            f"The records for {level.table} have so many different keys that they are data, not "
+            "columns.",
+            hint="Give the source a path to the records, or put the keys into a list.",
+            table=level.table,
+        )
+    columns = _drafted(level, answers, is_final=True)
+    conflicts = {column.key: found for column in columns if (found := _conflicts(column, answers))}
+    policy = level.rules.on_conflict
+    if policy == "freeze":
+        _refuse_drift(level, columns, conflicts)
+    elif policy == "evolve" and conflicts:
+        columns = [
+            _widened(level, column, answers) if column.key in conflicts else column
+            for column in columns
+        ]
+        left = [c for column in columns for c in conflicts.get(column.key, ()) if column.is_given]
+        if left:
+            raise _refusal(level, left)
+    carried = _carried(columns)
+    plans: list[ColumnPlan] = []
+    aside: list[tuple[str, str]] = []
+    for column in columns:
+        at = column.at(carried)
+        read = value(at, column.node)
+        failed = failing(at, column.node) if _may_fail(column, conflicts) else None
+        if failed is not None and policy == "variant" and column.key in conflicts:
+            read = f"case when not ({failed}) then {read} end"
+            plans.append(_plan(column, read))
+            plans.append(_variant(level, column, failed))
+            continue
+        if failed is not None:
+            aside.append((column.name, failed))
+        plans.append(_plan(column, read))
+    if not plans and level.present is None:
+        raise Invalid(
+            "records-empty",
+            f"No record for {level.table} has a key with a value.",
+            hint="Look at what the source gives; a contract says which columns there are.",
+            table=level.table,
+        )
+    return RecordPlan(
+        carrier=_carrier(carried),
+        columns=tuple(plans),
+        aside=tuple(aside),
+        drifts=_drifts(level, plans) if level.replaces else (),
+    )
+
+
+# -- columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """A key, its column, and how its values are read. ``given`` is the type it has to keep."""
+
+    key: str
+    name: str
+    shape: Shape
+    node: Node
+    given: pa.DataType | None = None
+    is_declared: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        return self.given is not None
+
+    def at(self, carried: Mapping[str, Carrier]) -> str:
+        if self.node.carrier is None:
+            return "NULL"
+        if self.key in carried:
+            return f"struct_extract({CARRIED}, {literal(self.key)})"
+        return f"from_json({_extracted(self.key)}, {structure(self.node.carried)})"
+
+
+def _drafted(level: Level, answers: Answers, *, is_final: bool) -> list[_Column]:
+    draft = Draft(
+        rules=level.rules, cast=level.cast, answers=answers, is_final=is_final, tagged=level.tagged
+    )
+    present = {} if level.present is None else {f.name: f.type for f in level.present}
+    declared = _declared(level)
+    keys = [*level.shape.fields]
+    own = [key for key in keys if key in declared]
+    names = column_names(keys, (*own, *present))
+    columns: list[_Column] = []
+    for key in keys:
+        shape = level.shape.fields[key]
+        one = _column(draft, level, key, names[key], shape, declared.get(key), present)
+        if one is not None:
+            columns.append(one)
+    found = {declared[key][0] for key in keys if key in declared}
+    for source, kind in dict(declared.values()).items():
+        if source not in found:
+            node = Node(kind=kind, carrier=None, read=f"cast(NULL as {sql_name(kind)})")
+            columns.append(
+                _Column(key=source, name=source, shape=Shape(), node=node, is_declared=True)
+            )
+    return columns
+
+
+def _declared(level: Level) -> dict[str, tuple[str, pa.DataType]]:
+    """Give what is declared by the key that it is of: its exact name, else but for capitals."""
+    if level.declared is None:
+        return {}
+    exact = {field.name: (field.name, field.type) for field in level.declared}
+    folded = {field.name.casefold(): field for field in level.declared}
+    for key in level.shape.fields:
+        field = folded.get(key.casefold())
+        if key not in exact and field is not None and field.name not in level.shape.fields:
+            exact[key] = (field.name, field.type)
+    return exact
+
+
+def _column(
+    draft: Draft,
+    level: Level,
+    key: str,
+    name: str,
+    shape: Shape,
+    declared: tuple[str, pa.DataType] | None,
+    present: Mapping[str, pa.DataType],
+) -> _Column | None:
+    path, policy = (key,), level.rules.on_conflict
+    if declared is not None:
+        kind = declared[1]
+        nested = pa.types.is_nested(kind)
+        if nested or policy != "evolve" or pa.types.is_string(kind):
+            node = draft.kept(shape, kind, path, exact=nested)
+        else:
+            node = _for_contract(draft, shape, kind)
+        return _Column(key=key, name=key, shape=shape, node=node, given=kind, is_declared=True)
+    kind = present.get(name)
+    if kind is not None and not (level.replaces and policy == "evolve"):
+        node = draft.kept(shape, kind, path)
+        return _Column(key=key, name=name, shape=shape, node=node, given=kind)
+    natural = draft.natural(shape, path)
+    if natural is None:
+        if kind is None:
+            return None
+        natural = draft.kept(Shape(), kind, path)
+    return _Column(key=key, name=name, shape=shape, node=natural)
+
+
+def _for_contract(draft: Draft, shape: Shape, kind: pa.DataType) -> Node:
+    """Give values as the contract's own cast takes them: typed where that is exact, else text."""
+    if shape.holds_nothing:
+        return draft.kept(Shape(), kind, ())
+    if shape.kinds & {"object", "list"}:
+        return draft.json_or_text(shape)
+    whole = shape.kinds == {"integer"} and (pa.types.is_integer(kind) or pa.types.is_decimal(kind))
+    if whole:
+        return Node(kind=pa.int64(), carrier="BIGINT")
+    if shape.kinds == {"number"} and pa.types.is_floating(kind):
+        return Node(kind=pa.float64(), carrier="DOUBLE")
+    if shape.kinds == {"boolean"} and pa.types.is_boolean(kind):
+        return Node(kind=pa.bool_(), carrier="BOOLEAN")
+    return Node(kind=pa.string(), read=draft.text_for(kind))
+
+
+def _carried(columns: list[_Column]) -> Mapping[str, Carrier]:
+    """Give what is read of a record in one pass, by key: those that one struct can have."""
+    carried: dict[str, Carrier] = {}
+    folded: set[str] = set()
+    for column in columns:
+        if column.node.carrier is None or column.key.casefold() in folded:
+            continue
+        if are_fields([column.key]):
+            folded.add(column.key.casefold())
+            carried[column.key] = column.node.carried
+    return carried
+
+
+def _carrier(carried: Mapping[str, Carrier]) -> str:
+    return f"from_json({RECORD}, {structure(dict(carried))})" if carried else "NULL"
+
+
+def _extracted(key: str) -> str:
+    pointer = "/" + key.replace("~", "~0").replace("/", "~1")
+    return f"json_extract({RECORD}, {literal(pointer)})"
+
+
+def _plan(column: _Column, sql: str) -> ColumnPlan:
+    return ColumnPlan(name=column.name, kind=column.node.kind, sql=sql)
+
+
+def _variant(level: Level, column: _Column, failed: str) -> ColumnPlan:
+    """Give the column beside a column that has the values which do not fit, as they came."""
+    found = _extracted(column.key)
+    nests = column.shape.kinds & {"object", "list"} or pa.types.is_nested(column.node.kind)
+    if nests:
+        text = f"cast({found} as varchar)"
+        text = UNTAGGED_JSON.replace("{0}", text) if level.tagged else text
+    else:
+        text = f"({found} ->> '$')"
+        if level.tagged:
+            text = f"ltrim({text}, chr(1))"
+    suffix = "__json" if nests else "__text"
+    sql = f"case when {failed} then {text} end"
+    return ColumnPlan(name=column.name + suffix, kind=pa.string(), sql=sql)
+
+
+# -- conflicts
+
+
+def _conflicts(column: _Column, answers: Answers) -> list[Conflict]:
+    if column.given is None:
+        return []
+    found = failures("", column.node, (column.key,))
+    kind = type_name(column.given)
+    return [
+        Conflict(path=path, kind=kind if path == (column.key,) else "another type", records=count)
+        for path, _ in found
+        if (count := answers.get((path, "misfits"), 0))
+    ]
+
+
+def _may_fail(column: _Column, conflicts: Mapping[str, object]) -> bool:
+    """Whether rows must be looked at: a given type did not fit, or a natural one has a check."""
+    return column.key in conflicts or column.given is None
+
+
+def _widened(level: Level, column: _Column, answers: Answers) -> _Column:
+    """Give a column the wider type that its values need, where the lake can widen so."""
+    if column.given is None or column.is_declared:
+        return column
+    draft = Draft(
+        rules=level.rules, cast=level.cast, answers=answers, is_final=True, tagged=level.tagged
+    )
+    for kind in wider(column.given):
+        node = draft.kept(column.shape, kind, (column.key,))
+        if node.check is None and not node.fields and node.element is None:
+            return replace(column, node=node, given=None)
+    return column
+
+
+def wider(kind: pa.DataType) -> tuple[pa.DataType, ...]:
+    """Give the types that a column can be widened to where it is (Iceberg: schema evolution)."""
+    if pa.types.is_int32(kind):
+        return (pa.int64(),)
+    if pa.types.is_float32(kind):
+        return (pa.float64(),)
+    return ()
+
+
+def _refusal(level: Level, conflicts: list[Conflict]) -> Invalid:
+    return Invalid(
+        "records-conflict",
+        f"Values do not fit {level.table}: {'; '.join(map(str, conflicts))}.",
+        hint='Say what to do with them: on_conflict="variant" (a column beside it) or '
+        '"quarantine"; or declare the type in a contract, or load the table anew with '
+        'mode="replace".',
+        table=level.table,
+        columns=[shown(conflict.path) for conflict in conflicts],
+    )
+
+
+# -- drift
+
+
+def _refuse_drift(
+    level: Level, columns: list[_Column], conflicts: Mapping[str, list[Conflict]]
+) -> None:
+    """Refuse whatever differs from what is declared, or was there before.
+
+    Raises:
+        Invalid: ``records-drifted``.
+    """
+    declared = {} if level.declared is None else {f.name: f.type for f in level.declared}
+    present = {} if level.present is None else {f.name: f.type for f in level.present}
+    known = declared or present
+    if not known or not level.shape.fields:
+        return
+    found = [str(conflict) for each in conflicts.values() for conflict in each]
+    for column in columns:
+        if column.given is None and not column.is_declared:
+            found.append(f"{column.name} is new ({type_name(column.node.kind)})")
+        elif column.given is not None and not column.is_declared:
+            found += grown(column.given, column.node.kind, (column.name,))
+    for name in known:
+        if not any(column.name == name and column.shape.kinds for column in columns):
+            keyed = next(
+                (c for c in columns if c.name == name and c.key in level.shape.fields), None
+            )
+            if keyed is None and name not in OWN and not name.endswith(_VARIANTS):
+                found.append(f"{name} is gone")
+    if found:
+        raise Invalid(
+            "records-drifted",
+            f"The records for {level.table} have changed: {'; '.join(found)}.",
+            hint="Change the contract or the table to what they are now, or choose another "
+            "on_conflict=.",
+            table=level.table,
+            changes=found,
+        )
+
+
+def grown(given: pa.DataType, now: pa.DataType, path: Path) -> list[str]:
+    """Say which fields a nested type has more than it was given."""
+    if pa.types.is_struct(given) and pa.types.is_struct(now):
+        known = {field.name: field.type for field in given}
+        return [
+            phrase
+            for field in now
+            for phrase in (
+                grown(known[field.name], field.type, (*path, field.name))
+                if field.name in known
+                else [f"{shown((*path, field.name))} is new ({type_name(field.type)})"]
+            )
+        ]
+    if pa.types.is_list(given) and pa.types.is_list(now):
+        return grown(given.value_type, now.value_type, (*path, LIST))
+    return []
+
+
+def _drifts(level: Level, plans: list[ColumnPlan]) -> tuple[str, ...]:
+    if level.present is None:
+        return ()
+    before = {field.name: type_name(field.type) for field in level.present}
+    after = {plan.name: type_name(plan.kind) for plan in plans}
+    return (
+        *(f"added {name} {kind}" for name, kind in after.items() if name not in before),
+        *(f"dropped {name}" for name in before if name not in after and name not in OWN),
+        *(
+            f"{name}: {before[name]} became {kind}"
+            for name, kind in after.items()
+            if before.get(name, kind) != kind
+        ),
+    )
+
+
+def type_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - a table of types
+    """Give a type as the lake calls it."""
+    types = pa.types
+    if types.is_struct(kind):
+        return f"struct<{', '.join(f'{f.name}: {type_name(f.type)}' for f in kind)}>"
+    if types.is_list(kind) or types.is_large_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    if types.is_timestamp(kind):
+        return "timestamptz" if kind.tz is not None else "timestamp"
+    if types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    if types.is_integer(kind):
+        return "long" if kind.bit_width == 64 else "int"  # noqa: PLR2004 - a long's bits
+    if types.is_floating(kind):
+        return "double" if kind.bit_width == 64 else "float"  # noqa: PLR2004 - a double's bits
+    if types.is_boolean(kind):
+        return "boolean"
+    if types.is_date(kind):
+        return "date"
+    return str(kind)

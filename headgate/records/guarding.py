@@ -1,0 +1,131 @@
+"""Numbers that JSON readers round are kept, and records that would break them are told, beforehand.
+
+A JSON number may have more digits than a double or 64 bits hold. Readers round it in silence.
+Such a number becomes a text in the record, with a mark before it that says what it is; texts that
+begin with the mark get another one. Nearly no record has any: they are found by one pattern.
+"""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TAG: Final = "\x01"
+"""Stands before a number that is kept as text."""
+
+DEEPEST: Final = 64
+"""Records nested deeper than this are set aside."""
+
+UNTAGGED_JSON: Final = (
+    r"""regexp_replace(regexp_replace({0}, '"\\u0001([0-9.eE+-]+)"', '\1', 'g'), """
+    r"""'"\\u0001\\u0001', '"\\u0001', 'g')"""
+)
+"""SQL that gives JSON text as it was, of JSON text with tagged numbers."""
+
+_SUSPECT: Final = r"[0-9][0-9.]{15}|[0-9][eE][+-]?[0-9]{3}|\\u0001"
+_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
+_TAGGED: Final = re.compile(r'"\\u0001([0-9.eE+-]+)"')
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_ESCAPE: Final = "\\u0001"
+_RANGE: Final = range(-(2**63), 2**63)
+_EXACT_IN_DOUBLE: Final = 2**53
+
+
+def guarded(texts: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Give records with their numbers kept, what is wrong with each, and which to look at singly.
+
+    ``texts`` is a string array of JSON texts, any of which may be broken. The second array is text,
+    NULL where nothing is known to be wrong; the third is boolean.
+    """
+    suspect = _rows(pc.match_substring_regex(texts, _SUSPECT))
+    deep = _rows(pc.greater(pc.count_substring_regex(texts, r"[\[{]"), DEEPEST))
+    changed: dict[int, str] = {}
+    single: set[int] = set()
+    for row in suspect:
+        text = texts[row].as_py()
+        kept, is_single = _kept(text)
+        if kept != text:
+            changed[row] = kept
+        if is_single:
+            single.add(row)
+    faults = {row: fault for row in deep if (fault := _too_deep(texts[row].as_py()))}
+    return (
+        _with(texts, changed),
+        _with(pa.nulls(len(texts), pa.string()), faults),
+        pa.array([row in single for row in range(len(texts))])
+        if single
+        else pa.repeat(pa.scalar(value=False), len(texts)),
+    )
+
+
+def untagged(text: str) -> str:
+    """Give a record's text as it was."""
+    return _TAGGED.sub(r"\1", text).replace('"\\u0001\\u0001', '"\\u0001')
+
+
+def _rows(mask: pa.Array) -> list[int]:
+    return pc.indices_nonzero(pc.fill_null(mask, fill_value=False)).to_pylist()  # type: ignore[no-any-return]
+
+
+def _with(array: pa.Array, changed: dict[int, str]) -> pa.Array:
+    if not changed:
+        return array
+    values = array.to_pylist()
+    for row, text in changed.items():
+        values[row] = text
+    return pa.array(values, pa.string())
+
+
+def _kept(text: str) -> tuple[str, bool]:
+    """Give a record with marked numbers, and whether its shape must be told value by value."""
+    single = False
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal single
+        token = found[0]
+        if token.startswith('"'):
+            if token.startswith('"' + _ESCAPE):
+                single = True
+                return '"' + _ESCAPE + token[1:]
+            return token
+        if _is_kept(token):
+            single = single or ("[" in text and token.lstrip("-").isdecimal() and _is_large(token))
+            return token
+        single = True
+        return f'"{_ESCAPE}{token}"'
+
+    return _NUMBER.sub(replaced, text), single
+
+
+def _is_large(token: str) -> bool:
+    return len(token) >= 16 and abs(int(token)) > _EXACT_IN_DOUBLE  # noqa: PLR2004 - as 2**53 has
+
+
+def _is_kept(token: str) -> bool:
+    """Whether a number is read and written back as the same number."""
+    digits = token.removeprefix("-")
+    if digits.isdecimal():
+        return len(digits) <= 19 and int(token) in _RANGE  # noqa: PLR2004 - as 2**63 has
+    try:
+        number = float(token)
+    except ValueError:
+        return True  # no number, and the record no JSON: it is set aside for that
+    if number in (float("inf"), float("-inf")):
+        return False
+    if number == 0:
+        return not re.search("[1-9]", re.split("[eE]", token)[0])
+    return Decimal(repr(number)) == Decimal(token)
+
+
+def _too_deep(text: str) -> str | None:
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth > DEEPEST:
+                return f"nested deeper than {DEEPEST} levels"
+        elif found[0] in "]}":
+            depth -= 1
+    return None

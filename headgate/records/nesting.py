@@ -1,0 +1,84 @@
+"""Nesting: lists of records that become tables of their own, and what is left of the parents."""
+
+from dataclasses import replace
+from typing import Final
+
+from headgate.errors import Invalid
+from headgate.names import literal
+from headgate.records.selecting import json_at, pointed
+from headgate.records.shapes import NOTHING, Shape, merged
+
+VALUE: Final = "value"
+"""The column of an element that is no object."""
+
+
+def place_of(shape: Shape, path: str, table: str) -> Shape:
+    """Give the shape at a path of keys; nothing where no record has it.
+
+    Raises:
+        Invalid: ``nested-path``: the path leads through a list that is no table.
+    """
+    done = ""
+    for key in path.split("."):
+        if shape.element is not None:
+            raise Invalid(
+                "nested-path",
+                f"nested= gives {path} a table, and {done} of {table} is a list.",
+                hint=f"Give {done} a table, too.",
+                path=path,
+                table=table,
+            )
+        shape = shape.fields.get(key, NOTHING)
+        done = f"{done}.{key}" if done else key
+    return shape
+
+
+def pruned(shape: Shape, path: str) -> Shape:
+    """Give a shape without what is at a path."""
+    key, _, rest = path.partition(".")
+    inner = shape.fields.get(key)
+    if inner is None:
+        return shape
+    fields = dict(shape.fields)
+    if rest:
+        fields[key] = pruned(inner, rest)
+    else:
+        del fields[key]
+    return replace(shape, fields=fields)
+
+
+def child_shape(shape: Shape) -> Shape:
+    """Give the shape of the records that the elements of a list become.
+
+    What is no list is its own only element; what is no object is the ``value`` of one.
+    """
+    alone = replace(shape, kinds=shape.kinds - {"list"}, element=None)
+    each = merged(shape.element or NOTHING, alone)
+    values = each.kinds - {"object"}
+    fields = dict(each.fields)
+    if values:
+        value = Shape(values, element=each.element, is_large=each.is_large)
+        fields[VALUE] = merged(fields.get(VALUE, NOTHING), value)
+    return Shape(frozenset({"object"}), fields=fields, is_map=each.is_map)
+
+
+def exploded(relation: str, path: str, *, is_deeper: bool) -> str:
+    """Give the query of the elements at a path, one record each, under the record they are in."""
+    found = json_at("_hg_record", "".join(f"/{pointed(key)}" for key in path.split(".")))
+    outer = "concat_ws('.', _hg_outer, _hg_index)" if is_deeper else "NULL::varchar"
+    listed = (
+        "case json_type(_hg_found) when 'ARRAY' then from_json(_hg_found, '[\"JSON\"]') "
+        "when 'NULL' then NULL else [_hg_found] end"
+    )
+    return f"""
+select row_number() over () - 1 as _hg_row, _hg_root,
+  concat_ws(', ', _hg_position, {literal(path + " ")} || (_hg_number + 1)) as _hg_position,
+  case when json_type(_hg_each) = 'OBJECT' then cast(_hg_each as varchar)
+       else cast(json_object({literal(VALUE)}, _hg_each) as varchar) end as _hg_record,
+  false as _hg_single, NULL::varchar as _hg_fault, _hg_number as _hg_index, _hg_above as _hg_outer
+from (
+  select _hg_root, _hg_position, unnest(_hg_list) as _hg_each,
+    generate_subscripts(_hg_list, 1) - 1 as _hg_number, _hg_above
+  from (select _hg_root, _hg_position, {listed} as _hg_list, {outer} as _hg_above
+        from (select *, {found} as _hg_found from {relation})))
+"""

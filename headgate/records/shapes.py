@@ -1,0 +1,147 @@
+"""Shapes: which kinds of values stand at each place of nested records, over all of them.
+
+Kinds are JSON's, numbers told apart by what holds them: ``integer`` (64 bits), ``number`` (a double
+that is written back as it was read), ``big`` (a whole number of at most 38 digits) and ``exact``
+(digits that none of these keeps). A text is ``text``, whatever it says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from headgate.records.guarding import TAG
+
+WIDEST: Final = 1_000
+"""An object with more keys than this is a map: its keys are data, not columns."""
+
+_KINDS: Final = {
+    "BOOLEAN": "boolean",
+    "UBIGINT": "integer",
+    "BIGINT": "integer",
+    "HUGEINT": "integer",
+    "DOUBLE": "number",
+    "VARCHAR": "text",
+}
+_LARGEST: Final = 2**63 - 1
+_EXACT_IN_DOUBLE: Final = 2**53
+_MOST_DIGITS: Final = 38
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The kinds seen at one place. NULL is none.
+
+    ``fields`` are the keys of objects in the order in which they were first seen, ``element`` what
+    is in lists. ``is_map``: the objects have too many keys to be columns. ``is_large``: integers
+    that no double holds are among those that were looked at one by one.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    fields: "Mapping[str, Shape]" = field(default_factory=dict)
+    element: "Shape | None" = None
+    is_map: bool = False
+    is_large: bool = False
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether there is no value at all: nothing but NULL, ``{}`` and ``[]``."""
+        if self.kinds <= {"object"}:
+            return not self.is_map and all(one.holds_nothing for one in self.fields.values())
+        return self.kinds == {"list"} and (self.element is None or self.element.holds_nothing)
+
+
+NOTHING: Final = Shape()
+
+
+def merged(one: Shape, two: Shape) -> Shape:
+    """Give the shape of what has either shape."""
+    if two in (one, NOTHING):
+        return one
+    if one == NOTHING:
+        return two
+    is_map = one.is_map or two.is_map
+    fields: dict[str, Shape] = {}
+    if not is_map:
+        fields = dict(one.fields)
+        for key, shape in two.fields.items():
+            known = fields.get(key)
+            fields[key] = shape if known is None else merged(known, shape)
+        is_map = len(fields) > WIDEST
+    element = one.element
+    if two.element is not None:
+        element = two.element if element is None else merged(element, two.element)
+    return Shape(
+        kinds=one.kinds | two.kinds,
+        fields={} if is_map else fields,
+        element=element,
+        is_map=is_map,
+        is_large=one.is_large or two.is_large,
+    )
+
+
+def of_structure(text: str) -> Shape:
+    """Give the shape that DuckDB's ``json_structure`` tells of one record.
+
+    It calls an empty object ``JSON``, and within a list whatever is not of one kind: records of
+    which it says that are looked at by ``of_text``.
+    """
+    return _of_structure(msgspec.json.decode(text))
+
+
+def _of_structure(node: object) -> Shape:
+    if isinstance(node, str):
+        if node == "NULL":
+            return NOTHING
+        kind = _KINDS.get(node)
+        return Shape(frozenset({"object"})) if kind is None else Shape(frozenset({kind}))
+    if isinstance(node, list):
+        return Shape(frozenset({"list"}), element=_of_structure(node[0]))
+    if not isinstance(node, dict):
+        raise TypeError(type(node).__name__)
+    return _object({key: _of_structure(inner) for key, inner in node.items()})
+
+
+def of_text(text: str) -> Shape:
+    """Give the shape of one JSON text, value by value."""
+    return of_value(msgspec.json.decode(text))
+
+
+def of_value(value: object) -> Shape:  # noqa: PLR0911 - a table of kinds
+    """Give the shape of one decoded value; numbers that were tagged are texts."""
+    match value:
+        case None:
+            return NOTHING
+        case bool():
+            return Shape(frozenset({"boolean"}))
+        case int():
+            return Shape(frozenset({"integer"}), is_large=abs(value) > _EXACT_IN_DOUBLE)
+        case float():
+            return Shape(frozenset({"number"}))
+        case str():
+            return Shape(frozenset({_of_tagged(value)}))
+        case list():
+            return Shape(frozenset({"list"}), element=_all(of_value(each) for each in value))
+        case dict():
+            return _object({key: of_value(inner) for key, inner in value.items()})
+    raise TypeError(type(value).__name__)
+
+
+def _of_tagged(text: str) -> str:
+    if not text.startswith(TAG) or text.startswith(TAG + TAG):
+        return "text"
+    digits = text.removeprefix(TAG).removeprefix("-")
+    return "big" if digits.isdecimal() and len(digits) <= _MOST_DIGITS else "exact"
+
+
+def _object(fields: dict[str, Shape]) -> Shape:
+    is_map = len(fields) > WIDEST
+    return Shape(frozenset({"object"}), fields={} if is_map else fields, is_map=is_map)
+
+
+def _all(shapes: Iterable[Shape]) -> Shape:
+    whole = NOTHING
+    for shape in shapes:
+        whole = merged(whole, shape)
+    return whole

@@ -1,0 +1,640 @@
+"""Records become tables: kept, looked at as a whole, decided, and selected once per table.
+
+A source's records are JSON texts. They are kept where the engine can spill them, the shape of all
+of them is found, a pure function decides columns and types (``headgate.records``), and what comes
+out is a query whose rows go the way of all rows: contract, quarantine, staged files.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headgate import source_columns
+from headgate.contracts import CastPlan, arrow_schema, cast_plan, source_schema, text_cast
+from headgate.engines import Session, Sql
+from headgate.errors import Internal, Invalid
+from headgate.lake import Append, Delete, Operation, Replace, Tree, Upsert, table_key
+from headgate.names import literal, quote
+from headgate.records import (
+    UNTAGGED_JSON,
+    Level,
+    RecordPlan,
+    RecordRules,
+    Shape,
+    carried,
+    child_columns,
+    child_shape,
+    decide,
+    doubled_keys,
+    exploded,
+    guarded,
+    merged,
+    of_structure,
+    of_text,
+    place_of,
+    pruned,
+    questions,
+    select,
+    untagged,
+)
+from headgate.runs.arrivals import UNREAD, Arrivals
+from headgate.runs.deletions import delete_keys
+from headgate.runs.outputs import Output, Target, Unread, footprint, mask_of, none_unread, stage
+from headgate.runs.wiring import Wiring
+
+RECORDS: Final = "_hg_records"
+"""The engine's table of the records that were kept."""
+
+_ARRIVING: Final = "_hg_arriving"
+_DOUBLED: Final = "_hg_doubled"
+_ASIDE: Final = "_hg_aside"
+_ACCEPTED: Final = "_hg_accepted"
+_ROOT: Final = "_hg_root"
+_SAMPLE: Final = 1_000
+_CHUNK_ROWS: Final = 65_536
+
+_ARRIVED: Final = pa.schema(
+    [
+        pa.field("_hg_row", pa.int64()),
+        pa.field("_hg_position", pa.string()),
+        pa.field("_hg_record", pa.string()),
+        pa.field("_hg_single", pa.bool_()),
+        pa.field("_hg_fault", pa.string()),
+    ]
+)
+
+KEEP: Final = f"""
+select _hg_row, _hg_row as {_ROOT}, _hg_position, _hg_record, _hg_single,
+  case when _hg_fault is not null then _hg_fault
+       when _hg_record is null then 'there is no record'
+       when not json_valid(_hg_record) then 'this is no JSON'
+       when try(json_type(_hg_record)) <> 'OBJECT' then 'this is no JSON object'
+  end as _hg_fault
+from {_ARRIVING}
+"""
+
+STRUCTURES: Final = """
+select _hg_structure, min(_hg_row) as _hg_first
+from (select json_structure(_hg_record)::varchar as _hg_structure, _hg_row
+      from {0} where not _hg_single)
+group by 1 order by 2
+"""
+
+SINGLES: Final = """
+select json(_hg_record)::varchar as _hg_record from {0}
+where _hg_single or ({1} and contains(json_structure(_hg_record)::varchar, '"JSON"')
+                     and contains(_hg_record, '['))
+order by _hg_row
+"""
+
+_Answers: TypeAlias = dict[tuple[tuple[str, ...], str], int]
+
+
+def write_records(
+    wiring: Wiring, session: Session, tree: Tree, target: Target, arrivals: Arrivals
+) -> Output | None:
+    """Write a source's records: a table, and those that its lists become, in one output.
+
+    None where there are none, and nothing says which columns the table has.
+
+    Raises:
+        Invalid: ``records-conflict``, ``records-drifted``, ``records-too-wide``,
+            ``records-empty``, ``malformed-record``, ``nested-path``; what ``write_raw`` raises.
+        Internal: ``rows-lost``. Whatever the source raised.
+    """
+    return _Normalising(wiring, session, tree, target, arrivals).write()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Table:
+    """One of the tables that the records become: where its records are kept, and its plan."""
+
+    target: Target
+    relation: str
+    shape: Shape
+    parent: "_Table | None" = None
+    plan: RecordPlan | None = None
+    children: "list[_Table]" = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        return 0 if self.parent is None else self.parent.depth + 1
+
+
+class _Normalising:
+    """One reading's records on their way into tables."""
+
+    def __init__(
+        self, wiring: Wiring, session: Session, tree: Tree, target: Target, arrivals: Arrivals
+    ) -> None:
+        self._wiring = wiring
+        self._session = session
+        self._tree = tree
+        self._target = target
+        self._arrivals = arrivals
+        self._rules: RecordRules = target.rules
+        self._tagged = False
+        self._raised: BaseException | None = None
+        self._conditions = ["_hg_fault is null"]
+        self._has_aside = False
+        self._relations = 0
+
+    # -- the walk
+
+    def write(self) -> Output | None:
+        self._keep()
+        shape = self._shape()
+        if shape == Shape() and self._target.mode != "delete":
+            return self._without_records()
+        root = _Table(target=self._target, relation=RECORDS, shape=shape)
+        self._branch(root)
+        tables = list(_all(root))
+        for table in tables:
+            table.plan = self._decided(table)
+        self._set_aside(tables)
+        output = self._write_root(root)
+        arrived = self._arrivals.rows + self._arrivals.unread_rows
+        if self._target.mode != "delete" and output.rows_in != arrived:
+            raise Internal(
+                "rows-lost",
+                f"{arrived} records arrived and {output.rows_in} were accepted or set aside on "
+                f"their way into {self._target.table}.",
+                hint="Nothing was published. Please report this with the source's kind.",
+                table=self._target.table,
+            )
+        return self._with_children(root, output)
+
+    def _without_records(self) -> Output | None:
+        """Give the output of no sound record: a table that grows stays, a replaced one is emptied.
+
+        Raises:
+            Invalid: ``malformed-record``: there were records, and none of them was sound.
+        """
+        target, aside = self._target, self._unread()
+        before = self._tree.get(table_key(target.table))
+        if aside is not None and (before is None or target.mode == "replace"):
+            self._refuse_unread(aside)
+        if before is None and target.spec is None:
+            return None
+        if before is not None and aside is None and target.mode != "replace":
+            return Output(changes={}, writes=(), rows_in=0, rows=0)
+        output = self._emptied(target, self._unread)
+        for table in self._rules.nested.values() if target.mode == "replace" else ():
+            if self._tree.get(table_key(table)) is not None:
+                child = replace(target, table=table, key=(), spec=None, partition_by=(), sort_by=())
+                output = _joined(output, self._emptied(child))
+        return output
+
+    def _emptied(self, target: Target, unread: Unread = none_unread) -> Output:
+        before = self._tree.get(table_key(target.table))
+        if target.spec is not None:
+            schema = arrow_schema(target.spec)
+        elif before is not None:
+            schema = self._wiring.lake.tables.scan_files(before, ()).schema
+        else:
+            raise Internal("no-columns", f"Nothing says which columns {target.table} has.")
+        rows = schema.empty_table()
+        return stage(
+            self._wiring, self._session, self._tree, target, rows, schema=schema, unread=unread
+        )
+
+    # -- kept
+
+    def _keep(self) -> None:
+        """Keep the records where the engine can spill them; say what is wrong with each."""
+        reader = pa.RecordBatchReader.from_batches(_ARRIVED, self._remembering())
+        self._session.bind({_ARRIVING: reader})
+        try:
+            self._session.keep(RECORDS, Sql(text=KEEP))
+        except Exception:
+            if self._raised is not None:
+                raise self._raised  # noqa: B904 - the engine's error is only its echo
+            raise
+
+    def _remembering(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._arriving()
+        except BaseException as error:
+            self._raised = error
+            raise
+
+    def _arriving(self) -> Iterator[pa.RecordBatch]:
+        row = 0
+        for batch in self._arrivals:
+            if not batch.rows.num_rows:
+                continue
+            if source_columns.RECORD not in batch.rows.column_names:
+                raise Invalid(
+                    "columns-differ",
+                    f"The source of {self._target.table} gives records, and then columns (batch "
+                    f"{self._arrivals.batches}).",
+                    hint="Give one of them.",
+                    table=self._target.table,
+                )
+            for chunk in batch.rows.to_batches(max_chunksize=_CHUNK_ROWS):
+                yield self._chunk(chunk, row)
+                row += chunk.num_rows
+
+    def _chunk(self, chunk: pa.RecordBatch, row: int) -> pa.RecordBatch:
+        count = chunk.num_rows
+        given = chunk.column(source_columns.RECORD).cast(pa.string())
+        texts, faults, single = guarded(given)
+        self._tagged = self._tagged or bool(pc.any(single).as_py())
+        positions = pa.nulls(count, pa.string())
+        if source_columns.POSITION in chunk.schema.names:
+            positions = chunk.column(source_columns.POSITION).cast(pa.string())
+        rows = pa.array(range(row, row + count), pa.int64())
+        return pa.record_batch([rows, positions, texts, single, faults], schema=_ARRIVED)
+
+    def _live(self, relation: str) -> str:
+        """Give the records of a relation that are to become rows, as far as that is known."""
+        return f"(select * from {relation} where {' and '.join(self._conditions)})"
+
+    # -- looked at as a whole
+
+    def _shape(self) -> Shape:
+        """Give the shape of all records that are sound; leave out those with a key twice."""
+        shape = self._found()
+        doubled = f"select {_ROOT} from {self._live(RECORDS)} where {doubled_keys(shape)}"
+        self._session.keep(_DOUBLED, Sql(text=doubled))
+        if self._scalar(f"select count(*) as n from {_DOUBLED}"):
+            self._conditions.append(f"{_ROOT} not in (select {_ROOT} from {_DOUBLED})")
+            shape = self._found()
+        return shape
+
+    def _found(self) -> Shape:
+        live = self._live(RECORDS)
+        shape = Shape()
+        doubtful = False
+        for batch in self._session.reader(Sql(text=STRUCTURES.format(live))):
+            for text in batch.column(0).to_pylist():
+                if '"JSON"' in text and "[" in text:
+                    doubtful = True
+                else:
+                    shape = merged(shape, of_structure(text))
+        if doubtful or self._tagged:
+            asked = Sql(text=SINGLES.format(live, "true" if doubtful else "false"))
+            for batch in self._session.reader(asked):
+                for text in batch.column(0).to_pylist():
+                    shape = merged(shape, of_text(text))
+        return shape
+
+    def _branch(self, table: _Table, prefix: str = "") -> None:
+        """Split off what becomes tables of its own."""
+        nested = {
+            path.removeprefix(prefix): name
+            for path, name in self._rules.nested.items()
+            if path.startswith(prefix)
+        }
+        outer = [
+            path for path in nested if not any(path.startswith(f"{other}.") for other in nested)
+        ]
+        for path in outer:
+            found = place_of(table.shape, path, table.target.table)
+            child = _Table(
+                target=replace(
+                    self._target,
+                    table=nested[path],
+                    key=(),
+                    partition_by=(),
+                    sort_by=(),
+                    spec=None,
+                ),
+                relation=f"{RECORDS}_{self._number()}",
+                shape=child_shape(found),
+                parent=table,
+            )
+            table.children.append(child)
+            table.shape = pruned(table.shape, path)
+            is_deeper = table.parent is not None
+            text = exploded(self._live(table.relation), path, is_deeper=is_deeper)
+            self._session.keep(child.relation, Sql(text=text))
+            self._branch(child, f"{prefix}{path}.")
+
+    def _number(self) -> int:
+        self._relations += 1
+        return self._relations
+
+    # -- decided
+
+    def _decided(self, table: _Table) -> RecordPlan | None:
+        target = table.target
+        if table.parent is not None and table.shape.holds_nothing:
+            return None
+        entry = self._tree.get(table_key(target.table))
+        present = None
+        if entry is not None and entry.table is not None:
+            whole = self._wiring.lake.tables.scan_files(entry, ()).schema
+            own = child_columns(self._target.key) if table.parent is not None else ()
+            present = pa.schema([f for f in whole if f.name not in (*own, *_PLACES)])
+        declared = source_schema(target.spec) if target.spec is not None else None
+        if target.mode == "delete":
+            key = set(target.key)
+            fields = {k: s for k, s in table.shape.fields.items() if k in key}
+            table.shape = replace(table.shape, fields=fields)
+        level = Level(
+            table=target.table,
+            shape=table.shape,
+            rules=self._rules,
+            cast=text_cast,
+            present=present,
+            declared=declared,
+            replaces=target.mode == "replace",
+            tagged=self._tagged,
+        )
+        return decide(level, self._answers(table, level))
+
+    def _answers(self, table: _Table, level: Level) -> _Answers:
+        """Count what fails each question: in a sample first, then in all where it did not."""
+        carrier, asked = questions(level)
+        if not asked:
+            return {}
+        live = self._live(table.relation)
+        sample = f"(select * from {live} limit {_SAMPLE})"
+        natural = {name: sql for name, sql in asked.items() if name[1] != "misfits"}
+        answers = self._counted(natural, sample, carrier)
+        open_ones = {name: sql for name, sql in asked.items() if not answers.get(name)}
+        return answers | self._counted(open_ones, live, carrier)
+
+    def _counted(
+        self, asked: Mapping[tuple[tuple[str, ...], str], str], relation: str, carrier: str
+    ) -> _Answers:
+        if not asked:
+            return {}
+        items = ", ".join(f"count_if({sql}) as c{n}" for n, sql in enumerate(asked.values()))
+        found = self._session.scalars(f"select {items} from {carried(relation, carrier)}")
+        return {name: int(str(found[f"c{n}"])) for n, name in enumerate(asked)}
+
+    # -- set aside
+
+    def _set_aside(self, tables: list[_Table]) -> None:
+        """Find the records with a value that no column can hold, where that is the policy."""
+        parts = [
+            f"select {_ROOT}, {literal(_dotted(table, name))} as _hg_column "
+            f"from {carried(self._live(table.relation), table.plan.carrier)} where {sql}"
+            for table in tables
+            if table.plan is not None
+            for name, sql in table.plan.aside
+        ]
+        if not parts:
+            return
+        self._session.keep(_ASIDE, Sql(text=" union ".join(parts)))
+        if self._scalar(f"select count(*) as n from {_ASIDE}"):
+            self._has_aside = True
+            self._conditions.append(f"{_ROOT} not in (select {_ROOT} from {_ASIDE})")
+
+    def _unread(self) -> pa.Table | None:
+        """Give the records that become no rows: broken, or with a value that has no place."""
+        faulty = f"select {_ROOT}, _hg_fault as _reason, NULL::varchar as _column from "
+        parts = [
+            f"{faulty}{RECORDS} where _hg_fault is not null",
+            f"select {_ROOT}, 'an object has a key twice', NULL from {_DOUBLED}",
+        ]
+        if self._has_aside:
+            parts.append(
+                f"select {_ROOT}, 'the value does not fit the column', "
+                f"string_agg(distinct _hg_column, ', ' order by _hg_column) from {_ASIDE} "
+                f"group by {_ROOT}"
+            )
+        text = (
+            "select r._hg_position as _position, r._hg_record as _raw, f._column, f._reason "
+            f"from {RECORDS} r join ({' union all '.join(parts)}) f "
+            f"on r._hg_row = f.{_ROOT} order by r._hg_row"
+        )
+        found = self._session.reader(Sql(text=text)).read_all().cast(UNREAD)
+        if self._tagged and found.num_rows:
+            raw = [untagged(each) if each else each for each in found.column("_raw").to_pylist()]
+            found = found.set_column(1, "_raw", pa.array(raw, pa.string()))
+        never = self._arrivals.unread()
+        parts_found = [each for each in (never, found) if each is not None and each.num_rows]
+        return pa.concat_tables(parts_found) if parts_found else None
+
+    # -- written
+
+    def _write_root(self, root: _Table) -> Output:
+        target, plan = root.target, _made(root)
+        rows = Sql(text=select(plan, self._live(RECORDS), also=self._beside(root)))
+        if target.mode == "delete":
+            output = delete_keys(self._wiring, self._session, self._tree, target, rows)
+            self._refuse_unread(self._unread())
+            return output
+        given = self._session.schema(rows)
+        unread: Unread = self._unread
+        if target.spec is None:
+            own = pa.schema([f for f in given if f.name not in _HIDDEN])
+            return self._told(
+                plan,
+                stage(
+                    self._wiring,
+                    self._session,
+                    self._tree,
+                    target,
+                    rows,
+                    schema=own,
+                    unread=unread,
+                ),
+            )
+        casts = self._casts(root, given)
+        casts.refuse()
+        typed = Sql(text=casts.select(f"({rows.text})"))
+        mask = mask_of(
+            self._wiring, self._session, self._tree, target, target.spec, casts.columns, casts
+        )
+        output = stage(
+            self._wiring,
+            self._session,
+            self._tree,
+            target,
+            typed,
+            schema=casts.schema,
+            mask=mask,
+            unread=unread,
+        )
+        return self._told(plan, output)
+
+    def _casts(self, root: _Table, given: pa.Schema) -> CastPlan:
+        if root.target.spec is None:
+            raise Internal("no-contract", f"{root.target.table} has no contract to cast to.")
+        return cast_plan(root.target.spec, pa.schema([f for f in given if f.name != _ROOT]))
+
+    def _beside(self, root: _Table) -> tuple[str, ...]:
+        """Give what goes along with a row: where it stands, its text, its own key where needed."""
+        record = "_hg_record"
+        text = UNTAGGED_JSON.replace("{0}", record) if self._tagged else record
+        own = (f"left(sha256({record}), 32) as _id",) if self._makes_ids(root) else ()
+        beside = () if root.target.mode == "delete" else ("_hg_position", f"{text} as _hg_record")
+        return (*own, *beside)
+
+    def _makes_ids(self, root: _Table) -> bool:
+        return bool(root.children) and not root.target.key
+
+    def _told(self, plan: RecordPlan, output: Output) -> Output:
+        return replace(output, schema_changes=(*output.schema_changes, *plan.drifts))
+
+    def _refuse_unread(self, unread: pa.Table | None) -> None:
+        """Refuse records that are none, where they cannot be set aside.
+
+        Raises:
+            Invalid: ``malformed-record``.
+        """
+        if unread is None:
+            return
+        first = unread.slice(0, 1).to_pylist()[0]
+        what = "which rows to delete" if self._target.mode == "delete" else "what the columns are"
+        raise Invalid(
+            "malformed-record",
+            f"{first['_position'] or 'A record'} for {self._target.table} cannot be read, so that "
+            f"nobody knows {what}: {first['_reason']}",
+            hint="Mend the record.",
+            table=self._target.table,
+            position=first["_position"],
+        )
+
+    # -- children
+
+    def _with_children(self, root: _Table, output: Output) -> Output:
+        if not root.children or root.target.mode == "delete":
+            return output
+        parents = self._parents(root, output)
+        for table in list(_all(root))[1:]:
+            done = self._write_child(table, parents)
+            if done is not None:
+                told = (f"{table.target.table}: {change}" for change in done.schema_changes)
+                output = _joined(output, replace(done, schema_changes=tuple(told)))
+        return output
+
+    def _parents(self, root: _Table, output: Output) -> str:
+        """Give the keys of the rows that were accepted, by record, as a relation."""
+        key = root.target.key or ("_id",)
+        names = child_columns(root.target.key)
+        rows = Sql(text=select(_made(root), self._live(RECORDS), also=(*self._beside(root), _ROOT)))
+        text = rows.text
+        if root.target.spec is not None:
+            casts = self._casts(root, self._session.schema(rows))
+            items = ((name, sql) for name, sql in casts.items if name in key)
+            casts = replace(casts, items=(*items, (_ROOT, quote(_ROOT))))
+            text = casts.select(f"({text})")
+        shown = ", ".join(f"{quote(k)} as {quote(n)}" for k, n in zip(key, names, strict=True))
+        text = f"select {shown}, {_ROOT} from ({text})"
+        unread = self._unread()
+        if output.rows_quarantined > (unread.num_rows if unread is not None else 0):
+            self._bind_accepted(root, output)
+            same = " and ".join(
+                f"a.{quote(k)} = p.{quote(n)}" for k, n in zip(key, names, strict=True)
+            )
+            text = (
+                f"select * from ({text}) p where exists (select 1 from {_ACCEPTED} a where {same})"
+            )
+        return f"({text})"
+
+    def _bind_accepted(self, root: _Table, output: Output) -> None:
+        name = table_key(root.target.table)
+        entry = output.changes[name]
+        write = next(each for each in output.writes if each.key == name)
+        files = [
+            file
+            for operation in write.operations
+            if isinstance(operation, Append | Replace | Upsert)
+            for file in operation.files
+        ]
+        if entry is not None:
+            self._session.bind({_ACCEPTED: self._wiring.lake.tables.scan_files(entry, files)})
+
+    def _write_child(self, table: _Table, parents: str) -> Output | None:
+        target, names = table.target, child_columns(self._target.key)
+        before = self._tree.get(table_key(target.table))
+        if table.plan is None:
+            return self._without_rows(table, parents, names)
+        places = [quote(name) for name in names]
+        if table.depth > 1:
+            places.append("_hg_outer as _parent_index")
+        places.append("_hg_index as _index")
+        inner = f"{self._live(table.relation)}"
+        joined = f"(select * from {inner} c join {parents} p using ({_ROOT}))"
+        plan = table.plan
+        text = select(plan, joined, also=tuple(places))
+        own = [place.rpartition(" as ")[2] for place in places]
+        shown = ", ".join([*own, *(quote(column.name) for column in plan.columns)])
+        rows = Sql(text=f"select {shown} from ({text})")
+        leading: tuple[Operation, ...] = ()
+        if target.mode == "upsert" and before is not None:
+            leading = (self._gone(target, parents, names),)
+        mode = "append" if target.mode == "upsert" else target.mode
+        output = stage(
+            self._wiring,
+            self._session,
+            self._tree,
+            replace(target, mode=mode),
+            rows,
+            schema=self._session.schema(rows),
+            leading=leading,
+        )
+        return self._told(plan, output)
+
+    def _without_rows(self, table: _Table, parents: str, names: tuple[str, ...]) -> Output | None:
+        """Write a child table that no record has rows for: those of before may have to go."""
+        target = table.target
+        before = self._tree.get(table_key(target.table))
+        if before is None or target.mode == "append":
+            return None
+        if target.mode == "replace":
+            return self._emptied(target)
+        shown = ", ".join(quote(name) for name in names)
+        keys = Sql(text=f"select distinct {shown} from {parents}")
+        gone = replace(target, mode="delete", key=names)
+        return delete_keys(self._wiring, self._session, self._tree, gone, keys)
+
+    def _gone(self, target: Target, parents: str, names: tuple[str, ...]) -> Delete:
+        """Give the deletion of the rows that the parents had before."""
+        tables = self._wiring.lake.tables
+        before = self._tree.get(table_key(target.table))
+        shown = ", ".join(quote(name) for name in names)
+        keys = Sql(text=f"select distinct {shown} from {parents}")
+        plan = tables.plan_write(
+            before,
+            self._session.schema(keys),
+            table=target.table,
+            mode="upsert",
+            prefix=target.prefix,
+            key_columns=names,
+            staged_input=True,
+        )
+        written = self._session.write(keys, plan.target)
+        files = tables.collect(written.paths, plan.columns, key_columns=names)
+        return Delete(key_columns=names, files=files, footprint=footprint(files, names))
+
+    def _scalar(self, sql: str) -> int:
+        return int(str(self._session.scalars(sql)["n"]))
+
+
+_PLACES: Final = ("_index", "_parent_index", "_id")
+_HIDDEN: Final = (*source_columns.ALL, _ROOT)
+
+
+def _all(table: _Table) -> Iterator[_Table]:
+    yield table
+    for child in table.children:
+        yield from _all(child)
+
+
+def _joined(output: Output, child: Output) -> Output:
+    """Give the output of a step with a further table's; the rows are those of its own table."""
+    return replace(
+        output,
+        changes={**output.changes, **child.changes},
+        writes=(*output.writes, *child.writes),
+        schema_changes=(*output.schema_changes, *child.schema_changes),
+    )
+
+
+def _made(table: _Table) -> RecordPlan:
+    if table.plan is None:
+        raise Internal("records-undecided", f"{table.target.table} has no plan.")
+    return table.plan
+
+
+def _dotted(table: _Table, column: str) -> str:
+    return column if table.parent is None else f"{table.target.table}.{column}"
