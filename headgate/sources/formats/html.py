@@ -26,6 +26,41 @@ _ATTRIBUTE = re.compile(r"@(?P<name>[\w:-]+)\Z")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _META_BYTES = 4096
 _SPAN_LIMIT = 1000  # of the HTML standard: larger colspans are 1000
+_UNSEEN = frozenset({"head", "script", "style", "template"})
+_INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "b",
+        "bdi",
+        "bdo",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,17 +342,15 @@ def _is_path(path: object) -> bool:
 
 
 def _text(element: HtmlElement) -> str:
-    """Give an element's text without scripts and styles, line breaks as spaces."""
+    """Give an element's text without scripts and styles; what is not inline stands apart."""
     parts: list[str] = []
-    for each in element.iter():
-        if each.tag in {"script", "style", "template"} or not isinstance(each.tag, str):
-            text = None
-        else:
-            text = " " if each.tag == "br" else each.text
-        if text:
-            parts.append(text)
-        if each is not element and each.tail:
-            parts.append(each.tail)
+    for event, each in etree.iterwalk(element, events=("start", "end", "comment", "pi")):
+        shown = isinstance(each.tag, str) and each.tag not in _UNSEEN
+        parts.append("" if each.tag in _INLINE or not shown else " ")
+        if event == "start" and shown:
+            parts.append(each.text or "")
+        if event != "start" and each is not element:
+            parts.append(each.tail or "")
     return " ".join("".join(parts).split())
 
 

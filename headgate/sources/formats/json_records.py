@@ -100,12 +100,16 @@ def _reason(text: bytes, error: Exception) -> str:
         byte = text[error.start]
         return f"It is not UTF-8: byte {byte:#04x} at {error.start}. Say what it is: encoding=..."
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_no_constant)
     except ValueError as told:
         return f"It is not JSON: {told}."
     except RecursionError:
         return "It is not JSON that can be read: it is nested too deeply."
     return "It holds what no text can: half of a pair of surrogates."
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _is_lines(stream: IO[bytes]) -> bool:

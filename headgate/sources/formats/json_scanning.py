@@ -14,7 +14,8 @@ from headgate.sources.formats.limits import too_large
 
 _CHUNK_BYTES = 1 << 20
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
+_BETWEEN = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+_BRACKET = re.compile(_BETWEEN.pattern + rb"[{}\[\]]", re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}\[{\"]++")
 _OPENING = b"{["
@@ -108,6 +109,7 @@ class Scanner:
             self._at += 1
             return
         while True:
+            self._peek()
             yield
             if self._expect(b",]") == b"]":
                 return
@@ -144,6 +146,8 @@ class Scanner:
         while True:
             found = _BRACKET.match(self._buffer, at)
             if found is None:
+                between = _BETWEEN.match(self._buffer, at)
+                at = between.end() if between else at
                 if not keep:
                     self._pass(at)
                 offset = at - self._at

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 from xml.parsers import expat
 
-from headgate.errors import Invalid, NotFound, Refused
+from headgate.errors import HeadgateError, Invalid, NotFound, Refused
 from headgate.sources.formats.limits import largest_record, too_large
 from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece, record_text
@@ -142,6 +142,8 @@ class _Reading:
                 path=self._shown,
                 line=error.lineno,
             ) from error
+        except HeadgateError:
+            raise
         except (LookupError, ValueError) as error:  # an encoding Python does not know
             raise Invalid(
                 "encoding-wrong",
