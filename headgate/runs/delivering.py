@@ -198,7 +198,7 @@ class Deliverer:
                     wiring,
                     session,
                     self.declared,
-                    each,
+                    self._as_it_can(each),
                     commit=commit,
                     number=number,
                     is_new=has is None or not _has(has, each),
@@ -226,6 +226,12 @@ class Deliverer:
             wall_s=wiring.clock.monotonic_s() - began_s,
         )
         return done, position
+
+    def _as_it_can(self, table: SinkTable) -> SinkTable:
+        """Give what is meant of a table where nothing is said and keys mean nothing over there."""
+        if self.sink.knows_keys or table.mode is not None:
+            return table
+        return replace(table, mode="replace")
 
     # -- the history
 

@@ -116,6 +116,9 @@ class Sink(Protocol):
     remembers: bool
     """Whether the destination remembers its position. Else the lake does: a delivery may be
     repeated, and whoever receives it tells that by the commit's id."""
+    knows_keys: bool
+    """Whether rows can be found by their key over there; else a table that is not said to be
+    inserted into is replaced."""
 
     def describe(self) -> Description:
         """Say what the sink is. No I/O."""

@@ -39,6 +39,7 @@ class SqlSink:
     """A ``Sink`` in any database that ``SqlDatabase`` describes."""
 
     remembers = True
+    knows_keys = True
 
     def __init__(self, database: SqlDatabase, setting: Setting, *, deliveries: str) -> None:
         self._database = database

@@ -10,7 +10,7 @@ from headgate.errors import Conflict, Corrupt, Invalid, Refused
 from headgate.names import suggestion
 from headgate.sinks.files.buckets import BucketPlace
 from headgate.sinks.files.places import DirectoryPlace, Place
-from headgate.sinks.sink import Delivery, Description, Mode, Position, Setting, TableDelivery
+from headgate.sinks.sink import Delivery, Description, Position, Setting, TableDelivery
 from headgate.stores import REMOTE_OPTIONS
 
 SUFFIXES: Mapping[str, str] = {
@@ -47,7 +47,7 @@ class FileSink:
 
     kind = "files"
     remembers = True
-    modes: tuple[Mode, ...] = ("replace", "insert")
+    knows_keys = False
 
     def __init__(self, options: Mapping[str, object], setting: Setting) -> None:
         self._setting = setting
