@@ -46,9 +46,12 @@ if TYPE_CHECKING:
     from headgate.pipelines import Now as Now
     from headgate.pipelines import Params as Params
     from headgate.pipelines import Seed as Seed
+    from headgate.pipelines import changes as changes
+    from headgate.pipelines import database as database
     from headgate.pipelines import files as files
     from headgate.pipelines import incremental as incremental
     from headgate.pipelines import pipeline as pipeline
+    from headgate.pipelines import rest as rest
     from headgate.pipelines import sink as sink
     from headgate.pipelines import source as source
     from headgate.pipelines import sql_step as sql_step
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from headgate.project import Project as Project
     from headgate.project import open_project as open  # noqa: A004 - hg.open(path)
     from headgate.secrets import secret as secret
+    from headgate.sources import page_records as page_records
 
 __version__ = "0.1.0"
 
@@ -71,14 +75,17 @@ _HOMES = {
         "Interrupted", "Invalid", "NotFound", "Refused", "StepFailed", "Unavailable",
     ),
     "pipelines": (
-        "Now", "Params", "Seed", "files", "incremental", "pipeline", "sink", "source", "sql_step",
-        "step", "table",
+        "Now", "Params", "Seed", "changes", "database", "files", "incremental", "pipeline", "rest",
+        "sink", "source", "sql_step", "step", "table",
     ),
     "project": (
         "Project", "open",
     ),
     "secrets": (
         "secret",
+    ),
+    "sources": (
+        "page_records",
     ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -110,8 +117,10 @@ __all__ = [
     "UtcTimestamp",
     "__version__",
     "between",
+    "changes",
     "column",
     "completeness",
+    "database",
     "expression",
     "files",
     "freshness",
@@ -120,9 +129,11 @@ __all__ = [
     "not_null",
     "one_of",
     "open",
+    "page_records",
     "pattern",
     "pipeline",
     "references",
+    "rest",
     "rows",
     "secret",
     "sink",

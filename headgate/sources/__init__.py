@@ -10,6 +10,8 @@ from headgate.doors import door
 if TYPE_CHECKING:
     from headgate.sources.cursors import Cursor as Cursor
     from headgate.sources.files import FileSource as FileSource
+    from headgate.sources.rest.cutting import page_records as page_records
+    from headgate.sources.rest.source import RestSource as RestSource
     from headgate.sources.source import Batch as Batch
     from headgate.sources.source import Description as Description
     from headgate.sources.source import NativeRead as NativeRead
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _FILES = {
     "cursors": ("Cursor",),
     "files": ("FileSource",),
+    "rest.cutting": ("page_records",),
+    "rest.source": ("RestSource",),
     "source": ("Batch", "Description", "NativeRead", "Reveal", "Setting", "Source"),
 }
 

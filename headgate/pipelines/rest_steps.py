@@ -1,0 +1,159 @@
+"""Steps whose rows come from the web: APIs, and pages for people.
+
+What is declared here are plain mappings, as a YAML file would hold them (``docs/sources.md``); the
+source reads them when it is made.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Literal, TypedDict, Unpack
+
+from headgate.pipelines.source_steps import StepOptions, declare_source
+from headgate.pipelines.steps import Declaration
+from headgate.retrying import Retry
+from headgate.secrets import Secret
+
+
+class PagingOptions(TypedDict, total=False):
+    """How a list is divided into pages. ``by`` says which of the others count."""
+
+    by: Literal["page", "offset", "cursor", "url", "link", "key", "time"]
+    parameter: str
+    first: int
+    size: int
+    size_parameter: str
+    total: str
+    total_pages: str
+    stop: Literal["short", "missing", "repeated"] | Sequence[str]
+    gaps: bool
+    next: str
+    header: str
+    field: str
+    more: str
+    start: str | datetime
+    step: str | timedelta
+    parameters: Sequence[str]
+    format: str
+    lag: str | timedelta
+    closed: str | timedelta
+    pages: Mapping[str, object]
+
+
+class SinceOptions(TypedDict, total=False):
+    """Which field grows, and how the API is asked for what is new."""
+
+    field: str
+    parameter: str
+    start: str | float | datetime
+    order: Literal["none", "ascending", "descending"]
+    overlap: str | float | timedelta
+
+
+class RetryOptions(TypedDict, total=False):
+    """How often to try again; ``headgate.retrying.Retry`` says what each is."""
+
+    attempts: int
+    first: str | float | timedelta
+    longest: str | float | timedelta
+    patience: str | float | timedelta
+
+
+class WebOptions(StepOptions, total=False):
+    """How a web server is asked, and the options of the step."""
+
+    connection: str
+    headers: Mapping[str, str | Secret]
+    hosts: str | Sequence[str]
+    ca_file: str
+    parallel: int
+    retry: RetryOptions | Retry
+    largest_bytes: int
+    connect_timeout: float | str | timedelta
+    read_timeout: float | str | timedelta
+    answer_timeout: float | str | timedelta
+    keep_pages: bool
+    batch_rows: int
+
+
+class RestOptions(WebOptions, total=False):
+    """What is asked of an API, how it is divided, and the options of the step."""
+
+    file: str
+    resource: str
+    path: str
+    method: Literal["GET", "POST"]
+    params: Mapping[str, object]
+    body: Mapping[str, object]
+    records: str
+    format: Literal["json", "ndjson"]
+    pages: PagingOptions
+    since: SinceOptions
+    identity: str | Sequence[str]
+    parent: Mapping[str, object]
+    include: Mapping[str, str]
+    grows: bool
+    auth: Mapping[str, object]
+    rate: str | Mapping[str, object]
+
+
+def rest(url: str | None = None, **options: Unpack[RestOptions]) -> Declaration:
+    """Declare a list of records of an API as a step without inputs.
+
+    All of it is read, and replaces the table. With ``since``, ``grows`` or pages by time, what is
+    new: it is upserted where the step has a key, else appended.
+
+    >>> orders = hg.rest(                                          # doctest: +SKIP
+    ...     "https://api.example.org/v1", path="orders", records="data",
+    ...     pages={"by": "page", "size": 100, "total": "total"},
+    ...     auth={"bearer": hg.secret("shop")}, key="id",
+    ...     since={"field": "updated_at", "parameter": "updated_since"})
+
+    Args:
+        url: the API's address; may be in a connection or a file instead.
+        options: of the list: ``path``, ``method``, ``params``, ``headers``, ``body``; ``records``
+            (where they are in an answer), ``format``; ``pages`` (how it is divided), ``since`` (how
+            to read only what is new), ``identity`` (fields that name a record, so that one that is
+            met twice in a reading is given once), ``grows`` (the list only grows at its end),
+            ``parent`` and ``include`` (a list for each record of another list), ``keep_pages``
+            (rows are whole answers, for ``hg.page_records``). Of the host: ``auth``, ``hosts``,
+            ``ca_file``, ``rate``, ``parallel``, ``retry``, ``largest_bytes``, ``connect_timeout``,
+            ``read_timeout``, ``answer_timeout``. ``file`` and ``resource`` name a YAML file of all
+            of these. Of the step: as in ``hg.files``. ``docs/sources.md`` says what each takes.
+
+    Raises:
+        Invalid: what ``hg.step`` raises. What is wrong with the options is said when it is read.
+    """
+    chosen: dict[str, object] = {} if url is None else {"url": url}
+    paging = options.get("pages", {})
+    reads_on = "since" in options or options.get("grows") or paging.get("by") == "time"
+    return declare_source("rest", chosen, {"mode": _mode(options, reads_on), **_plain(options)})
+
+
+def _mode(options: Mapping[str, object], reads_on: object) -> str:
+    if not reads_on:
+        return "replace"
+    return "upsert" if options.get("key") else "append"
+
+
+def _plain(options: Mapping[str, object]) -> dict[str, object]:
+    """Write what is no JSON as JSON would have it."""
+    return {name: _value(value) for name, value in options.items()}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Retry):
+        return {
+            "attempts": value.attempts,
+            "first": value.first.total_seconds(),
+            "longest": value.longest.total_seconds(),
+            "patience": value.patience.total_seconds(),
+        }
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, (list, tuple)):
+        return [_value(each) for each in value]
+    return value

@@ -1,0 +1,1 @@
+"""HTTP for sources: one client, what its failures mean, and who may ask when."""

@@ -1,0 +1,312 @@
+"""The client: one request, one whole answer, or the failure that says why not.
+
+Certificates are verified always. Redirects are followed here, so that credentials go to the origins
+they are meant for and to no other. Nothing is tried again here.
+"""
+
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx2
+
+from headgate.clock import Clock
+from headgate.errors import Invalid, Refused, Unavailable
+from headgate.sources.http.failures import (
+    Failed,
+    bad_status,
+    not_reached,
+    server_message,
+    too_large,
+    too_late,
+)
+from headgate.sources.http.retry_after import asked_wait
+from headgate.sources.http.urls import HIDDEN, followed, origin, shown, with_query
+
+USER_AGENT: Final = "headgate"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD: Final = frozenset({307, 308})
+_MOST_REDIRECTS: Final = 10
+_SUCCESS: Final = range(200, 300)
+_NOT_MODIFIED: Final = 304
+_SHORTEST_SECRET: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What proves who asks; sent to the origins they are for, never shown."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked. The address has no credentials in it."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer. ``url`` is as it may be shown; names of headers are lower-case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a request may take."""
+
+    largest_bytes: int = 256 << 20
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    answer_timeout_s: float = 600.0
+    connections: int = 8
+
+
+class HttpClient:
+    """A pool of connections; threads share it.
+
+    Args:
+        clock: says when an answer came.
+        bounds: what a request may take.
+        ca_file: authorities to trust beside the system's own, as PEM.
+        trusted: the origins credentials may be sent to.
+        hidden: names of query values that are not shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        bounds: Bounds,
+        ca_file: Path | None = None,
+        trusted: frozenset[str] = frozenset(),
+        hidden: frozenset[str] = frozenset(),
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        self._clock = clock
+        self._bounds = bounds
+        self._trusted = trusted
+        self._hidden = hidden
+        self._ca_file = ca_file
+        self._user_agent = user_agent
+        self._lock = threading.Lock()
+        self._clients: dict[bool, httpx2.Client] = {}
+
+    def send(self, request: Request, credentials: Credentials | None = None) -> Answer:
+        """Ask, and give the answer, whose status is 2xx or 304.
+
+        Raises:
+            Failed: there is none; the failure's error names the address.
+        """
+        url, method, body = request.url, request.method, request.body
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._once(url, method, body, request.headers, credentials)
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                return self._judged(answer, credentials)
+            url, method, body = self._redirected(url, method, body, answer)
+        raise Failed(
+            Unavailable(
+                "too-many-redirects",
+                f"{self.shown(request.url)} leads from one address to the next without end.",
+                url=self.shown(request.url),
+            )
+        )
+
+    def shown(self, url: str) -> str:
+        """Give an address as messages may say it."""
+        return shown(url, self._hidden)
+
+    def is_trusted(self, url: str) -> bool:
+        """Say whether credentials may be sent there."""
+        return origin(url) in self._trusted
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _client(self, *, secure: bool) -> httpx2.Client:
+        """Give the connections: reading the authorities costs 20 ms, which only ``https`` needs."""
+        with self._lock:
+            client = self._clients.get(secure)
+            if client is None:
+                client = self._clients[secure] = self._connected(
+                    _context(self._ca_file, secure=secure)
+                )
+            return client
+
+    def _connected(self, context: ssl.SSLContext) -> httpx2.Client:
+        bounds = self._bounds
+        return httpx2.Client(
+            verify=context,
+            timeout=httpx2.Timeout(bounds.read_timeout_s, connect=bounds.connect_timeout_s),
+            limits=httpx2.Limits(
+                max_connections=bounds.connections,
+                max_keepalive_connections=bounds.connections,
+                keepalive_expiry=30.0,
+            ),
+            headers={"User-Agent": self._user_agent},
+            follow_redirects=False,
+        )
+
+    def _once(
+        self,
+        url: str,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        credentials: Credentials | None,
+    ) -> Answer:
+        where = self.shown(url)
+        asked, sent = url, headers
+        if credentials is not None and self.is_trusted(url):
+            asked, sent = with_query(url, credentials.query), {**headers, **credentials.headers}
+        began_s = self._clock.monotonic_s()
+        try:
+            client = self._client(secure=not url.startswith("http:"))
+            made = client.build_request(method, asked, headers=sent, content=body)
+            response = client.send(made, stream=True)
+            try:
+                content = self._content(response, where, began_s)
+            finally:
+                response.close()
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+            raise Failed(_unusable(where)) from error
+        except (httpx2.HTTPError, OSError) as error:
+            raise not_reached(where, error) from error
+        return Answer(
+            url=where,
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=content,
+            fetched_at=self._clock.now(),
+        )
+
+    def _content(self, response: httpx2.Response, where: str, began_s: float) -> bytes:
+        largest, patience_s = self._bounds.largest_bytes, self._bounds.answer_timeout_s
+        length = response.headers.get("content-length", "")
+        claimed = int(length) if length.isascii() and length.isdigit() else None
+        if claimed is not None and claimed > largest:
+            raise too_large(where, largest, claimed)
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > largest:
+                raise too_large(where, largest, None)
+            if self._clock.monotonic_s() - began_s > patience_s:
+                raise too_late(where, patience_s)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _judged(self, answer: Answer, credentials: Credentials | None) -> Answer:
+        if answer.status in _SUCCESS or answer.status == _NOT_MODIFIED:
+            return answer
+        asked = asked_wait(answer.headers, self._clock.now())
+        used_up = answer.headers.get("x-ratelimit-remaining", "").strip() == "0"
+        said = _without(server_message(answer.body), credentials)
+        raise bad_status(
+            answer.url,
+            answer.status,
+            said,
+            asked,
+            refused=used_up and asked is not None and answer.status == 403,  # noqa: PLR2004 - GitHub
+        )
+
+    def _redirected(
+        self, url: str, method: str, body: bytes | None, answer: Answer
+    ) -> tuple[str, str, bytes | None]:
+        target = followed(url, answer.headers["location"])
+        where, there = self.shown(url), self.shown(target)
+        try:
+            leaves = origin(target) != origin(url)
+        except Invalid as error:
+            raise Failed(error) from error
+        if url.startswith("https:") and not target.startswith("https:"):
+            raise _redirect_refused(where, there, "which is not secure")
+        if method == "GET":
+            return target, method, None
+        if answer.status == 303:  # noqa: PLR2004 - RFC 9110: See Other
+            return target, "GET", None
+        if answer.status not in _SAME_METHOD or leaves:
+            raise _redirect_refused(where, there, "where what was sent would not arrive")
+        return target, method, body
+
+
+def _context(ca_file: Path | None, *, secure: bool) -> ssl.SSLContext:
+    """Give what verifies certificates; without authorities, which trusts nobody, for ``http``."""
+    if not secure:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = httpx2.create_ssl_context()
+    if ca_file is None:
+        return context
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(
+            "ca-file-unreadable",
+            f"{ca_file} holds no certificates that can be read.",
+            hint="Name a file in PEM form.",
+            path=str(ca_file),
+        ) from error
+    return context
+
+
+def _without(text: str, credentials: Credentials | None) -> str:
+    """Cut out what an answer repeats of the credentials."""
+    if credentials is None:
+        return text
+    for value in (*credentials.headers.values(), *credentials.query.values()):
+        for part in {value, *value.split()}:
+            if len(part) >= _SHORTEST_SECRET:
+                text = text.replace(part, HIDDEN)
+    return text
+
+
+def _unusable(where: str) -> Invalid:
+    return Invalid(
+        "bad-address",
+        f"{where!r} is no address of a web server.",
+        hint='Write a whole one: "https://api.example.org/v1".',
+        url=where,
+    )
+
+
+def _redirect_refused(where: str, there: str, why: str) -> Failed:
+    return Failed(
+        Refused(
+            "redirect-refused",
+            f"{where} leads to {there}, {why}.",
+            hint="Name the address it leads to.",
+            url=where,
+            target=there,
+        )
+    )
