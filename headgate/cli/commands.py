@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, str] = {
     "abandon": "run_commands:abandon",
     "table": "lake_commands:table",
     "sql": "sql_commands:sql",
+    "deliver": "sink_commands:deliver",
+    "sinks": "sink_commands:sinks",
     "contract": "contract_commands:contract",
     "check": "contract_commands:check",
     "quarantine": "quarantine_commands:quarantine",

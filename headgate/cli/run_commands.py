@@ -14,6 +14,7 @@ from headgate.cli.history import first_line, run_document, verdict_document
 from headgate.cli.options import Call, command, error_document, error_words, named
 from headgate.cli.phrases import counted, instant, short, short_run, without_quarantines
 from headgate.cli.progress import NOTHING, Progress
+from headgate.cli.sink_commands import deliver_after
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
@@ -197,8 +198,9 @@ def follow(
         progress.close()
     if result.state is RunState.NOTHING and progress.run is None:
         call.terminal.words(f"{nothing} {short(result.commit.id)}.")
+    delivered = deliver_after(call, result)
     if call.json:
-        call.terminal.document(result_document(result))
+        call.terminal.document({**result_document(result), **delivered})
 
 
 def _say_failure(call: Call, progress: Progress, error: HeadgateError) -> None:
