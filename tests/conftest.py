@@ -43,6 +43,17 @@ def postgres() -> "Iterator[PostgresServer]":
 
 
 @pytest.fixture(scope="session")
+def logical_postgres() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server of this session's own, from whose log changes can be read."""
+    servers = pytest.importorskip("headgate.testing.postgres_servers", exc_type=ImportError)
+    if not servers.is_installed():
+        _lacks("PostgreSQL is not installed: apt-get install postgresql")
+    many = {"max_replication_slots": "200", "max_wal_senders": "50"}
+    with servers.PostgresServer(wal_level="logical", **many) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def mariadb() -> "Iterator[MariaServer]":
     """A MariaDB server of this session's own, with the modes of old: zero dates are let in."""
     servers = pytest.importorskip("headgate.testing.mariadb_servers", exc_type=ImportError)

@@ -63,7 +63,7 @@ def operations(done: list[Done]) -> Operations:
 def test_folding_is_what_a_dict_does(history: tuple[set[int], list[Done]]) -> None:
     there, done = history
     table: dict[int, dict[str, object]] = {
-        key: {column: ("table", key) for column in COLUMNS} for key in there
+        key: dict.fromkeys(COLUMNS, ("table", key)) for key in there
     }
     touched = set()
     for number, each in enumerate(done):

@@ -99,7 +99,7 @@ def change_rows(shape: Shape, changed: Changed, first: int) -> Rows:
     """
     count = len(changed)
     values = _with_older(changed)
-    own, unread = _read(shape, changed.relation.names, values)
+    own, unread = _read(shape, changed.relation.names, values, count)
     before = _before(shape, changed, own)
     unchanged = _unchanged(values, changed.relation.names, count)
     positions = _positions(changed.transactions)
@@ -194,12 +194,16 @@ def _with_older(changed: Changed) -> Sequence[Values]:
 
 
 def _read(
-    shape: Shape, names: Sequence[str], values: Sequence[Values]
+    shape: Shape, names: Sequence[str], values: Sequence[Values], count: int
 ) -> tuple[dict[str, pa.Array], dict[str, NDArray[np.bool_]]]:
+    """Give the table's columns, and where they are unread; one that came later is NULL."""
     by_name = dict(zip(names, values, strict=True))
     own: dict[str, pa.Array] = {}
     unread: dict[str, NDArray[np.bool_]] = {}
     for name, kind in shape.kinds.items():
+        if name not in by_name:
+            own[name] = pa.nulls(count, kind.arrow)
+            continue
         own[name], bad = read_values(by_name[name].text(), kind)
         if bad is not None and bad.any():
             unread[name] = bad

@@ -133,8 +133,8 @@ class PostgresChanges:
         with ExitStack() as stack:
             try:
                 session = stack.enter_context(closing(connect(address)))
-                log = stack.enter_context(closing(connect_to_log(address)))
                 refuse_unfit(session, address)
+                log = stack.enter_context(closing(connect_to_log(address)))
                 place = self._place(session, log)
                 slot = slots.find_slot(session, place.slot)
                 why = None

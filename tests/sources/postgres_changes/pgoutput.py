@@ -1,4 +1,4 @@
-"""Logical replication messages, written and read plainly, one by one: what the decoder must equal."""
+"""Logical replication messages, written and read plainly, one by one."""
 
 import struct
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 import pgoutput
@@ -92,7 +94,7 @@ def _row(columns: Sequence[object], n: int) -> pgoutput.Row:
 def decoded(log: Sequence[bytes], cuts: Sequence[int]) -> list[Event]:
     decoder = Decoder(lambda relation: relation.name == "orders")
     bounds = [0, *sorted(cuts), len(log)]
-    return [e for a, b in zip(bounds, bounds[1:], strict=False) for e in decoder.decode(log[a:b])]
+    return [e for a, b in pairwise(bounds) for e in decoder.decode(log[a:b])]
 
 
 @given(logs(), st.lists(st.integers(0, 60), max_size=6))
@@ -133,13 +135,11 @@ def test_nonsense_is_refused_or_read_and_nothing_else(
                 message += dice.randbytes(dice.randint(1, 8))
             case _:
                 spoilt[dice.randrange(len(spoilt))] = bytearray(dice.randbytes(dice.randint(0, 60)))
-    try:
+    with suppress(Corrupt):
         for event in decoded([bytes(message) for message in spoilt], []):
             if isinstance(event, Changed):
                 for column in (*event.rows, *event.older):
                     column.text()
-    except Corrupt as refused:
-        assert refused.code == "bad-replication-message"
 
 
 def test_columns_are_told_anew_after_they_changed() -> None:
