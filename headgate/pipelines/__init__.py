@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.pipelines.changes_steps import changes as changes
     from headgate.pipelines.code_digests import CodeDigest as CodeDigest
     from headgate.pipelines.code_digests import CodeDigests as CodeDigests
+    from headgate.pipelines.conditions import assignment as assignment
     from headgate.pipelines.conditions import condition as condition
     from headgate.pipelines.conditions import named_in as named_in
     from headgate.pipelines.conditions import without_literals as without_literals
-    from headgate.pipelines.changes_steps import changes as changes
     from headgate.pipelines.database_steps import database as database
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
     from headgate.pipelines.environment import installed as installed
+    from headgate.pipelines.file_steps import files as files
     from headgate.pipelines.fingerprints import fingerprint as fingerprint
     from headgate.pipelines.forms import SPELLINGS as SPELLINGS
     from headgate.pipelines.forms import Form as Form
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from headgate.pipelines.sink_steps import SinkMode as SinkMode
     from headgate.pipelines.sink_steps import SinkTable as SinkTable
     from headgate.pipelines.sink_steps import sink as sink
-    from headgate.pipelines.source_steps import files as files
     from headgate.pipelines.sql_steps import analysed as analysed
     from headgate.pipelines.sql_steps import sql_step as sql_step
     from headgate.pipelines.step_sets import Pipeline as Pipeline
@@ -63,11 +64,12 @@ if TYPE_CHECKING:
 
 _FILES = {
     "code_digests": ("CodeDigest", "CodeDigests"),
-    "conditions": ("condition", "named_in", "without_literals"),
+    "conditions": ("assignment", "condition", "named_in", "without_literals"),
     "changes_steps": ("changes",),
     "database_steps": ("database",),
     "declarations": ("Declared", "collect"),
     "environment": ("installed",),
+    "file_steps": ("files",),
     "fingerprints": ("fingerprint",),
     "forms": ("SPELLINGS", "Form", "Now", "Seed", "incremental", "table"),
     "generator_steps": ("source",),
@@ -82,7 +84,6 @@ _FILES = {
     "sink_steps": (
         "Changes", "DeclaredSink", "SinkDeclaration", "SinkMode", "SinkTable", "sink",
     ),
-    "source_steps": ("files",),
     "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "steps": (

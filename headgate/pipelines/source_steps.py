@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
-from headgate.errors import Invalid
 from headgate.pipelines import places
 from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
 from headgate.records import OPTIONS as RECORD_OPTIONS
@@ -41,66 +39,6 @@ class StepOptions(TypedDict, total=False):
     ambiguous_times: Literal["earlier", "later", "quarantine"]
     decimal_mark: Literal[".", ","]
     unicode: Literal["NFC"]
-
-
-class FileOptions(StepOptions, total=False):
-    """How files are written, and of the step; what is left out is told from them, or usual."""
-
-    member: str
-    largest_bytes: int
-    changed: Literal["refuse", "again"]
-    columns: Sequence[str]
-    comment: str
-    compression: str
-    date_format: str
-    decimal_separator: str
-    delimiter: str
-    encoding: str
-    escape: str
-    header: bool
-    null: str | Sequence[str]
-    quote: str
-    skip: int
-    timestamp_format: str
-    types: Mapping[str, str]
-
-
-def files(
-    *paths: str | Path,
-    format: str | None = None,  # noqa: A002 - the user's word
-    **options: Unpack[FileOptions],
-) -> Declaration:
-    """Declare files as a step without inputs: ``flights = hg.files("data/flights*.csv")``.
-
-    Args:
-        paths: paths or patterns, relative to the project.
-        format: ``csv`` or ``parquet``; told from the names where it is left out.
-        name: the step's name, where it is not the module attribute's.
-        table: the table it writes, where it is not the step's name.
-        contract: what the rows must satisfy; decides the columns' types.
-        mode: ``replace`` reads all files whenever any changed; ``upsert`` reads the new and
-            changed ones; ``append`` the new ones, and refuses changed ones.
-        key: the columns rows are known by.
-        after: steps that must be done first.
-        partition_by: SQL expressions over the columns.
-        sort_by: columns the written files are sorted by.
-        retries: how often to try again after a failure.
-        timeout: refused until steps can be killed.
-        options: of archives: ``member`` (a name or pattern), ``largest_bytes`` (unpacked). Of CSV:
-            ``delimiter``, ``quote``, ``escape``, ``comment``, ``encoding``, ``header``, ``skip``
-            (lines before it), ``columns`` (names, where there is no header), ``types`` (SQL types
-            by name), ``null`` (what stands for NULL beside the empty text), ``date_format``,
-            ``timestamp_format``, ``decimal_separator``, ``compression``.
-
-    Raises:
-        Invalid: ``files-without-path``; and what ``hg.step`` raises.
-    """
-    if not paths:
-        raise Invalid(
-            "files-without-path", "files() names no file.", hint='Write hg.files("data/*.csv").'
-        )
-    chosen = {} if format is None else {"format": format}
-    return declare_source("files", {"paths": tuple(str(path) for path in paths), **chosen}, options)
 
 
 def source(

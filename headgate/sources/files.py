@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _OWN_OPTIONS = frozenset({"changed", "compression", "format", "largest_bytes", "member", "paths"})
 _REFUSE, _AGAIN = "refuse", "again"
-_SHOWN_OPTIONS = frozenset({"format", "member", "record", "records", "select", "sheet", "table"})
+_SHOWN_OPTIONS = frozenset({"format", "member", "record", "records", "select", "sheet", "html_table"})
 
 
 class FileSource:

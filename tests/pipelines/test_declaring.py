@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
@@ -259,10 +260,13 @@ def test_sql_may_write_tables_in_another_case(declare: Callable[..., Declared]) 
 
 
 def test_file_options_are_those_the_source_knows() -> None:
-    from headgate.pipelines.source_steps import FileOptions, StepOptions
+    from headgate.pipelines.file_steps import FileOptions, Format
+    from headgate.pipelines.source_steps import StepOptions
     from headgate.sources.files import _OWN_OPTIONS
-    from headgate.sources.formats import csv, parquet
+    from headgate.sources.formats.formats import FORMATS, options_of
+    from headgate.sources.places.opening import OPTIONS
 
-    known = csv.OPTIONS | parquet.OPTIONS | _OWN_OPTIONS
+    assert get_args(Format) == FORMATS
+    known = {"connection", *OPTIONS, *_OWN_OPTIONS}.union(*map(options_of, FORMATS))
     declared = set(FileOptions.__annotations__) - set(StepOptions.__annotations__)
     assert declared == known - {"paths", "format"}

@@ -21,20 +21,20 @@ TABLES = """<!doctype html><meta charset="utf-8"><title>x</title>
 
 def test_a_table_is_named_by_number_caption_or_id(tmp_path):
     (tmp_path / "a.html").write_text(TABLES)
-    assert rows(tmp_path, "a.html", table=1) == [{"a": "1", "b": "2"}]
-    assert rows(tmp_path, "a.html", table="first") == [{"a": "1", "b": "2"}]
+    assert rows(tmp_path, "a.html", html_table=1) == [{"a": "1", "b": "2"}]
+    assert rows(tmp_path, "a.html", html_table="first") == [{"a": "1", "b": "2"}]
     second = [
         {"City": "Zürich (ZH)", "People 2020": "1", "People 2021": "2"},
         {"City": "Zürich (ZH)", "People 2020": "3", "People 2021": "inner"},
         {"City": "Bern"},
     ]
-    assert rows(tmp_path, "a.html", table="The second") == second
-    assert rows(tmp_path, "a.html", table=2) == second
+    assert rows(tmp_path, "a.html", html_table="The second") == second
+    assert rows(tmp_path, "a.html", html_table=2) == second
     error = failure(tmp_path, "a.html")
     assert error.code == "html-table-unsaid"
     assert "The second" in error.message
-    assert failure(tmp_path, "a.html", table=9).code == "html-table-missing"
-    assert failure(tmp_path, "a.html", table="no").code == "html-table-missing"
+    assert failure(tmp_path, "a.html", html_table=9).code == "html-table-missing"
+    assert failure(tmp_path, "a.html", html_table="no").code == "html-table-missing"
 
 
 def test_columns_without_a_heading_are_numbered_and_no_row_is_taken_for_one(tmp_path):
@@ -84,9 +84,9 @@ def test_records_are_chosen_by_selectors(tmp_path):
         {"select": "div[", "fields": {"a": "b"}},
         {"select": "div", "fields": {"a": "b["}},
         {"select": "div", "fields": {"a": ["b", "c"]}},
-        {"select": "div", "fields": {"a": "b"}, "table": 1},
-        {"table": 0},
-        {"table": True},
+        {"select": "div", "fields": {"a": "b"}, "html_table": 1},
+        {"html_table": 0},
+        {"html_table": True},
         {"header": 1},
         {"encoding": "no-such"},
     ],

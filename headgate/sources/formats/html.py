@@ -20,7 +20,7 @@ from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece, record_text
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset({"encoding", "fields", "header", "largest_record_bytes", "select", "table"})
+OPTIONS = frozenset({"encoding", "fields", "header", "html_table", "largest_record_bytes", "select"})
 
 _ATTRIBUTE = re.compile(r"@(?P<name>[\w:-]+)\Z")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
@@ -86,12 +86,12 @@ class HtmlQuery:
         Raises:
             Invalid: ``bad-option``.
         """
-        table, select = options.get("table"), options.get("select")
+        table, select = options.get("html_table"), options.get("select")
         fields, header = options.get("fields") or {}, options.get("header")
         if table is not None and (isinstance(table, bool) or not isinstance(table, (int, str))):
-            raise _bad("table", f"table is a number from 1 or a caption, not {table!r}.")
+            raise _bad("html_table", f"html_table is a number from 1 or a caption, not {table!r}.")
         if isinstance(table, int) and table < 1:
-            raise _bad("table", f"Tables are counted from 1; there is no table {table}.")
+            raise _bad("html_table", f"Tables are counted from 1; there is no table {table}.")
         if select is not None and not isinstance(select, str):
             raise _bad("select", f"select is a CSS selector, not {select!r}.")
         if not isinstance(fields, Mapping) or not all(map(_is_path, fields.values())):
@@ -99,7 +99,7 @@ class HtmlQuery:
         if (select is None) != (not fields):
             raise _bad("fields", "select= says which elements are records, fields= what of them.")
         if select is not None and table is not None:
-            raise _bad("table", "Say table= or select=, not both.")
+            raise _bad("html_table", "Say html_table= or select=, not both.")
         if header is not None and not isinstance(header, bool):
             raise _bad("header", f"header is True or False, not {header!r}.")
         named = {str(name): path for name, path in fields.items()}
@@ -204,7 +204,7 @@ def _table(root: HtmlElement | None, wanted: int | str | None, shown: str) -> Ht
         raise Invalid(
             "html-table-unsaid",
             f"{shown} has {len(tables)} tables: {', '.join(captions[:10])}.",
-            hint="Say which: table=1, or its caption; or select= and fields=.",
+            hint="Say which: html_table=1, or its caption; or select= and fields=.",
             tables=captions,
         )
     raise NotFound(
