@@ -274,7 +274,7 @@ def repeated(page: Page) -> Unavailable:
     """Give the error for a page that is the same as the one before it."""
     return Unavailable(
         "page-repeated",
-        f"{page.url} is the same as the page before it.",
+        f"{page.url} is the same as a page before it.",
         hint="Is the parameter of pages= the one the API knows? Where the API gives its last page"
         ' again and again, say stop="repeated".',
         url=page.url,

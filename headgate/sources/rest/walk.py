@@ -76,6 +76,7 @@ class Walk:
     _placed: int = 0
     _known: int | None = None
     _seen: set[State] = field(default_factory=set)
+    _digests: set[str] = field(default_factory=set)
     _state: State = None
     _last: Page | None = None
 
@@ -175,6 +176,8 @@ class Walk:
         self._refuse_short(page, outcome)
         self._placed += 1
         self._last = page
+        if self._counted() and page.records:
+            self._digests.add(page.digest)
         self.ready.append(Given(ordinal=ordinal, state=state, page=page))
         if isinstance(outcome, End):
             self.ended = True
@@ -193,10 +196,11 @@ class Walk:
             raise short(page)
 
     def _is_repeated(self, page: Page) -> bool:
-        last = self._last
-        if last is None or not page.records or len(page.records) != len(last.records):
+        """Say whether it is a page that was given before; a single record may well be the same."""
+        if not page.records or self._last is None:
             return False
-        return page.digest == last.digest
+        alone = len(page.records) == 1
+        return page.digest == self._last.digest if alone else page.digest in self._digests
 
     def _again(self, ordinal: int, state: State, error: HeadgateError) -> None:
         """Ask for a page once more: it may have been a slip of the server's."""
