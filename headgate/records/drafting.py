@@ -93,7 +93,10 @@ class Draft:
             texts = f"json_type({HOLE}) <> 'VARCHAR' or " + filled(
                 is_token(self.rules), f"({HOLE} ->> '$')"
             )
-            return Node(kind=pa.string(), carrier="JSON", asks={"tokens": texts})
+            number = filled(_FITS_DOUBLE, f"({HOLE} ->> '$')")
+            exact = f"json_type({HOLE}) = 'VARCHAR' or ({number})"
+            asks = {"tokens": texts, "double": exact}
+            return Node(kind=pa.string(), carrier="JSON", asks=asks)
         if tokens and self._holds(path, "tokens"):
             kinds -= {"text"}
         elif not tokens and (plain := _PLAIN.get(kinds)) is not None:
@@ -107,8 +110,10 @@ class Draft:
         asks = {}
         if kinds == {"integer", "number"}:
             asks = {"double": filled(_FITS_DOUBLE, text)}
-            if self._holds(path, "double") and not through_text:
-                return Node(kind=pa.float64(), carrier="DOUBLE")
+            if self._holds(path, "double"):
+                if not through_text:
+                    return Node(kind=pa.float64(), carrier="DOUBLE")
+                return Node(kind=pa.float64(), read=f"cast({text} as double)")
         plain = _PLAIN.get(kinds)
         if plain is not None and self.is_final:
             return Node(kind=plain[0], read=f"cast({text} as {plain[1]})")
@@ -125,6 +130,8 @@ class Draft:
             asks["local"] = is_local(text)
         if self.rules.decimal_mark != ".":
             asks["number"] = is_marked_number(text)
+        if self.rules.null_tokens:
+            asks = {what: f"({text}) is null or {asked}" for what, asked in asks.items()}
         if self._holds(path, "instant"):
             read = instant(text, self.rules)
             check = f"{text} is null or ({read}) is not null" if zoned else None

@@ -55,8 +55,8 @@ def are_fields(keys: Collection[str]) -> bool:
 
 
 def child_columns(key: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the columns of a child table that hold its parent's key."""
-    return ("_parent",) if len(key) == 1 else tuple(f"_parent_{name}" for name in key)
+    """Give the columns of a child table that hold its parent's key; without one, its ``_id``."""
+    return ("_parent",) if len(key) <= 1 else tuple(f"_parent_{name}" for name in key)
 
 
 def _is_plain(key: str) -> bool:

@@ -67,8 +67,8 @@ def exploded(relation: str, path: str, *, is_deeper: bool) -> str:
     found = json_at("_hg_record", "".join(f"/{pointed(key)}" for key in path.split(".")))
     outer = "concat_ws('.', _hg_outer, _hg_index)" if is_deeper else "NULL::varchar"
     listed = (
-        "case json_type(_hg_found) when 'ARRAY' then from_json(_hg_found, '[\"JSON\"]') "
-        "when 'NULL' then NULL else [_hg_found] end"
+        "case coalesce(json_type(_hg_found), 'NULL') when 'NULL' then NULL "
+        "when 'ARRAY' then from_json(_hg_found, '[\"JSON\"]') else [_hg_found] end"
     )
     return f"""
 select row_number() over () - 1 as _hg_row, _hg_root,

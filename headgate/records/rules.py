@@ -47,6 +47,8 @@ class RecordRules:
         _one_of("ambiguous_times", self.ambiguous_times, get_args(Ambiguous))
         _one_of("decimal_mark", self.decimal_mark, (".", ","))
         _one_of("unicode", self.unicode, (None, "NFC"))
+        if self.time_zone is not None:
+            _known_zone(self.time_zone)
         seen: dict[str, str] = {}
         for path, table in self.nested.items():
             own_table_name(table)
@@ -88,6 +90,20 @@ def record_rules(given: Mapping[str, object]) -> RecordRules | None:
     )
     found["nested"] = dict(cast("Mapping[str, str]", found.get("nested") or {}))
     return RecordRules(**found)  # type: ignore[arg-type]
+
+
+def _known_zone(name: str) -> None:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - reads files, and few declare a zone
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise Invalid(
+            "rule-unknown-choice",
+            f"time_zone={name!r} is no time zone.",
+            hint='Use a name of the IANA database, such as "Europe/Berlin".',
+            option="time_zone",
+        ) from error
 
 
 def _one_of(name: str, value: object, choices: Sequence[object]) -> None:

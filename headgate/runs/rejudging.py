@@ -35,7 +35,7 @@ from headgate.contracts import (
 )
 from headgate.engines import Session, Sql
 from headgate.filesets import DataFile
-from headgate.lake import Delete, Entry, holding, prune
+from headgate.lake import Delete, Entry, holding, plain, prune
 from headgate.runs.row_changes import TableChange
 from headgate.runs.wiring import Wiring
 from headgate.verdicts import Verdict
@@ -101,7 +101,7 @@ class _Asked:
         self._changes = changes
         self._numbers = count()
         self._schemas = {
-            name: {column.name: column.type for column in change.after.table.schema}
+            name: {column.name: plain(column.type) for column in change.after.table.schema}
             for name, change in changes.items()
             if change.after.table is not None
         }

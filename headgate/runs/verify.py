@@ -18,7 +18,7 @@ from headgate.contracts import (
 )
 from headgate.errors import CheckFailed, Internal
 from headgate.events import ContractJudged
-from headgate.lake import Commit, Entry, Tree, contract_key, operations_by_key, table_key
+from headgate.lake import Commit, Entry, Tree, contract_key, operations_by_key, plain, table_key
 from headgate.runs.attempt import Attempt
 from headgate.runs.outputs import reference_key
 from headgate.runs.rejudging import measured_by_delta
@@ -215,7 +215,7 @@ def judge_case(
     spec, table = case.spec, case.table
     entries = {name: tree.get(table_key(name)) for name in (table, *spec.references)}
     schemas = {
-        name: {column.name: column.type for column in entry.table.schema}
+        name: {column.name: plain(column.type) for column in entry.table.schema}
         for name, entry in entries.items()
         if entry is not None and entry.table is not None
     }

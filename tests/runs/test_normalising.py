@@ -1,36 +1,15 @@
 """Records become tables, whatever is in them: nothing lost, nothing rounded, nothing guessed."""
 
 import json
-import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pyarrow as pa
 import pytest
-from scripted import maker
+from records_text import load, payload, types
 from workplaces import Workplace
 
 from headgate.errors import HeadgateError
-from headgate.events import RunStarted, SchemaChanged
-from headgate.source_columns import POSITION, RECORD
-
-PLAIN = """
-import headgate as hg
-
-orders = hg.source("scripted"{options})
-"""
-
-
-def batch(*records: object, first: int = 1) -> pa.Table:
-    texts = [each if isinstance(each, str) else json.dumps(each) for each in records]
-    places = [f"orders.json:{number}" for number in range(first, first + len(texts))]
-    return pa.table({RECORD: pa.array(texts, pa.string()), POSITION: pa.array(places, pa.string())})
-
-
-def load(place: Workplace, *records: object, options: str = "", text: str = PLAIN) -> None:
-    done = len(place.heard(RunStarted))
-    place.sources["scripted"] = maker([*(batch() for _ in range(done)), batch(*records)])
-    place.hall.run(place.pipeline(text.replace("{options}", options)), target="main")
+from headgate.events import SchemaChanged
 
 
 def column(place: Workplace, *values: object, options: str = "") -> tuple[str, list[object]]:
@@ -40,14 +19,6 @@ def column(place: Workplace, *values: object, options: str = "") -> tuple[str, l
     kinds = types(place, "orders")
     rows = sorted(place.rows("orders"), key=lambda row: int(str(row["id"])))
     return kinds.get("a", ""), [row.get("a") for row in rows]
-
-
-def types(place: Workplace, table: str) -> dict[str, str]:
-    """Give a table's columns and their types, without ids."""
-    entry = place.lake.tree(place.lake.resolve("main")).get(f"table/{table}")
-    assert entry is not None
-    assert entry.table is not None
-    return {each.name: re.sub(r"\d+: ", "", each.type) for each in entry.table.schema}
 
 
 def test_objects_become_structs_and_lists_stay_lists(place: Workplace) -> None:
@@ -111,7 +82,7 @@ BIG = "12345678901234567890123"
         (['"2026-01-31"', '"2026-02-30"'], "string", ["2026-01-31", "2026-02-30"]),
         (['"2026-01-31T10:00:00Z"', '"2026-01-31 10:00+02:00"'], "timestamptz",
          [datetime(2026, 1, 31, 10, tzinfo=UTC), datetime(2026, 1, 31, 8, tzinfo=UTC)]),
-        (['"2026-01-31T10:00:00"', "null"], "timestamp", [datetime(2026, 1, 31, 10), None]),
+        (['"2026-01-31T10:00:00"', "null"], "timestamp", [datetime(2026, 1, 31, 10), None]),  # noqa: DTZ001
         (['"2026-01-31T10:00:00"', '"2026-01-31T10:00:00Z"'], "string", None),
         (['{"at": "2026-01-31"}'], "struct<at: date>", [{"at": date(2026, 1, 31)}]),
         (['[{"at": "2026-01-31"}]'], "list<struct<at: date>>", [[{"at": date(2026, 1, 31)}]]),
@@ -153,12 +124,6 @@ def test_what_is_no_sound_record_goes_to_quarantine_as_it_came(
     assert rejected["position"] == "orders.json:2"
     assert record in payload(rejected)
     assert reason in str(rejected["payload"])
-
-
-def payload(rejected: dict[str, object]) -> str:
-    """Give the text of a record that was set aside."""
-    text = str(rejected["payload"])
-    return str(json.loads(text)["raw"]) if text.startswith('{"raw":') else text
 
 
 def test_a_broken_record_leaves_no_trace_in_the_columns(place: Workplace) -> None:
