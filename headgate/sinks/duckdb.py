@@ -203,8 +203,16 @@ class DuckDBFile:
 
     # -- rows
 
-    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+    def stage(
+        self,
+        name: str,
+        schema: pa.Schema,
+        rows: pa.RecordBatchReader,
+        *,
+        like: Mapping[str, Found],
+    ) -> int:
         """Insert rows into a temporary table, as Arrow."""
+        del like
         typed = ", ".join(f"{self.name(field.name)} {_declared(field.type)}" for field in schema)
         self.run(f"create or replace temporary table {self.name(name)} ({typed})")
         failed: list[Exception] = []

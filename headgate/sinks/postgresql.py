@@ -282,8 +282,16 @@ class PostgreSQL:
 
     # -- rows
 
-    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+    def stage(
+        self,
+        name: str,
+        schema: pa.Schema,
+        rows: pa.RecordBatchReader,
+        *,
+        like: Mapping[str, Found],
+    ) -> int:
         """COPY rows into a temporary table that goes with the transaction."""
+        del like
         typed = [f"{self.name(field.name)} {_staged_type(field.type)}" for field in schema]
         staged = self.name(name)
         self.run(f"create temporary table {staged} ({', '.join(typed)}) on commit drop")

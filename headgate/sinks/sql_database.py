@@ -115,8 +115,17 @@ class SqlDatabase(Protocol):
         ...
 
     # -- rows
-    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+    def stage(
+        self,
+        name: str,
+        schema: pa.Schema,
+        rows: pa.RecordBatchReader,
+        *,
+        like: Mapping[str, Found],
+    ) -> int:
         """Put rows into a new temporary table of the session; give how many.
+
+        ``like`` are columns over there that they are compared with, as far as they are known.
 
         Raises:
             Invalid: ``sink-value-impossible``.

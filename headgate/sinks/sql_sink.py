@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from headgate.errors import Conflict, Invalid, Refused
+from headgate.sinks.refusals import bad_name
 from headgate.sinks.sink import Delivery, Description, Position, Setting, TableDelivery
 from headgate.sinks.sql_database import Found, SqlDatabase
 
@@ -45,6 +46,8 @@ class SqlSink:
         self._database = database
         self._setting = setting
         self._deliveries = deliveries
+        if "%" in deliveries:  # the mark of bound values, for some drivers
+            raise bad_name(deliveries, "it has a % in it")
         self.kind = database.kind
 
     def describe(self) -> Description:
@@ -93,7 +96,10 @@ class SqlSink:
             todo = [each for each in delivery.tables if each.table not in sent]
             if not database.stages_first:
                 database.begin()
-            staged = [self._staged(number, each) for number, each in enumerate(todo)]
+            staged = [
+                self._staged(number, each, shapes.get(each.table))
+                for number, each in enumerate(todo)
+            ]
             if database.stages_first:
                 database.begin()
             self._move(delivery)
@@ -303,16 +309,16 @@ class SqlSink:
 
     # -- rows
 
-    def _staged(self, number: int, table: TableDelivery) -> int:
+    def _staged(self, number: int, table: TableDelivery, shape: _Shape | None) -> int:
         """Stage a table's rows, and the keys that are gone; give how many there are in all."""
         if table.effect == "drop":
             return 0
         with self._about(table):
-            rows = table.rows()
-            staged = self._database.stage(_stage(number), table.schema, rows)
+            like = shape.found if shape is not None else {}
+            staged = self._database.stage(_stage(number), table.schema, table.rows(), like=like)
             if table.deleted is not None:
                 schema = pa.schema([table.schema.field(name) for name in table.key])
-                staged += self._database.stage(_gone(number), schema, table.deleted())
+                staged += self._database.stage(_gone(number), schema, table.deleted(), like=like)
         return staged
 
     def _merge(self, table: TableDelivery, number: int, shape: _Shape) -> None:

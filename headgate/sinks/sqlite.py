@@ -197,8 +197,16 @@ class SQLite:
 
     # -- rows
 
-    def stage(self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+    def stage(
+        self,
+        name: str,
+        schema: pa.Schema,
+        rows: pa.RecordBatchReader,
+        *,
+        like: Mapping[str, Found],
+    ) -> int:
         """Insert rows into a temporary table."""
+        del like
         typed = ", ".join(self.name(field.name) for field in schema)  # without a type, as it is
         self.run(f"drop table if exists temp.{self.name(name)}")
         self.run(f"create temporary table {self.name(name)} ({typed})")
