@@ -1,12 +1,18 @@
-"""``quarantine list`` and ``quarantine show``: rows that were set aside, and why."""
+"""``quarantine``: rows that were set aside, why, and what becomes of them."""
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from headgate.cli.options import Call, command, ref_option
-from headgate.cli.phrases import counted
+from headgate.cli.options import Call, command, named, ref_option
+from headgate.cli.phrases import counted, short
+from headgate.cli.run_commands import follow
 from headgate.cli.tables import aligned
+
+if TYPE_CHECKING:
+    from headgate.runs import RunResult
 
 _FORMATS = ("table", "csv", "json", "jsonl", "parquet")
 _SHOWN_ROWS = 20
@@ -14,7 +20,29 @@ _SHOWN_ROWS = 20
 
 @click.group()
 def quarantine() -> None:
-    """Look at rows that were set aside. No row is ever dropped in silence."""
+    """Look at rows that were set aside, mend them, replay them.
+
+    No row is ever dropped in silence.
+    """
+
+
+def _chosen_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what chooses rows of a table's quarantine, and the branch."""
+    for option in reversed(
+        (
+            click.argument("table"),
+            click.option("--because", metavar="CHECK", help="Only rows that violate this check."),
+            click.option("--where", metavar="SQL", help="Only rows for which this is true."),
+            click.option(
+                "--branch",
+                metavar="NAME",
+                callback=named,
+                help="The branch to publish to. [default: lake.target]",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 @quarantine.command("list")
@@ -82,3 +110,86 @@ def show_quarantine(
         if because is None:
             first = f"{limit} of {counted(handle.rows, 'row')}"
         call.terminal.words(f"The first {first}. All: --limit 0, or into a file.")
+
+
+@quarantine.command("replay")
+@_chosen_rows
+@command()
+def replay_quarantine(
+    call: Call, table: str, because: str | None, where: str | None, branch: str | None
+) -> None:
+    """Put rows of TABLE through the repaired contract once more.
+
+    In one commit, accepted rows come to the table and leave the quarantine, and the steps after the
+    table run; rows that are rejected again stay, with their new reasons. SQL sees a row as it came,
+    and _position, _checks, _attempt, _run, _step, _quarantined_at and _id.
+    """
+    follow(
+        call,
+        lambda project, listener: project.quarantine(table, ref=branch).replay(
+            because=because, where=where, listeners=(listener,)
+        ),
+        nothing="Nothing to do: another replay has taken the rows",
+    )
+
+
+@quarantine.command("edit")
+@_chosen_rows
+@click.option(
+    "--set",
+    "values",
+    metavar="COLUMN=SQL",
+    multiple=True,
+    required=True,
+    help="A column and its new value, as in  --set \"tailnum = 'N1'\"; may be repeated.",
+)
+@command()
+def edit_quarantine(
+    call: Call,
+    table: str,
+    because: str | None,
+    where: str | None,
+    branch: str | None,
+    values: tuple[str, ...],
+) -> None:
+    """Give rows set aside from TABLE other values, ready to be replayed.
+
+    SQL sees a row as it came. A record that was no row becomes one of exactly these values.
+    """
+    handle = call.project.quarantine(table, ref=branch)
+    result = handle.edit(*values, because=because, where=where)
+    _say(call, table, result, "mended", f"headgate quarantine replay {table}")
+
+
+@quarantine.command("discard")
+@_chosen_rows
+@click.option("--reason", metavar="TEXT", required=True, help="Why; it is kept in the commit.")
+@command()
+def discard_quarantine(
+    call: Call,
+    table: str,
+    because: str | None,
+    where: str | None,
+    branch: str | None,
+    reason: str,
+) -> None:
+    """Take rows set aside from TABLE out for good, and say why.
+
+    History keeps them.
+    """
+    handle = call.project.quarantine(table, ref=branch)
+    result = handle.discard(reason=reason, because=because, where=where)
+    _say(call, table, result, "discarded", None)
+
+
+def _say(call: Call, table: str, result: "RunResult", done: str, then: str | None) -> None:
+    rows = sum(step.rows_in for step in result.steps)
+    if call.json:
+        document = {"table": table, "rows": rows, "commit": result.commit.id}
+        call.terminal.document({**document, "target": result.target, "run": result.id})
+        return
+    commit = short(result.commit.id)
+    where = f"{result.target} as {commit}"
+    call.terminal.words(f"{counted(rows, 'row')} of {table} {done}, on {where}.")
+    if then is not None:
+        call.terminal.words(f"Then:    {then}")

@@ -89,6 +89,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A skipped step keeps the reads and writes of the run that computed its output. ``violations``
     counts per row check over exactly the rows this step wrote, as they were counted while writing.
     ``origin`` is the commit of a branch from which a merge took the step, None for a run's own.
+    ``replayed`` marks one that wrote quarantined rows once more: a skip does not write them again.
     """
 
     step: str
@@ -99,6 +100,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     commit: str | None = None
     origin: str | None = None
     attempt: int = 1
+    replayed: bool = False
     rows_in: int = 0
     rows_out: int = 0
     rows_quarantined: int = 0

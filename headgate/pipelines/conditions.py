@@ -37,6 +37,33 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
     return tree.sql(DIALECT)
 
 
+def assignment(text: str, columns: Collection[str], *, what: str) -> tuple[str, str]:
+    """Give the column and the expression of ``column = expression``; the column may be new.
+
+    Raises:
+        Invalid: ``bad-assignment``; ``bad-condition``, ``sql-not-repeatable``: of the expression.
+    """
+    try:
+        tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
+    except (sqlglot.errors.ParseError, sqlglot.errors.TokenError) as error:
+        raise _no_assignment(text, what) from error
+    if not isinstance(tree, exp.EQ) or not isinstance(tree.this, exp.Column) or tree.this.table:
+        raise _no_assignment(text, what)
+    named = tree.this.name
+    known = {column.casefold(): column for column in columns}
+    expression = condition(tree.expression.sql(DIALECT), columns, what=what)
+    return known.get(named.casefold(), named), expression
+
+
+def _no_assignment(text: str, what: str) -> Invalid:
+    return Invalid(
+        "bad-assignment",
+        f"{text!r} sets no value in {what}.",
+        hint="Write a column and its value, like: tailnum = 'N1'",
+        assignment=text,
+    )
+
+
 def named_in(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the columns and the literals (as texts) that a condition in one spelling names."""
     tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)

@@ -26,6 +26,7 @@ from headgate.lake import (
     RunRow,
     RunState,
     contract_key,
+    table_key,
 )
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Graph, Pipeline
@@ -36,6 +37,7 @@ from headgate.project.engines import make_engine
 from headgate.project.lakes import create_lake, lake_place, open_lake
 from headgate.project.outside import Outside
 from headgate.project.parameters import Asked, Settled, given_before, settled
+from headgate.project.quarantines import Changing, Quarantine, making_table
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
 from headgate.project.views import TableHandle, View
@@ -266,13 +268,21 @@ class Project:
         kind = lake.IcebergSession if session else lake.IcebergCatalog
         return cast("IcebergCatalog", kind(self.lake, self._or_target(ref)))
 
-    def quarantine(self, table: str, *, ref: str | None = None) -> TableHandle:
-        """Give the rows that were set aside from a table.
+    def quarantine(self, table: str, *, ref: str | None = None) -> Quarantine:
+        """Give the rows that were set aside from a table; on a branch they can be replayed.
 
         Raises:
             NotFound: ``nothing-quarantined``, ``unknown-table``; and what ``at`` raises.
         """
-        return self.at(self._or_target(ref)).quarantine(table)
+        ref = self._or_target(ref)
+        changing = Changing(
+            target=ref,
+            lake=self.lake,
+            engine=self.engine,
+            hall=lambda listeners: self._hall(self.lake, listeners),
+            making=lambda table: self._making(table, ref),
+        )
+        return Quarantine(self.at(ref).quarantine(table), table, changing)
 
     def log(
         self, ref: str | None = None, *, table: str | None = None, limit: int | None = None
@@ -940,6 +950,16 @@ class Project:
         if retries := self.settings.retries:
             tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
         return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
+
+    def _making(self, table: str, ref: str) -> tuple[Pipeline, Settled] | None:
+        """Give the pipeline that makes a table, and its parameters; None where none does."""
+        entry = self.lake.tree(self.lake.resolve(ref)).get(table_key(table))
+        owner = entry.table.owner if entry is not None and entry.table is not None else None
+        found = making_table(self.pipelines, table, owner)
+        if found is None:
+            return None
+        chosen = self._chosen(found.name, None, ())
+        return chosen, self._settled(chosen, ())
 
     def _remade(self, row: RunRow) -> tuple[Pipeline, Settled]:
         """Give a run's pipeline as it is declared now, and the parameters the run was given."""

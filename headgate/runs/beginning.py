@@ -52,6 +52,7 @@ class Begun(msgspec.Struct, frozen=True):
 
     kind: Kind = "run"
     isolation: Isolation = "serializable"
+    message: str = ""
 
 
 def begin(
@@ -79,7 +80,7 @@ def begin(
         began=now,
         owner=wiring.owner,
         lease_until=now + LEASE,
-        settings={**(settings or {}), "isolation": isolation, "kind": kind},
+        settings={**(settings or {}), "isolation": isolation, "kind": kind, "message": message},
     )
     wiring.lake.metastore.begin_run(row, fork_from=base.id)
     return Attempt(wiring, row, base=base, kind=kind, isolation=isolation, message=message)
@@ -165,7 +166,13 @@ def attempt_of(wiring: Wiring, row: RunRow) -> Attempt:
     base = lake.commit(row.base)
     settings = msgspec.convert(row.settings, Begun)
     attempt = Attempt(
-        wiring, row, base=base, head=head, kind=settings.kind, isolation=settings.isolation
+        wiring,
+        row,
+        base=base,
+        head=head,
+        kind=settings.kind,
+        isolation=settings.isolation,
+        message=settings.message,
     )
     for commit in lake.window(head, since=base.number):
         parent = lake.commit(commit.parent) if commit.parent else base

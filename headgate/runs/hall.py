@@ -18,6 +18,7 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.lake import RetentionPolicy, Swept
+    from headgate.runs.choosing import Choice
     from headgate.runs.compaction import Compaction, CompactionPlan
     from headgate.runs.consequences import Policy
     from headgate.runs.erasures import Erased, Request
@@ -67,7 +68,14 @@ class Hall:
         Raises:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``; and as ``run``.
         """
-        return self._pipeline_run(pipeline, parameters).resume(find_run(self.wiring, run).id)
+        row = find_run(self.wiring, run)
+        if "replay" in row.settings:
+            from headgate.runs.quarantine_changes import choice_of, only  # noqa: PLC0415
+
+            choice = choice_of(row.settings)
+            chosen = only(pipeline, choice.table) if choice is not None else pipeline
+            return self._pipeline_run(chosen, parameters, replay=choice).resume(row.id)
+        return self._pipeline_run(pipeline, parameters).resume(row.id)
 
     def plan(
         self, pipeline: Pipeline, *, target: str, parameters: Parameters | None = None
@@ -88,6 +96,49 @@ class Hall:
             message=name,
         )
         return Transaction(attempt)
+
+    def replay(
+        self,
+        choice: "Choice",
+        *,
+        target: str,
+        pipeline: Pipeline | None = None,
+        parameters: Parameters | None = None,
+    ) -> RunResult:
+        """Put rows of a quarantine through the contract once more; run the steps after the table.
+
+        ``pipeline`` is the one that makes the table, None where that is none.
+
+        Raises:
+            NotFound: ``nothing-quarantined``. Refused: ``nothing-to-replay``; and as ``run``.
+        """
+        from headgate.runs import quarantine_changes as changes  # noqa: PLC0415
+
+        if pipeline is None:
+            return changes.replay_by_hand(self.wiring, choice, target=target)
+        changes.refuse_none(self.wiring, choice, target)
+        chosen = changes.only(pipeline, choice.table)
+        return self._pipeline_run(chosen, parameters, replay=choice).start(target)
+
+    def discard(self, choice: "Choice", *, target: str, reason: str) -> RunResult:
+        """Take rows out of quarantine for good.
+
+        Raises:
+            NotFound: ``nothing-quarantined``. Invalid: ``discard-without-reason``.
+        """
+        from headgate.runs import quarantine_changes as changes  # noqa: PLC0415
+
+        return changes.discard(self.wiring, choice, target=target, reason=reason)
+
+    def edit(self, choice: "Choice", *, target: str, values: Sequence[str]) -> RunResult:
+        """Give quarantined rows other values: SQL like ``tailnum = 'N1'``, over the row as it came.
+
+        Raises:
+            NotFound: ``nothing-quarantined``. Invalid: ``bad-assignment``, ``bad-condition``.
+        """
+        from headgate.runs import quarantine_changes as changes  # noqa: PLC0415
+
+        return changes.edit(self.wiring, choice, target=target, values=values)
 
     def merge(self, source: str, target: str) -> RunResult:
         """Publish what a branch has done since it left the target."""
@@ -232,6 +283,7 @@ class Hall:
         *,
         force: bool = False,
         take_over: Collection[str] = (),
+        replay: "Choice | None" = None,
     ) -> PipelineRun:
         return PipelineRun(
             self.wiring,
@@ -240,4 +292,5 @@ class Hall:
             evaluator=self.evaluator,
             force=force,
             take_over=take_over,
+            replay=replay,
         )

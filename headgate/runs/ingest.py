@@ -6,6 +6,7 @@ in ``normalising.py``; operations are folded and applied in ``changes.py``.
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -17,7 +18,9 @@ from headgate.filesets import NativeFiles
 from headgate.lake import Tree, table_key
 from headgate.names import quote
 from headgate.runs.arrivals import Arrivals, is_reserved
+from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
+from headgate.runs.normalising import write_records
 from headgate.runs.outputs import Output, Target, Unread, mask_of, none_unread, stage
 from headgate.runs.source_states import SourceState
 from headgate.runs.spool import Spool
@@ -62,6 +65,7 @@ def ingest(
             written = write_arrivals(wiring, session, tree, target, arrivals)
             if written is None:
                 written = _nothing(wiring, session, tree, target, state, arrivals.unread)
+        written = replace(written, notes=tuple(arrivals.notes))
         return written, arrivals.cursor.text() if arrivals.cursor else None
 
 
@@ -74,18 +78,11 @@ def write_arrivals(
         for _ in arrivals:  # unread records, and a cursor
             pass
         return None
-    _refuse_unknown_kind(columns, target)
+    if source_columns.RECORD in columns:
+        return write_records(wiring, session, tree, target, arrivals)
+    if source_columns.OPERATION in columns:
+        return write_changes(wiring, session, tree, target, arrivals, whole=_write_typed)
     return _write_typed(wiring, session, tree, target, arrivals)
-
-
-def _refuse_unknown_kind(columns: tuple[str, ...], target: Target) -> None:
-    for name in (source_columns.RECORD, source_columns.OPERATION):
-        if name in columns:
-            raise Internal(
-                "rows-not-understood",
-                f"The source of {target.table} gives {name}, which is not understood here.",
-                table=target.table,
-            )
 
 
 def _write_typed(

@@ -3,6 +3,9 @@
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from headgate import contracts
 from headgate.errors import Conflict, HeadgateError, Refused
@@ -36,6 +39,9 @@ from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.wiring import Wiring
 from headgate.runs.working import StepWork
 
+if TYPE_CHECKING:
+    from headgate.runs.choosing import Choice
+
 
 class PipelineRun:
     """One pipeline on one target: executes, publishes, executes again where it must."""
@@ -49,6 +55,7 @@ class PipelineRun:
         evaluator: str,
         force: bool = False,
         take_over: Collection[str] = (),
+        replay: "Choice | None" = None,
     ) -> None:
         self.wiring = wiring
         self.pipeline = pipeline
@@ -57,6 +64,7 @@ class PipelineRun:
         self.evaluator = evaluator
         self.force = force
         self.take_over = tuple(take_over)
+        self.replay = replay
 
     # -- ways in
 
@@ -75,8 +83,10 @@ class PipelineRun:
             pipeline=self.pipeline.name,
             target=target,
             base=base,
-            isolation=self.pipeline.isolation,
+            isolation=self.pipeline.isolation if self.replay is None else "serializable",
+            message="" if self.replay is None else f"replay {self.replay}",
             settings={
+                **({} if self.replay is None else {"replay": msgspec.to_builtins(self.replay)}),
                 "now": self.wiring.clock.now().isoformat(),
                 "take_over": list(self.take_over),
                 "seed": secrets.randbits(53),
@@ -152,6 +162,7 @@ class PipelineRun:
                 evaluator=self.evaluator,
                 force=self.force,
                 take_over=attempt.take_over,
+                replay=self.replay,
             )
             self._execute(attempt, work)
             if attempt.changes_nothing:

@@ -6,12 +6,17 @@ rejects stay readable. The payload is the row as it came in, as JSON.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ID: Final = "id"
+ROW_FORM: Final = "row"
+RECORD_FORM: Final = "record"
+TEXT_FORM: Final = "text"
 
 SCHEMA = pa.schema(
     [
@@ -23,10 +28,15 @@ SCHEMA = pa.schema(
         pa.field("step", pa.string()),
         pa.field("attempt", pa.int32()),
         pa.field("quarantined_at", pa.timestamp("us", tz="UTC")),
+        pa.field("form", pa.string()),
+        pa.field(ID, pa.string()),
     ]
 )
 """payload: the rejected row as JSON text. position: where its source had it (``file:line``), NULL
-where unknown. checks: the names of the violated checks, all of them. contract: its digest."""
+where unknown. checks: the names of the violated checks, all of them. contract: its digest. attempt:
+how often the row was tried. form: what the payload is: ``row`` (columns and values), ``record`` (as
+a source gave it, before it became columns), ``text`` (no row at all: ``raw``, ``column``,
+``reason``). id: no two rows have the same; rows of older lakes have none, and no form."""
 
 
 def quarantine_table(table: str) -> str:
@@ -41,13 +51,12 @@ def quarantine_rows(
     contract: str,
     run: str,
     step: str,
-    attempt: int,
     at: datetime,
 ) -> pa.Table:
-    """Give rejected rows in the quarantine's schema.
+    """Give rejected rows in the quarantine's schema, tried once, without ids.
 
-    ``rejected`` has ``_payload`` (JSON text), ``_mask`` (bit i: check ``names[i]`` is violated) and
-    ``_position``.
+    ``rejected`` has ``_payload`` (JSON text), ``_mask`` (bit i: check ``names[i]`` is violated),
+    ``_position`` and ``_form``.
     """
     masks = rejected.column("_mask").to_pylist()
     reasons = {
@@ -62,8 +71,10 @@ def quarantine_rows(
             pa.array([contract] * count, pa.string()),
             pa.array([run] * count, pa.string()),
             pa.array([step] * count, pa.string()),
-            pa.array([attempt] * count, pa.int32()),
+            pa.array([1] * count, pa.int32()),
             pa.array([at] * count, pa.timestamp("us", tz="UTC")),
+            rejected.column("_form").cast(pa.string()),
+            pa.nulls(count, pa.string()),
         ],
         schema=SCHEMA,
     )

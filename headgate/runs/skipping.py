@@ -14,8 +14,10 @@ import msgspec
 
 from headgate.digests import digest_json
 from headgate.lake import (
+    AddColumn,
     Append,
     Commit,
+    Create,
     Delete,
     Operation,
     Put,
@@ -163,6 +165,8 @@ def decide(  # noqa: PLR0911 - one line per reason
     commit, step = found
     if any(now(write.key) is None for write in step.writes if write.key != entry and write.content):
         return RunStep(reason="output-gone")
+    if step.replayed:
+        return _after_replay(commit, step, entry, now)
     if any(_is_mixed(write.operations) for write in step.writes):
         return RunStep(reason="mixed-operations")
     kept = msgspec.structs.replace(step, skipped=Skip(commit=commit.id), commit=None)
@@ -186,6 +190,31 @@ def decide(  # noqa: PLR0911 - one line per reason
         writes=tuple(write for write in kept.writes if write.key != entry),
     )
     return SkipStep(record=record, writes=writes)
+
+
+def _after_replay(
+    commit: Commit, step: StepRecord, entry: str, now: Callable[[str], str | None]
+) -> SkipStep:
+    """Skip a step whose rejected rows were played again since: all of it stays as it is.
+
+    The record keeps what says that the table is there; what was in quarantine is no input.
+    """
+    record = msgspec.structs.replace(
+        step,
+        skipped=Skip(commit=commit.id),
+        commit=None,
+        reads=tuple(
+            msgspec.structs.replace(read, content=now(read.key), at=None)
+            for read in step.reads
+            if read.key != entry and not read.key.startswith("table/_quarantine.")
+        ),
+        writes=tuple(
+            write
+            for write in step.writes
+            if all(isinstance(each, Append | Create | AddColumn) for each in write.operations)
+        ),
+    )
+    return SkipStep(record=record, writes=())
 
 
 def reverted_runs(commits: Sequence[Commit]) -> frozenset[str]:

@@ -15,7 +15,7 @@ import msgspec
 from headgate.contracts import ContractSpec, contract_spec
 from headgate.digests import digest_json
 from headgate.errors import Conflict, HeadgateError
-from headgate.events import SchemaChanged, StepFailed, StepFinished, StepSkipped
+from headgate.events import Event, SchemaChanged, SourceNoted, StepFailed, StepFinished, StepSkipped
 from headgate.lake import (
     Commit,
     Entry,
@@ -46,6 +46,7 @@ from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
 from headgate.runs.taint import marked
 
 if TYPE_CHECKING:
+    from headgate.runs.choosing import Choice
     from headgate.runs.outputs import Output
 
 FIRST_DELAY = timedelta(seconds=1)
@@ -66,6 +67,7 @@ class StepWork:
         evaluator: str,
         force: bool = False,
         take_over: Collection[str] = (),
+        replay: "Choice | None" = None,
     ) -> None:
         self.attempt = attempt
         self.graph = graph
@@ -75,6 +77,7 @@ class StepWork:
         self.evaluator = evaluator
         self.force = force
         self.take_over = frozenset(take_over)
+        self.replay = replay
         self.forced_keys: frozenset[str] = frozenset()
         self.attempts: dict[str, int] = {}
         self._digests = CodeDigests([attempt.wiring.root])
@@ -84,6 +87,10 @@ class StepWork:
     def __call__(self, name: str) -> StepDone:
         """Do one step on the attempt's tree as it is now."""
         step = self.graph[name]
+        if self.replay is not None and step.table == self.replay.table:
+            from headgate.runs.replaying import replayed_step  # noqa: PLC0415 - heavy libraries
+
+            return replayed_step(self.attempt, step, self.replay, spec=self.spec(step))
         tree = self.attempt.tree
         inputs = self._inputs(step, tree)
         digest = self._fingerprint(step, inputs, tree) if step.table is not None else None
@@ -342,6 +349,7 @@ class StepWork:
                 {}, parameters=self.parameters.get(step.name, {}), now=self.now, seed=self.seed
             )
         else:
+            from headgate.records import RecordRules  # noqa: PLC0415
             from headgate.runs.computing import Computation  # noqa: PLC0415 - heavy libraries
             from headgate.runs.outputs import Target  # noqa: PLC0415
 
@@ -370,6 +378,7 @@ class StepWork:
                         sort_by=step.sort_by,
                         spec=self.spec(step),
                         takes_over=step.table in self.take_over,
+                        rules=step.rules or RecordRules(),
                     )
                     output = computation.write(target)
                 cursor = computation.cursor or inputs.position()
@@ -402,6 +411,7 @@ class StepWork:
         changes: dict[str, Entry | None] = {}
         writes: list[Write] = []
         if output is not None:
+            reads += output.reads
             read_entries = [tree.get(read.key) for read in reads]
             spec = self.spec(step)
             for parent in looked_up(spec, step.table, inputs.mode):
@@ -463,7 +473,11 @@ class StepWork:
             cpu_s=spent,
             quarantine_reasons=dict(output.reasons) if output else {},
         )
-        events: tuple[SchemaChanged | StepFinished, ...] = (told,)
+        noted = tuple(
+            SourceNoted(run=attempt.id, at=told.at, step=step.name, note=note)
+            for note in (output.notes if output is not None else ())
+        )
+        events: tuple[Event, ...] = (*noted, told)
         if output is not None and output.schema_changes:
             changed = SchemaChanged(
                 run=attempt.id,
@@ -472,7 +486,7 @@ class StepWork:
                 table=step.table or "",
                 changes=output.schema_changes,
             )
-            events = (changed, told)
+            events = (changed, *noted, told)
         return StepDone(record=record, changes=changes, events=events)
 
 

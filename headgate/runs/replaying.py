@@ -1,0 +1,326 @@
+"""Replay: quarantined rows go through the repaired contract once more, exactly those, exactly once.
+
+The rows are read from the quarantine as a run's step reads a table; accepted ones are appended or
+upserted, and leave the quarantine in the same write. Two replays at once meet in the serialization
+graph like any two runs that read and write one table: the second begins again on what is left.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Literal
+
+import msgspec
+import pyarrow as pa
+
+from headgate import source_columns
+from headgate.contracts import ContractSpec
+from headgate.digests import digest_json
+from headgate.engines import Session
+from headgate.errors import Refused
+from headgate.events import Event, SchemaChanged, StepFinished
+from headgate.lake import (
+    Entry,
+    Put,
+    Read,
+    Skip,
+    StepRecord,
+    Tree,
+    Upsert,
+    Write,
+    contract_key,
+    step_key,
+    table_key,
+)
+from headgate.pipelines import Step
+from headgate.records import RecordRules
+from headgate.runs.arrivals import UNREAD, Arrivals
+from headgate.runs.attempt import Attempt, StepDone
+from headgate.runs.choosing import Choice, Chosen
+from headgate.runs.ingest import write_arrivals, write_raw
+from headgate.runs.lookups import looked_up
+from headgate.runs.outputs import Output, Target
+from headgate.runs.payloads import decoded, returned
+from headgate.runs.quarantine import ID, RECORD_FORM, TEXT_FORM, quarantine_table
+from headgate.runs.skipping import Output as StepOutput
+from headgate.runs.spool import Spool
+from headgate.runs.taint import marked
+from headgate.sources import Batch
+
+_UNREADABLE = "it is no row; mend it with  headgate quarantine edit"
+
+
+def replayed_step(
+    attempt: Attempt, step: Step, choice: Choice, *, spec: ContractSpec | None
+) -> StepDone:
+    """Do a step of a pipeline with its quarantined rows in place of its source or its inputs."""
+    mode: Literal["append", "upsert"] = "upsert" if step.mode == "upsert" else "append"
+    target = Target(
+        table=choice.table,
+        mode=mode,
+        pipeline=attempt.row.pipeline,
+        run=attempt.id,
+        step=step.name,
+        attempt=1,
+        key=step.key,
+        partition_by=step.partition_by,
+        sort_by=step.sort_by,
+        spec=spec,
+        rules=step.rules or RecordRules(),
+    )
+    return _Replay(attempt, target, choice).done(step)
+
+
+def replayed_by_hand(attempt: Attempt, choice: Choice) -> StepDone:
+    """Write quarantined rows of a hand-made transaction again, in the way they were written."""
+    tree = attempt.tree
+    mode, key = _way(attempt, choice)
+    stored = tree.get(contract_key(choice.table))
+    target = Target(
+        table=choice.table,
+        mode=mode,
+        key=key,
+        pipeline=attempt.row.pipeline,
+        run=attempt.id,
+        step="replay",
+        attempt=1,
+        spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
+        by_hand=True,
+    )
+    return _Replay(attempt, target, choice).done(None)
+
+
+class _Replay:
+    """One replay on one tree."""
+
+    def __init__(self, attempt: Attempt, target: Target, choice: Choice) -> None:
+        self._attempt = attempt
+        self._wiring = attempt.wiring
+        self._tree: Tree = attempt.tree
+        self._target = target
+        self._choice = choice
+        self._key = table_key(quarantine_table(choice.table))
+        self._before = self._tree.get(self._key)
+
+    def done(self, step: Step | None) -> StepDone:
+        """Give what playing the chosen rows did; nothing, where none is left."""
+        began = self._wiring.clock.monotonic_s()
+        if self._before is None:
+            return self._nothing()
+        with closing(self._wiring.engine().session()) as session:
+            scan = self._wiring.lake.tables.scan(self._before)
+            rows = Chosen(session, scan, self._choice).rows()
+            if not rows.num_rows:
+                return self._nothing()
+            output = self._write(session, rows)
+        return self._recorded(step, output, began)
+
+    # -- rows
+
+    def _write(self, session: Session, rows: pa.Table) -> Output:
+        target = replace(self._target, replayed=rows)
+        forms = rows.column("form").to_pylist()
+        records, unread = self._as_records(rows, forms)
+        if records is None:
+            plain = rows.filter(pa.array([form != TEXT_FORM for form in forms]))
+            entry = self._tree.get(table_key(target.table))
+            present = self._wiring.lake.tables.scan_files(entry, ()).schema if entry else None
+            back = returned(plain, target.spec, present)
+            aside = _joined(unread, back.unread)
+            return write_raw(
+                self._wiring, session, self._tree, target, back.rows, unread=lambda: aside
+            )
+        batch = Batch(rows=records, cursor=None, unread=unread)
+        arrivals = Arrivals(
+            iter([batch]),
+            None,
+            clock=self._wiring.clock,
+            spool=lambda: Spool(self._wiring.cache / "spool"),
+        )
+        with closing(arrivals):
+            output = write_arrivals(self._wiring, session, self._tree, target, arrivals)
+        if output is None:
+            raise Refused("nothing-to-replay", f"No row of {target.table} can be replayed.")
+        return output
+
+    def _as_records(
+        self, rows: pa.Table, forms: list[str | None]
+    ) -> tuple[pa.Table | None, pa.Table | None]:
+        """Give rows as records, where one is; and the texts that are neither row nor record."""
+        ids, payloads = rows.column(ID).to_pylist(), rows.column("payload").to_pylist()
+        records: list[tuple[str, str]] = []
+        unread: list[dict[str, str | None]] = []
+        any_record = False
+        for id, form, payload in zip(ids, forms, payloads, strict=True):
+            if form != TEXT_FORM:
+                records.append((id, payload))
+                any_record = any_record or form == RECORD_FORM
+                continue
+            raw = decoded(payload).get("raw")
+            text = raw if isinstance(raw, str) else ""
+            if _is_object(text):
+                records.append((id, text))
+                any_record = True
+            else:
+                unread.append(
+                    {"_position": id, "_raw": text, "_column": None, "_reason": _UNREADABLE}
+                )
+        aside = pa.Table.from_pylist(unread, schema=UNREAD) if unread else None
+        if unread and not records:
+            raise Refused(
+                "nothing-to-replay",
+                f"None of the {len(unread)} chosen rows of {self._choice.table} is a row: they are "
+                "texts that could not be read.",
+                hint="Say which values they have:  headgate quarantine edit "
+                f'{self._choice.table} --set "id = 7" --where "_position = \'...\'"',
+                table=self._choice.table,
+            )
+        if not any_record:
+            return None, aside
+        names = [source_columns.POSITION, source_columns.RECORD]
+        columns = [pa.array(list(each), pa.string()) for each in zip(*records, strict=True)]
+        return pa.table(columns, names=names), aside
+
+    # -- recorded
+
+    def _nothing(self) -> StepDone:
+        """Give a step that found no row: another replay has taken them, or a discard."""
+        content = self._before.content if self._before else None
+        record = StepRecord(
+            step=self._target.step,
+            reads=(Read(key=self._key, content=content),),
+            skipped=Skip(commit=self._attempt.base.id),
+        )
+        return StepDone(record=record, changes={}, settled=True)
+
+    def _recorded(self, step: Step | None, output: Output, began_s: float) -> StepDone:
+        attempt, target = self._attempt, self._target
+        reads = [Read(key=self._key, content=self._before.content if self._before else None)]
+        for name in looked_up(target.spec, target.table, target.mode):
+            entry = self._tree.get(table_key(name))
+            content = entry.content if entry else None
+            reads.append(Read(key=table_key(name), content=content))
+        reads += output.reads
+        seen = [self._tree.get(read.key) for read in reads]
+        changes: dict[str, Entry | None] = {}
+        for key, entry in output.changes.items():
+            followed = (*seen, self._tree.get(key))
+            changes[key] = marked(entry, attempt.id, followed) if entry else None
+        writes = [*output.writes]
+        if step is not None and step.mode == "replace":
+            self._pass_on(step, changes, reads, writes)
+        wall_s = self._wiring.clock.monotonic_s() - began_s
+        record = StepRecord(
+            step=target.step,
+            fingerprint=digest_json(["replay", attempt.id, target.step]),
+            reads=tuple(reads),
+            writes=tuple(writes),
+            replayed=True,
+            rows_in=output.rows_in,
+            rows_out=output.rows,
+            rows_quarantined=output.rows_quarantined,
+            violations=dict(output.violations),
+            wall_s=wall_s,
+        )
+        return StepDone(record=record, changes=changes, events=self._events(record, output))
+
+    def _events(self, record: StepRecord, output: Output) -> tuple[Event, ...]:
+        run, at = self._attempt.id, self._wiring.clock.now()
+        told: list[Event] = []
+        if output.schema_changes:
+            changes = output.schema_changes
+            table = self._target.table
+            told.append(
+                SchemaChanged(run=run, at=at, step=record.step, table=table, changes=changes)
+            )
+        told.append(
+            StepFinished(
+                run=run,
+                at=at,
+                step=record.step,
+                attempt=1,
+                rows=output.rows,
+                rows_quarantined=output.rows_quarantined,
+                wall_s=record.wall_s,
+                cpu_s=0.0,
+                quarantine_reasons=dict(output.reasons),
+            )
+        )
+        return tuple(told)
+
+    def _pass_on(
+        self,
+        step: Step,
+        changes: dict[str, Entry | None],
+        reads: list[Read],
+        writes: list[Write],
+    ) -> None:
+        """Let the step's last output stand for what its table is now: it is skipped on as before.
+
+        What that output was made from is read once more, because skipping goes on from here.
+        """
+        attempt = self._attempt
+        key = step_key(attempt.row.pipeline, step.name)
+        before = attempt.base_tree.get(key)
+        if before is None or before.data is None:
+            return
+        output = StepOutput.parse(before.data)
+        made = attempt.wiring.lake.metastore.run(output.run)
+        commit = attempt.wiring.lake.metastore.commit(made.commit) if made and made.commit else None
+        found = next(
+            (s for s in (commit.record.steps if commit else ()) if s.step == step.name), None
+        )
+        if found is None:
+            return
+        known = {read.key for read in reads} | {key}
+        for read in found.reads:
+            if read.key not in known:
+                entry = self._tree.get(read.key)
+                content = entry.content if entry else None
+                reads.append(msgspec.structs.replace(read, content=content, at=None))
+        text = StepOutput(fingerprint=output.fingerprint, run=attempt.id, origin=attempt.id).text()
+        entry = Entry(kind="pipeline", content=digest_json(text), data=text, taint=(attempt.id,))
+        changes[key] = entry
+        reads.append(Read(key=key, content=before.content))
+        writes.append(
+            Write(
+                key=key,
+                operations=(Put(content=entry.content),),
+                before=before.content,
+                content=entry.content,
+            )
+        )
+
+
+def _way(attempt: Attempt, choice: Choice) -> tuple[Literal["append", "upsert"], tuple[str, ...]]:
+    """Give how the rows were to be written when they were set aside, as history has it."""
+    metastore = attempt.wiring.lake.metastore
+    entry = attempt.tree.get(table_key(quarantine_table(choice.table)))
+    if entry is None:
+        return "append", ()
+    with closing(attempt.wiring.engine().session()) as session:
+        rows = Chosen(session, attempt.wiring.lake.tables.scan(entry), choice).rows()
+    for run in dict.fromkeys(rows.column("run").to_pylist()):
+        made = metastore.run(run)
+        commit = metastore.commit(made.commit) if made and made.commit else None
+        for step in commit.record.steps if commit else ():
+            for write in step.writes:
+                if write.key != table_key(choice.table):
+                    continue
+                for operation in write.operations:
+                    if isinstance(operation, Upsert):
+                        return "upsert", operation.key_columns
+    return "append", ()
+
+
+def _joined(*tables: pa.Table | None) -> pa.Table | None:
+    found = [table for table in tables if table is not None and table.num_rows]
+    return pa.concat_tables(found) if found else None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), Mapping)
+    except ValueError:
+        return False

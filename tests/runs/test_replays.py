@@ -1,0 +1,191 @@
+"""Quarantined rows come back: exactly those, exactly once, into whatever kind of table."""
+
+import pyarrow as pa
+import pytest
+from scripted import maker, unread
+from workplaces import Workplace
+
+from headgate.errors import HeadgateError, NotFound, Refused
+from headgate.runs import Choice, RunResult
+from headgate.source_columns import POSITION, RECORD
+from headgate.sources import Batch, Cursor
+
+SHOP = """
+from typing import Annotated
+import headgate as hg
+
+class Order(hg.Contract{rules}):
+    id: int
+    amount: Annotated[int, hg.between(0, {most}, severity="quarantine")]
+
+orders = hg.source("scripted", contract=Order, mode="{mode}"{key})
+total = hg.sql_step("select sum(amount)::bigint as total, count(*) as n from orders")
+"""
+MODES = ["append", "upsert", "replace"]
+
+
+def shop(most: int = 100, mode: str = "append", rules: str = "") -> str:
+    key = ', key="id"' if mode == "upsert" else ""
+    return SHOP.format(most=most, mode=mode, rules=rules, key=key)
+
+
+ROWS = pa.table(
+    {"id": [1, 2, 3, 4], "amount": [5, 500, 700, 9], POSITION: ["a:1", "a:2", "a:3", "a:4"]}
+)
+
+
+def given(place: Workplace, *items: object, text: str | None = None) -> None:
+    place.sources["scripted"] = maker(items or (ROWS,))
+    place.hall.run(place.pipeline(text or shop()), target="main")
+
+
+def replay(
+    place: Workplace, text: str | None, because: str | None = None, where: str | None = None
+) -> RunResult:
+    pipeline = place.pipeline(text) if text else None
+    choice = Choice(table="orders", because=because, where=where)
+    return place.hall.replay(choice, target="main", pipeline=pipeline)
+
+
+def ids(place: Workplace, table: str = "orders") -> list[object]:
+    return [row["id"] for row in place.rows(table)]
+
+
+def aside(place: Workplace) -> list[tuple[object, ...]]:
+    names = ("position", "attempt", "payload")
+    rows = place.rows("_quarantine.orders")
+    return sorted((tuple(row[name] for name in names) for row in rows), key=str)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_that_a_new_rule_accepts_come_back_and_those_it_rejects_stay(
+    place: Workplace, mode: str
+) -> None:
+    given(place, text=shop(mode=mode))
+    assert aside(place) == [
+        ("a:2", 1, '{"id":2,"amount":500}'),
+        ("a:3", 1, '{"id":3,"amount":700}'),
+    ]
+    result = replay(place, shop(600, mode))
+    assert ids(place) == [1, 2, 4]
+    assert aside(place) == [("a:3", 2, '{"id":3,"amount":700}')]
+    assert place.rows("total") == [{"total": 514, "n": 3}]
+    [step] = [step for step in result.steps if step.step == "orders"]
+    assert (step.rows_in, step.rows_out, step.rows_quarantined) == (2, 1, 1)
+    replay(place, shop(1000, mode))
+    assert ids(place) == [1, 2, 3, 4]
+    assert aside(place) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_after_a_replay_neither_undoes_nor_repeats_it(place: Workplace, mode: str) -> None:
+    given(place, text=shop(mode=mode))
+    place.hall.edit(Choice(table="orders", where="id = 2"), target="main", values=["amount = 50"])
+    replay(place, shop(mode=mode))
+    assert ids(place) == [1, 2, 4]
+    if mode == "replace":  # a script cannot know what it holds, so the table is made anew
+        return
+    place.hall.run(place.pipeline(shop(mode=mode)), target="main")
+    assert ids(place) == [1, 2, 4]
+    assert [row[0] for row in aside(place)] == ["a:3"]
+
+
+def test_only_the_chosen_rows_are_replayed(place: Workplace) -> None:
+    given(place)
+    replay(place, shop(1000), where="amount > 600 and _position = 'a:3'")
+    assert ids(place) == [1, 3, 4]
+    replay(place, shop(1000), because="amount between 0 and 100")
+    assert ids(place) == [1, 2, 3, 4]
+
+
+def test_nothing_to_replay_is_told_before_anything_begins(place: Workplace) -> None:
+    given(place)
+    with pytest.raises(NotFound, match="No row of orders where id = 77 is in quarantine"):
+        replay(place, shop(), where="id = 77")
+    with pytest.raises(HeadgateError, match="there is no column amout; did you mean amount"):
+        replay(place, shop(), where="amout = 77")
+    assert place.hall.open_runs() == ()
+
+
+def test_a_reason_of_a_discard_is_in_the_commit(place: Workplace) -> None:
+    given(place)
+    result = place.hall.discard(
+        Choice(table="orders", where="id = 3"), target="main", reason="a test order"
+    )
+    assert result.commit.record.message == "discard orders where id = 3: a test order"
+    assert [row[0] for row in aside(place)] == ["a:2"]
+    assert ids(place) == [1, 4]
+    with pytest.raises(HeadgateError, match="nobody would know why"):
+        place.hall.discard(Choice(table="orders"), target="main", reason=" ")
+
+
+def test_rows_of_a_transaction_come_back_as_they_were_written(place: Workplace) -> None:
+    given(place, text=shop(mode="upsert"))
+    with place.hall.transaction("main") as tx:
+        rows = pa.table({"id": [1, 9], "amount": [101, 102]})
+        tx.write("orders", rows, mode="upsert", key="id")
+    assert ids(place) == [1, 4]
+    choice = Choice(table="orders", where="id in (1, 9)")
+    place.hall.edit(choice, target="main", values=["amount = amount - 100"])
+    replay(place, None, where="id in (1, 9)")
+    assert [(row["id"], row["amount"]) for row in place.rows("orders")] == [(1, 1), (4, 9), (9, 2)]
+
+
+def test_records_come_back_as_records(place: Workplace) -> None:
+    texts = ['{"id": 1, "amount": 5}', '{"id": 2, "amount": 500, "more": {"a": [1]}}', "{oops"]
+    rows = pa.table({RECORD: texts, POSITION: ["b:1", "b:2", "b:3"]})
+    given(place, rows)
+    assert ids(place) == [1]
+    replay(place, shop(1000))
+    assert ids(place) == [1, 2]
+    assert [row[:2] for row in aside(place)] == [("b:3", 2)]
+    mended = Choice(table="orders", where="_position = 'b:3'")
+    place.hall.edit(mended, target="main", values=["""raw = '{"id": 3, "amount": 4}'"""])
+    replay(place, shop(1000))
+    assert ids(place) == [1, 2, 3]
+    assert aside(place) == []
+
+
+def test_a_text_that_is_no_row_is_made_one_by_its_values(place: Workplace) -> None:
+    cursor = Cursor(kind="scripted", sequence=(1,))
+    batch = Batch(rows=ROWS, cursor=cursor, unread=unread(("c:7", "7;x", "no number")))
+    given(place, batch)
+    with pytest.raises(Refused, match="None of the 1 chosen rows of orders is a row"):
+        replay(place, shop(), because="malformed")
+    choice = Choice(table="orders", because="malformed")
+    place.hall.edit(choice, target="main", values=["id = 7", "amount = length(raw)"])
+    replay(place, shop(), because="malformed")
+    assert ids(place) == [1, 4, 7]
+
+
+def test_two_replays_at_once_give_each_row_once(place: Workplace) -> None:
+    given(place)
+    raced: list[bool] = []
+
+    def race(event: object) -> None:
+        if type(event).__name__ == "StepFinished" and not raced:
+            raced.append(True)
+            replay(place, shop(600))
+
+    place.also.append(race)
+    result = replay(place, shop(600))
+    assert ids(place) == [1, 2, 4]
+    assert place.rows("total") == [{"total": 514, "n": 3}]
+    assert aside(place) == [("a:3", 3, '{"id":3,"amount":700}')]
+    assert result.losses >= 1
+
+
+def test_what_is_quarantined_meanwhile_stays(place: Workplace) -> None:
+    given(place)
+    raced: list[bool] = []
+
+    def race(event: object) -> None:
+        if type(event).__name__ == "StepFinished" and not raced:
+            raced.append(True)
+            more = pa.table({"id": [8], "amount": [800], POSITION: ["a:8"]})
+            given(place, ROWS, more, text=shop(600))
+
+    place.also.append(race)
+    replay(place, shop(600), where="id = 2")
+    assert ids(place) == [1, 2, 4]
+    assert [row[0] for row in aside(place)] == ["a:3", "a:8"]
