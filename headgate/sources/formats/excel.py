@@ -24,7 +24,8 @@ OPTIONS = frozenset({"columns", "header", "range", "sheet", "skip"})
 _Cell: TypeAlias = "int | float | str | bool | time | date | datetime | timedelta"
 _WHOLE = 2**53  # from here on a double does not hold each whole number
 _LETTERS = 26
-_RANGE = re.compile(r"\$?([A-Z]{0,3})\$?(\d{0,7}):\$?([A-Z]{0,3})\$?(\d{0,7})\Z")
+_CORNER = r"\$?([A-Z]{0,3})\$?((?:[1-9]\d{0,6})?)"
+_RANGE = re.compile(rf"{_CORNER}:{_CORNER}\Z")
 _TYPES: Mapping[frozenset[str], pa.DataType] = {
     frozenset({"bool"}): pa.bool_(),
     frozenset({"int"}): pa.int64(),
