@@ -20,6 +20,7 @@ from headgate.names import quote
 from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
+from headgate.runs.normalising import write_records
 from headgate.runs.outputs import Output, Target, Unread, mask_of, none_unread, stage
 from headgate.runs.source_states import SourceState
 from headgate.runs.spool import Spool
@@ -77,20 +78,11 @@ def write_arrivals(
         for _ in arrivals:  # unread records, and a cursor
             pass
         return None
+    if source_columns.RECORD in columns:
+        return write_records(wiring, session, tree, target, arrivals)
     if source_columns.OPERATION in columns:
         return write_changes(wiring, session, tree, target, arrivals, whole=_write_typed)
-    _refuse_unknown_kind(columns, target)
     return _write_typed(wiring, session, tree, target, arrivals)
-
-
-def _refuse_unknown_kind(columns: tuple[str, ...], target: Target) -> None:
-    for name in (source_columns.RECORD,):
-        if name in columns:
-            raise Internal(
-                "rows-not-understood",
-                f"The source of {target.table} gives {name}, which is not understood here.",
-                table=target.table,
-            )
 
 
 def _write_typed(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import msgspec
 import pyarrow as pa
 
 from headgate.contracts import (
@@ -22,7 +21,7 @@ from headgate.contracts import (
     layout_problems,
     type_texts,
 )
-from headgate.engines import Session, Sql, Written
+from headgate.engines import Session, Written
 from headgate.errors import Internal, Refused, StepFailed
 from headgate.filesets import DataFile
 from headgate.lake import (
@@ -42,11 +41,13 @@ from headgate.lake import (
     Write,
     contract_key,
     cover,
+    plain,
     table_key,
 )
-from headgate.names import quote
+from headgate.records import RecordRules
 from headgate.runs.applying import apply_operations
-from headgate.runs.quarantine import count_reasons, quarantine_rows, quarantine_table
+from headgate.runs.quarantine import count_reasons, quarantine_table
+from headgate.runs.setting_aside import Rejects, set_aside
 from headgate.runs.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class Target:
     """The table that is written, how, by whom, and what it promises.
 
     What is written ``by_hand`` may replace a pipeline's table, and never becomes its owner. A run
-    that ``takes_over`` a table replaces it and owns it from then on.
+    that ``takes_over`` a table replaces it and owns it from then on. ``rules`` say how records
+    become columns. ``replayed`` are rows of the quarantine that are written once more, their ids
+    for positions.
     """
 
     table: str
@@ -79,6 +82,8 @@ class Target:
     spec: ContractSpec | None = None
     by_hand: bool = False
     takes_over: bool = False
+    rules: RecordRules = field(default_factory=RecordRules)
+    replayed: pa.Table | None = None
 
     @property
     def prefix(self) -> str:
@@ -221,7 +226,7 @@ def _bind_parents(
         if parent not in wanted:
             continue
         session.bind({parent: wiring.lake.tables.scan(entry)})
-        schemas[parent] = {column.name: column.type for column in entry.table.schema}
+        schemas[parent] = {column.name: plain(column.type) for column in entry.table.schema}
     return schemas
 
 
@@ -254,12 +259,13 @@ def stage(
     schema: pa.Schema,
     mask: IngestMask | None = None,
     unread: Unread = none_unread,
+    leading: tuple[Operation, ...] = (),
     settled: Settled = none_settled,
 ) -> Output:
     """Write rows under a schema, apply the operation to the table, put rejected rows beside it.
 
-    What ``settled`` gives is done to the table before the rows come to it, once it is known which
-    rows were accepted.
+    ``leading`` operations are done to the table before the rows come to it; so are those that
+    ``settled`` gives, once it is known which rows were accepted.
 
     ``unread`` records, which never were rows, count as read, and go to quarantine as malformed.
     """
@@ -303,7 +309,7 @@ def stage(
                 footprint=footprint(files, target.key),
                 sort_by=sort_by,
             )
-    operations = (*plan.operations, *settled(written, files), data)
+    operations = (*plan.operations, *leading, *settled(written, files), data)
     done = apply_operations(
         wiring,
         before,
@@ -315,11 +321,17 @@ def stage(
     )
     changes: dict[str, Entry | None] = {key: done.entry}
     writes = [_write(key, operations, before, done.entry, done.rows)]
-    quarantined = _quarantine(wiring, session, tree, target, written, mask)
-    if quarantined is not None:
-        change, write = quarantined
-        changes[write.key] = change
-        writes.append(write)
+    aside = set_aside(
+        wiring,
+        session,
+        tree.get(table_key(quarantine_table(target.table))),
+        _rejects(tree, target),
+        written,
+        mask.query.names if mask is not None else (),
+    )
+    if aside is not None:
+        changes[aside.key] = aside.entry
+        writes.append(aside.write)
     _note_contract(tree, target, changes, writes)
     names = mask.query.names if mask is not None else ()
     rejected = count_reasons(written.rejected, names) if written.rejected is not None else {}
@@ -407,6 +419,21 @@ def _refuse_foreign(before: Entry | None, target: Target) -> None:
         )
 
 
+def _rejects(tree: Tree, target: Target) -> Rejects:
+    before = tree.get(table_key(quarantine_table(target.table)))
+    return Rejects(
+        table=target.table,
+        mode=target.mode,
+        contract=target.spec.digest if target.spec else "",
+        run=target.run,
+        step=target.step,
+        attempt=target.attempt,
+        prefix=target.prefix,
+        owner=_owner(before, target),
+        replayed=target.replayed,
+    )
+
+
 def _owner(before: Entry | None, target: Target) -> str | None:
     known = before.table.owner if before and before.table else None
     if target.takes_over and target.mode == "replace":
@@ -434,125 +461,10 @@ def _told(operations: Sequence[Operation]) -> list[str]:
     told: list[str] = []
     for operation in operations:
         if isinstance(operation, AddColumn):
-            told.append(f"added {operation.column.name} {operation.column.type}")
+            told.append(f"added {operation.column.name} {plain(operation.column.type)}")
         elif isinstance(operation, ChangeSchema):
             told.append(operation.what)
     return told
-
-
-def _quarantine(
-    wiring: Wiring,
-    session: Session,
-    tree: Tree,
-    target: Target,
-    written: Written,
-    mask: IngestMask | None,
-) -> tuple[Entry | None, Write] | None:
-    """Put rejected rows into the table's quarantine, which is replaced with the table."""
-    table = quarantine_table(target.table)
-    key = table_key(table)
-    before = tree.get(key)
-    contract = target.spec.digest if target.spec else ""
-    parts = []
-    at = wiring.clock.now()
-    if written.rejected is not None and mask is not None:
-        parts.append(
-            quarantine_rows(
-                _payloads(session, written.rejected),
-                mask.query.names,
-                contract=contract,
-                run=target.run,
-                step=target.step,
-                attempt=target.attempt,
-                at=at,
-            )
-        )
-    if written.malformed is not None:
-        parts.append(
-            quarantine_rows(
-                _malformed(written.malformed),
-                ("malformed",),
-                contract=contract,
-                run=target.run,
-                step=target.step,
-                attempt=target.attempt,
-                at=at,
-            )
-        )
-    rows = pa.concat_tables(parts) if parts else None
-    if rows is None and (before is None or target.mode != "replace" or not _rows(before)):
-        return None
-    if rows is None:
-        rows = quarantine_schema_rows()
-    tables = wiring.lake.tables
-    mode: Literal["replace", "append"] = "replace" if target.mode == "replace" else "append"
-    plan = tables.plan_write(
-        before, rows.schema, table=table, mode=mode, prefix=f"{target.prefix}-quarantine"
-    )
-    files = tables.collect(session.write(rows, plan.target).paths, plan.columns)
-    data = Replace(files=files, schema=plan.columns) if mode == "replace" else Append(files=files)
-    operations = (*plan.operations, data)
-    entry = tables.apply(before, operations, owner=_owner(before, target))
-    return entry, _write(key, operations, before, entry)
-
-
-def quarantine_schema_rows() -> pa.Table:
-    """Give no rows, in the quarantine's schema."""
-    from headgate.runs.quarantine import SCHEMA  # noqa: PLC0415
-
-    return SCHEMA.empty_table()
-
-
-def _rows(entry: Entry) -> int:
-    return entry.table.rows if entry.table else 0
-
-
-def _payloads(session: Session, rejected: pa.Table) -> pa.Table:
-    """Give rejected rows as JSON text of the row as it came in, beside their mask and position.
-
-    A column that was cast has its raw text beside it, under ``_raw.<name>``: the payload holds
-    that.
-    """
-    hidden = {"_mask", "_position"}
-    raw = {
-        name.removeprefix("_raw."): name
-        for name in rejected.column_names
-        if name.startswith("_raw.")
-    }
-    plain = [
-        name
-        for name in rejected.column_names
-        if name not in hidden and not name.startswith("_raw.") and name not in raw
-    ]
-    fields = ", ".join(
-        f"{_text(shown)}: {quote(name)}" for shown, name in (*((n, n) for n in plain), *raw.items())
-    )
-    session.bind({"_hg_rejected": rejected})
-    query = f"select to_json({{{fields}}})::varchar as _payload, _mask, _position from _hg_rejected"
-    return session.reader(Sql(text=query)).read_all()
-
-
-def _malformed(rows: pa.Table) -> pa.Table:
-    payload = pa.array(
-        [
-            msgspec.json.encode({"raw": raw, "column": column, "reason": reason}).decode()
-            for raw, column, reason in zip(
-                rows.column("_raw").to_pylist(),
-                rows.column("_column").to_pylist(),
-                rows.column("_reason").to_pylist(),
-                strict=True,
-            )
-        ],
-        pa.string(),
-    )
-    return pa.table(
-        [payload, pa.array([1] * rows.num_rows, pa.int64()), rows.column("_position")],
-        names=["_payload", "_mask", "_position"],
-    )
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
 
 
 def _note_contract(

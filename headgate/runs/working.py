@@ -46,6 +46,7 @@ from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
 from headgate.runs.taint import marked
 
 if TYPE_CHECKING:
+    from headgate.runs.choosing import Choice
     from headgate.runs.outputs import Output
 
 FIRST_DELAY = timedelta(seconds=1)
@@ -66,6 +67,7 @@ class StepWork:
         evaluator: str,
         force: bool = False,
         take_over: Collection[str] = (),
+        replay: "Choice | None" = None,
     ) -> None:
         self.attempt = attempt
         self.graph = graph
@@ -75,6 +77,7 @@ class StepWork:
         self.evaluator = evaluator
         self.force = force
         self.take_over = frozenset(take_over)
+        self.replay = replay
         self.forced_keys: frozenset[str] = frozenset()
         self.attempts: dict[str, int] = {}
         self._digests = CodeDigests([attempt.wiring.root])
@@ -84,6 +87,10 @@ class StepWork:
     def __call__(self, name: str) -> StepDone:
         """Do one step on the attempt's tree as it is now."""
         step = self.graph[name]
+        if self.replay is not None and step.table == self.replay.table:
+            from headgate.runs.replaying import replayed_step  # noqa: PLC0415 - heavy libraries
+
+            return replayed_step(self.attempt, step, self.replay, spec=self.spec(step))
         tree = self.attempt.tree
         inputs = self._inputs(step, tree)
         digest = self._fingerprint(step, inputs, tree) if step.table is not None else None
@@ -342,6 +349,7 @@ class StepWork:
                 {}, parameters=self.parameters.get(step.name, {}), now=self.now, seed=self.seed
             )
         else:
+            from headgate.records import RecordRules  # noqa: PLC0415
             from headgate.runs.computing import Computation  # noqa: PLC0415 - heavy libraries
             from headgate.runs.outputs import Target  # noqa: PLC0415
 
@@ -370,6 +378,7 @@ class StepWork:
                         sort_by=step.sort_by,
                         spec=self.spec(step),
                         takes_over=step.table in self.take_over,
+                        rules=step.rules or RecordRules(),
                     )
                     output = computation.write(target)
                 cursor = computation.cursor or inputs.position()
