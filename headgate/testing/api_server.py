@@ -100,11 +100,13 @@ class ApiServer:
         self._lock = threading.Lock()
         self._times: Counter[str] = Counter()
         self._listener: socket.socket | None = None
+        self._port = 0
         self._open: set[socket.socket] = set()
         self._stopping = False
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
         return self
 
@@ -128,9 +130,9 @@ class ApiServer:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        if self._listener is None:
+        if not self._port:
             raise RuntimeError("The server is entered by with.")
-        return int(self._listener.getsockname()[1])
+        return self._port
 
     @property
     def url(self) -> str:

@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rest_readers import START, Lower, Upper, read, record, records_of
 
 from headgate.clock import ManualClock
 from headgate.errors import HeadgateError, Unavailable
 from headgate.testing.api_server import ApiServer, Asked, Fault, Listing, Told, http_date, told_json
-from tests.sources.rest_readers import START, Lower, Upper, read, record, records_of
 
 RECORDS = [record(number) for number in range(1, 46)]
 WAYS: Mapping[str, Mapping[str, object]] = {

@@ -10,7 +10,7 @@ from headgate.errors import Refused
 from headgate.secrets import Secret
 from headgate.sources.http.client import HttpClient, Request
 from headgate.sources.http.failures import Failed
-from headgate.sources.http.urls import followed, origin, with_query
+from headgate.sources.http.urls import origin, with_query
 from headgate.sources.rest.answers import Page, page_of
 from headgate.sources.rest.authorizing import Authority
 from headgate.sources.rest.declaration import Declaration
@@ -61,7 +61,7 @@ class Fetcher:
         declared = self._declaration
         base = walk.address or declared.address
         if visit.ask.url is not None:
-            target = followed(base, visit.ask.url)
+            target = visit.ask.url
             if origin(target) not in declared.trusted:
                 raise Failed(_elsewhere(self._client.shown(base), self._client.shown(target)))
             return Request(url=target, method=declared.method, headers={"Accept": _ACCEPT})

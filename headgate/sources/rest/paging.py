@@ -10,7 +10,7 @@ from math import ceil
 from typing import Protocol, TypeAlias
 
 from headgate.errors import Invalid, Unavailable
-from headgate.sources.http.urls import without_query
+from headgate.sources.http.urls import followed, without_query
 from headgate.sources.rest.answers import Page, is_missing
 from headgate.sources.rest.declaration import Chained, Counted
 from headgate.sources.rest.links import link_to
@@ -198,20 +198,21 @@ class ChainedPager:
     def _following(self, page: Page) -> State:
         paging = self._paging
         if paging.by == "link":
-            target = link_to(page.headers.get("link", ""), "next")
-            return target and without_query(target, self._hidden)
+            return self._address(page, link_to(page.headers.get("link", ""), "next"))
         if paging.by == "key":
             return self._last_key(page)
         if paging.header is not None:
             return page.headers.get(paging.header.lower())
-        return self._told(page.value(paging.next or ()))
-
-    def _told(self, value: object) -> State:
+        value = page.value(paging.next or ())
         if is_missing(value) or value is False:
             return None
-        if self._paging.by == "url":
-            return without_query(str(value), self._hidden)
+        if paging.by == "url":
+            return self._address(page, str(value))
         return value if isinstance(value, (str, int, float)) else json.dumps(value)
+
+    def _address(self, page: Page, target: str | None) -> str | None:
+        """Give the address that a page means, without credentials that the API has put into it."""
+        return without_query(followed(page.url, target), self._hidden) if target else None
 
     def _last_key(self, page: Page) -> State:
         if not page.records or self._key is None:
