@@ -34,6 +34,14 @@ _NOT_THERE = {404, 410}
 _REFUSED = {401, 403, 407}
 
 
+class _NotGivenError(OSError):
+    """A server's answer that is not the file."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
 class WebPlace:
     """A file by its URL."""
 
@@ -111,8 +119,8 @@ class WebPlace:
         try:
             with self._asked("HEAD") as answer:
                 return answer.headers
-        except urllib.error.HTTPError as error:
-            if error.code not in _NO_HEAD:
+        except _NotGivenError as error:
+            if error.status not in _NO_HEAD:
                 raise
         with self._asked("GET") as answer:  # closed before its body is read
             return answer.headers
@@ -131,7 +139,11 @@ class WebPlace:
         timeout = float(str(self._options.get("timeout_s", _TIMEOUT_S)))
         handler = urllib.request.HTTPSHandler(context=self._trust())
         opener = urllib.request.build_opener(handler)
-        answer: http.client.HTTPResponse = opener.open(request, timeout=timeout)
+        try:
+            answer: http.client.HTTPResponse = opener.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise _NotGivenError(error.code) from error
         return answer
 
     def _said_headers(self) -> Mapping[str, str]:
@@ -177,8 +189,8 @@ class WebPlace:
         )
 
     def _failed(self, error: Exception) -> HeadgateError:
-        if isinstance(error, urllib.error.HTTPError):
-            return self._answered(error.code)
+        if isinstance(error, _NotGivenError):
+            return self._answered(error.status)
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         host = urlsplit(self._url).hostname
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -228,8 +240,8 @@ class WebPlace:
 
 
 def _again(error: Exception) -> bool:
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in _LATER
+    if isinstance(error, _NotGivenError):
+        return error.status in _LATER
     if isinstance(error, urllib.error.URLError):
         return not isinstance(error.reason, (ssl.SSLCertVerificationError, socket.gaierror))
     return isinstance(error, (ConnectionError, TimeoutError, http.client.HTTPException))
