@@ -457,7 +457,7 @@ class _Normalising:
 
     def _casts(self, root: _Table, given: pa.Schema) -> CastPlan:
         if root.target.spec is None:
-            raise Internal("no-contract", f"{root.target.table} has no contract to cast to.")
+            raise Internal("records-undecided", f"{root.target.table} has no contract to cast to.")
         return cast_plan(root.target.spec, pa.schema([f for f in given if f.name != _ROOT]))
 
     def _beside(self, root: _Table) -> tuple[str, ...]:
