@@ -1,10 +1,14 @@
-"""Patterns of remote files: as in a shell, ``*`` stays within a directory, ``**`` does not."""
+"""Patterns of remote files: as in a shell, ``*`` stays within a directory, ``**`` does not.
+
+Neither means a name that begins with a dot.
+"""
 
 import re
 from functools import lru_cache
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_DEPTH = "**"
+_DEEP = r"(?:[^/.][^/]*/)*"
 
 
 def literal_start(pattern: str) -> str:
@@ -36,9 +40,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
         if part == _ANY_DEPTH:
-            texts.append("(?:.+)?" if last else "(?:[^/]+/)*")
+            texts.append(_DEEP + r"(?:[^/.][^/]*)?" if last else _DEEP)
         else:
-            texts.append(_part(part) + ("" if last else "/"))
+            hidden = r"(?!\.)" if part[:1] in {"*", "?", "["} else ""
+            texts.append(hidden + _part(part) + ("" if last else "/"))
     return re.compile("".join(texts) + r"\Z", re.DOTALL)
 
 
