@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.project.addresses import sink_address as sink_address
+    from headgate.project.addresses import source_address as source_address
     from headgate.project.copies import list_backups as list_backups
     from headgate.project.copies import restore_lake as restore_lake
+    from headgate.project.copying import CopyManner as CopyManner
+    from headgate.project.copying import copy_rows as copy_rows
+    from headgate.project.copying import settings_without_project as settings_without_project
     from headgate.project.discovery import Discovery as Discovery
     from headgate.project.discovery import discover as discover
     from headgate.project.doctor import examine as examine
@@ -20,14 +25,24 @@ if TYPE_CHECKING:
     from headgate.project.settings import Settings as Settings
     from headgate.project.settings import find_root as find_root
     from headgate.project.settings import read_settings as read_settings
+    from headgate.project.source_statuses import SourceStatus as SourceStatus
     from headgate.project.spans import span as span
     from headgate.project.views import TableHandle as TableHandle
     from headgate.project.views import View as View
 
 _FILES = {
+    "addresses": (
+        "sink_address",
+        "source_address",
+    ),
     "copies": (
         "list_backups",
         "restore_lake",
+    ),
+    "copying": (
+        "CopyManner",
+        "copy_rows",
+        "settings_without_project",
     ),
     "discovery": (
         "Discovery",
@@ -50,6 +65,7 @@ _FILES = {
         "find_root",
         "read_settings",
     ),
+    "source_statuses": ("SourceStatus",),
     "spans": ("span",),
     "views": (
         "TableHandle",

@@ -40,8 +40,10 @@ from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.quarantines import Changing, Quarantine, making_table
 from headgate.project.run_logs import RunLogs
 from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
+from headgate.project.source_statuses import SourceStatus, source_statuses
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, Request, RunResult, Wiring, is_alive, is_at_work, owner_name
+from headgate.sources import Setting
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
@@ -797,6 +799,28 @@ class Project:
             wait=wait,
             only_plan=only_plan,
         )
+
+    # -- sources
+
+    def sources(self, *, ref: str | None = None) -> tuple[SourceStatus, ...]:
+        """Say of every declared source how far it was read. None is asked.
+
+        Raises:
+            NotFound: ``unknown-ref``.
+        """
+        try:
+            lake: Lake | None = self.lake
+        except NotFound:  # nothing was ever run
+            lake = None
+        found = source_statuses(
+            self.pipelines,
+            make=self.outside.source,
+            setting=Setting(root=self.root, cache=self.settings.cache / "sources"),
+            lake=lake,
+            ref=self._or_target(ref),
+            now=self.clock.now(),
+        )
+        return tuple(found)
 
     # -- sinks
 

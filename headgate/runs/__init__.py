@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from headgate.runs.beginning import is_at_work as is_at_work
     from headgate.runs.beginning import is_resumable as is_resumable
     from headgate.runs.beginning import owner_name as owner_name
-    from headgate.runs.choosing import Choice as Choice
+    from headgate.runs.choices import Choice as Choice
     from headgate.runs.compaction import Compaction as Compaction
     from headgate.runs.compaction import CompactionPlan as CompactionPlan
     from headgate.runs.consequences import Policy as Policy
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from headgate.runs.revert_plans import RevertPlan as RevertPlan
     from headgate.runs.revert_plans import TableChange as TableChange
     from headgate.runs.rows_for_sinks import table_delivery as table_delivery
+    from headgate.runs.skipping import last_output as last_output
     from headgate.runs.transaction import Transaction as Transaction
     from headgate.runs.wiring import Wiring as Wiring
 
 _FILES = {
     "beginning": ("is_alive", "is_at_work", "is_resumable", "owner_name"),
-    "choosing": ("Choice",),
+    "choices": ("Choice",),
     "compaction": ("Compaction", "CompactionPlan"),
     "consequences": ("Policy",),
     "delivering": (
@@ -47,6 +48,7 @@ _FILES = {
     "results": ("RunResult",),
     "revert_plans": ("RevertPlan", "TableChange"),
     "rows_for_sinks": ("table_delivery",),
+    "skipping": ("last_output",),
     "transaction": ("Transaction",),
     "wiring": ("Wiring",),
 }  # fmt: skip

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-import msgspec
 import pyarrow as pa
 
 from headgate.engines import Session, Sql
@@ -17,25 +16,13 @@ from headgate.errors import Refused
 from headgate.filesets import Scan
 from headgate.names import literal, quote
 from headgate.pipelines import condition
+from headgate.runs.choices import Choice
 from headgate.runs.quarantine import ID, SCHEMA
 
 _ALL: Final = "_hg_quarantined"
 _SAID: Final = ("position", "checks", "attempt", "run", "step", "quarantined_at", ID)
 
 Types: TypeAlias = Mapping[str, object]
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which rows of a table's quarantine: those that violate a check, and for which SQL is true."""
-
-    table: str
-    because: str | None = None
-    where: str | None = None
-
-    def __str__(self) -> str:
-        parts = [f"because of {self.because!r}"] if self.because is not None else []
-        parts += [f"where {self.where}"] if self.where is not None else []
-        return " ".join((self.table, " and ".join(parts))).strip()
 
 
 class Chosen:

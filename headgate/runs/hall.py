@@ -18,7 +18,7 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.lake import RetentionPolicy, Swept
-    from headgate.runs.choosing import Choice
+    from headgate.runs.choices import Choice
     from headgate.runs.compaction import Compaction, CompactionPlan
     from headgate.runs.consequences import Policy
     from headgate.runs.erasures import Erased, Request

@@ -40,7 +40,7 @@ from headgate.runs.wiring import Wiring
 from headgate.runs.working import StepWork
 
 if TYPE_CHECKING:
-    from headgate.runs.choosing import Choice
+    from headgate.runs.choices import Choice
 
 
 class PipelineRun:

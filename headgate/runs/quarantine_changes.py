@@ -19,7 +19,8 @@ from headgate.names import suggestion
 from headgate.pipelines import Graph, Pipeline, assignment
 from headgate.runs.attempt import Attempt, StepDone
 from headgate.runs.beginning import begin, ending
-from headgate.runs.choosing import Choice, Chosen
+from headgate.runs.choices import Choice
+from headgate.runs.choosing import Chosen
 from headgate.runs.loss import Loss
 from headgate.runs.payloads import edited
 from headgate.runs.publish import publish

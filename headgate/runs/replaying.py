@@ -37,7 +37,8 @@ from headgate.pipelines import Step
 from headgate.records import RecordRules
 from headgate.runs.arrivals import UNREAD, Arrivals
 from headgate.runs.attempt import Attempt, StepDone
-from headgate.runs.choosing import Choice, Chosen
+from headgate.runs.choices import Choice
+from headgate.runs.choosing import Chosen
 from headgate.runs.ingest import write_arrivals, write_raw
 from headgate.runs.lookups import looked_up
 from headgate.runs.outputs import Output, Target

@@ -87,6 +87,11 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.decode(text, type=cls)
 
 
+def last_output(text: str) -> Output:
+    """Read what an entry at (pipeline, step) says of the step's last published output."""
+    return Output.parse(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedWrite:
     """What a skipped step still does to a key.

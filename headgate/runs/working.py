@@ -46,7 +46,7 @@ from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
 from headgate.runs.taint import marked
 
 if TYPE_CHECKING:
-    from headgate.runs.choosing import Choice
+    from headgate.runs.choices import Choice
     from headgate.runs.outputs import Output
 
 FIRST_DELAY = timedelta(seconds=1)

@@ -1,0 +1,129 @@
+"""How far each declared source was read, as history has it: no source is asked.
+
+A source that is unreachable, or whose library is missing, is listed like any other.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from headgate.errors import HeadgateError
+from headgate.lake import Commit, Entry, Lake, Tree, cursor_key, step_key, table_key
+from headgate.pipelines import Pipeline, Step
+from headgate.runs import last_output
+from headgate.sources import Description, Setting, Source
+
+Maker: TypeAlias = Callable[[str, Mapping[str, object], Setting], Source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """A declared source: what it is, where its rows go, how far it was read.
+
+    ``cursor`` is the whole cursor as text, None before the first commit, and where the source has
+    none. ``rows``, ``rows_quarantined``, ``commit`` and ``read_at`` are those of its last commit;
+    ``age`` is how long ago that was. ``facts`` say more of the source, without secrets. ``problem``
+    says why it cannot be described.
+    """
+
+    name: str
+    kind: str
+    title: str
+    table: str
+    pipeline: str
+    mode: str
+    cursor: str | None = None
+    rows: int | None = None
+    rows_quarantined: int | None = None
+    commit: str | None = None
+    read_at: datetime | None = None
+    age: timedelta | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def source_statuses(
+    pipelines: Sequence[Pipeline],
+    *,
+    make: Maker,
+    setting: Setting,
+    lake: Lake | None,
+    ref: str,
+    now: datetime,
+) -> Iterator[SourceStatus]:
+    """Give every source that pipelines read, in their order. Asks none; does no I/O outside."""
+    tree = lake.tree(lake.resolve(ref)) if lake is not None else None
+    for pipeline in pipelines:
+        for step in pipeline.steps:
+            if step.source is not None:
+                yield _status(pipeline.name, step, make, setting, lake, tree, now)
+
+
+def _status(
+    pipeline: str,
+    step: Step,
+    make: Maker,
+    setting: Setting,
+    lake: Lake | None,
+    tree: Tree | None,
+    now: datetime,
+) -> SourceStatus:
+    description, problem = _described(step, make, setting)
+    cursor = _data(tree, cursor_key(pipeline, step.name))
+    made = _last(lake, tree, pipeline, step)
+    commit, rows, aside = made if made is not None else (None, None, None)
+    return SourceStatus(
+        name=step.name,
+        kind=description.kind,
+        title=description.title,
+        table=step.table or "",
+        pipeline=pipeline,
+        mode=step.mode,
+        cursor=cursor,
+        rows=rows,
+        rows_quarantined=aside,
+        commit=commit.id if commit is not None else None,
+        read_at=commit.record.at if commit is not None else None,
+        age=now - commit.record.at if commit is not None else None,
+        facts=description.facts,
+        problem=problem,
+    )
+
+
+def _described(step: Step, make: Maker, setting: Setting) -> tuple[Description, str | None]:
+    source = step.source
+    kind = source.kind if source is not None else ""
+    options = dict(source.options) if source is not None else {}
+    if step.function is not None:
+        title = f"{step.function.__name__}()"
+        facts = {"declared": str(step.place)} if step.place is not None else {}
+        return Description(kind=kind, title=title, facts=facts), None
+    try:
+        made = make(kind, options, setting)
+        try:
+            return made.describe(), None
+        finally:
+            made.close()
+    except HeadgateError as error:
+        return Description(kind=kind, title="?"), error.message
+
+
+def _last(
+    lake: Lake | None, tree: Tree | None, pipeline: str, step: Step
+) -> tuple[Commit, int, int] | None:
+    """Give the commit in which the source's rows last came in, and how many."""
+    if lake is None or tree is None or tree.get(table_key(step.table or "")) is None:
+        return None
+    data = _data(tree, step_key(pipeline, step.name))
+    run = lake.metastore.run(last_output(data).origin) if data is not None else None
+    commit = lake.metastore.commit(run.commit) if run is not None and run.commit else None
+    if commit is None:
+        return None
+    found = next((each for each in commit.record.steps if each.step == step.name), None)
+    return (commit, found.rows_out, found.rows_quarantined) if found is not None else None
+
+
+def _data(tree: Tree | None, key: str) -> str | None:
+    entry: Entry | None = tree.get(key) if tree is not None else None
+    return entry.data if entry is not None else None

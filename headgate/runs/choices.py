@@ -1,0 +1,16 @@
+"""Which rows of a quarantine are meant. Stored with a run, so that it can be taken up again."""
+
+import msgspec
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which rows of a table's quarantine: those that violate a check, and for which SQL is true."""
+
+    table: str
+    because: str | None = None
+    where: str | None = None
+
+    def __str__(self) -> str:
+        parts = [f"because of {self.because!r}"] if self.because is not None else []
+        parts += [f"where {self.where}"] if self.where is not None else []
+        return " ".join((self.table, " and ".join(parts))).strip()
