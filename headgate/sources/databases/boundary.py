@@ -22,6 +22,8 @@ from headgate.errors import Internal, Invalid, Refused
 from headgate.sources.cursors import Cursor
 
 Value: TypeAlias = int | str
+Identity: TypeAlias = tuple[tuple[str, str], ...]
+"""Columns that rows are told by, each with the kind of its type."""
 
 KIND: Final = "database"
 MOST_KNOWN: Final = 50_000
@@ -36,15 +38,15 @@ _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1
 class Boundary:
     """The rows read so far end here.
 
-    ``rows`` counts those with this ``value``, ``known`` are their digests, over the columns ``of``
-    (each a name with the kind of its type); None where they are too many, and will be read again.
+    ``rows`` counts those with this ``value``, ``known`` are their digests, over the columns ``of``;
+    None where they are too many, and will be read again.
     """
 
     column: str
     value: Value
     rows: int
     known: tuple[bytes, ...] | None
-    of: tuple[str, ...]
+    of: Identity
 
     def cursor(self) -> Cursor:
         """Give it as a cursor. Those of one column ascend with what has been read."""
@@ -78,7 +80,7 @@ class Boundary:
             value=value,
             rows=rows,
             known=None if known == _ALL else tuple(_split(base64.b64decode(known))),
-            of=tuple(msgspec.json.decode(of, type=list[str])),
+            of=msgspec.json.decode(of, type=Identity),
         )
 
     def fits(self, schema: pa.Schema) -> bool:
@@ -96,14 +98,14 @@ class Frontier:
         self,
         column: str,
         boundary: Boundary | None,
-        of: Sequence[str],
+        of: Identity,
         *,
         kind: pa.DataType,
         lag: timedelta | int | None = None,
     ) -> None:
         self.boundary = boundary
         self._column = column
-        self._of = tuple(of)
+        self._of = of
         self._lag = lag
         self._begun_at = boundary
         self._left = Counter(boundary.known or ()) if boundary and lag is None else Counter()
@@ -203,9 +205,9 @@ def _written_as(like: str, text: str) -> str:
     return text.replace("T", " ") if " " in like else text
 
 
-def identity(schema: pa.Schema, names: Sequence[str]) -> tuple[str, ...]:
+def identity(schema: pa.Schema, names: Sequence[str]) -> Identity:
     """Give columns as a boundary tells rows by them: names, each with the kind of its type."""
-    return tuple(f"{name}:{_kind(schema.field(name).type)}" for name in names)
+    return tuple((name, _kind(schema.field(name).type)) for name in names)
 
 
 def stored(value: pa.Scalar) -> Value:
@@ -222,9 +224,9 @@ def stored(value: pa.Scalar) -> Value:
     return str(value.as_py())
 
 
-def digests(rows: pa.Table, of: Sequence[str]) -> Iterator[bytes]:
+def digests(rows: pa.Table, of: Identity) -> Iterator[bytes]:
     """Give a digest for each row over some columns: equal digests, equal values."""
-    columns = [_plain(rows.column(name.rpartition(":")[0])) for name in of]
+    columns = [_plain(rows.column(name)) for name, _ in of]
     for row in zip(*columns, strict=True):
         yield blake2b(repr(row).encode(), digest_size=_DIGEST_BYTES).digest()
 

@@ -75,7 +75,8 @@ class DatabaseSource:
     def describe(self) -> Description:
         """Say what is read, and where. No I/O; no secrets."""
         selection = self._selection
-        place = self._url if isinstance(self._url, Secret) else self._address.shown
+        hidden = isinstance(self._url, Secret)
+        place = repr(self._url) if hidden else self._address.shown
         facts = {"cursor": selection.cursor, "query": selection.query, "lag": selection.lag}
         return Description(
             kind=self.kind,
@@ -179,7 +180,7 @@ class DatabaseSource:
                     f"{self._selection.shown} has other columns than when it was read last: the "
                     f"rows already appended with the highest {growing.name} cannot be told.",
                     hint="Give the table a primary key, or read it anew under another step name.",
-                    before=list(boundary.of),
+                    before=[name for name, _ in boundary.of],
                 )
             boundary = replace(boundary, known=None)
         return Frontier(growing.name, boundary, identity(schema, of), kind=growing.type, lag=lag)

@@ -140,25 +140,37 @@ class MySQLReading:
             text += (
                 f" where {growing.expression} {since} order by {ordered(layout, growing, quoted)}"
             )
-        self._streams = True
-        with self._explained(), closing(self._connection.cursor(SSCursor)) as cursor:
-            cursor.execute(text)
+        with self._explained(), self._stream(text) as cursor:
             while rows := cursor.fetchmany(self._selection.batch_rows):
                 yield self._table(layout, rows)
-        self._streams = False
 
     def close(self) -> None:
-        """End the connection; rows that are still on their way are not waited for."""
-        connection = getattr(self, "_connection", None)
-        if connection is None:
-            return
+        """End the connection."""
         with suppress(pymysql.MySQLError, OSError):
-            if self._streams:
-                connection._force_close()  # noqa: SLF001 - the only way that reads nothing more
-            elif connection.open:
-                connection.close()
+            if self._connection.open:
+                self._connection.close()
 
     # -- parts
+
+    @contextmanager
+    def _stream(self, text: str) -> Iterator[SSCursor]:
+        """Run a query whose rows come as they are fetched; those that nobody wants never come.
+
+        A cursor of PyMySQL reads all the rest when it is closed, even from a connection that broke.
+        """
+        self._streams = True
+        cursor = self._connection.cursor(SSCursor)
+        try:
+            cursor.execute(text)
+            yield cursor
+        except BaseException:
+            result, cursor.connection = cursor._result, None  # noqa: SLF001
+            if result is not None:
+                result.unbuffered_active = False
+            self._connection._force_close()  # noqa: SLF001
+            raise
+        cursor.close()
+        self._streams = False
 
     def _table(self, layout: Layout, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
         arrays = []

@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from headgate.errors import Invalid
+from headgate.errors import Internal, Invalid
 from headgate.names import literal, quote
 from headgate.sources.databases.addresses import Address
 from headgate.sources.databases.boundary import Value
@@ -50,6 +50,7 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+_DRIVER: Final = "[libpq]"
 _BEGIN: Final = "begin transaction isolation level repeatable read read only"
 _SETTINGS: Final = (
     "set local TimeZone = 'UTC'",
@@ -61,8 +62,9 @@ _SETTINGS: Final = (
     "set local idle_in_transaction_session_timeout = 0",
 )
 _TYPES: Final = (
-    "select t.oid, t.typname, n.nspname, t.typtype::text, t.typbasetype, t.typtypmod, "
-    "case when t.typcategory = 'A' then t.typelem else 0 end "
+    "select t.oid, t.typname, n.nspname, t.typtype::text, t.typbasetype, t.typtypmod, case when "
+    "t.typcategory = 'A' and t.typname not in ('int2vector', 'oidvector') then t.typelem else 0 "
+    "end "
     "from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace "
     "where t.oid = any(%s::oid[])"
 )
@@ -345,7 +347,13 @@ class PostgresReading:
     def _explained(self, layout: Layout | None = None) -> Iterator[None]:
         try:
             yield
-        except (psycopg.Error, adbc_driver_manager.Error, OSError) as error:
+        except (psycopg.Error, adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
+            if isinstance(error, pa.ArrowInvalid) and _DRIVER not in str(error):
+                raise Internal(
+                    "database-column-uncast",
+                    f"A column of {self._selection.shown} cannot be made what it is to be.",
+                    hint="Leave it out (columns=), or cast it in a query. Please report this.",
+                ) from error
             state, said = _told(error)
             said = self._address.hide(said)
             guarded = marked(said)
@@ -360,13 +368,6 @@ class PostgresReading:
                 connected=layout is not None,
             )
             raise failure(failed, self._address, self._near) from None
-        except pa.ArrowInvalid as error:
-            raise Invalid(
-                "database-value-unsupported",
-                f"A value of {self._selection.shown} does not fit its column's type: "
-                f"{self._address.hide(str(error))}",
-                hint="Leave the column out (columns=), or cast it in a query.",
-            ) from None
 
     def _near(self) -> tuple[list[str], list[str]]:
         """Give the names of relations, and of the columns that may not be read, after an error."""

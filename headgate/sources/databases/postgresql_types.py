@@ -142,6 +142,9 @@ def planned(  # noqa: PLR0911 - a table of types
             return _column(column, f"{given}::int8", pa.int64())
         if name == "money":
             return _decimal(column, f"{given}::numeric", "true", (19, money_scale), selection)
+        if name == "inet":  # its cast adds the mask that its text leaves out
+            text = f"case when {given} is not null then format('%s', {given}) end"
+            return _column(column, text, pa.string())
     if column.element is not None and selection.arrays == LIST and column.dimensions <= 1:
         return _array(column, column.element)
     return _column(column, f"{given}::text", pa.string())

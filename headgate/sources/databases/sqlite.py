@@ -53,8 +53,9 @@ _BYTES = re.compile(r"BLOB|BINARY", re.IGNORECASE)
 _REAL = re.compile(r"REAL|FLOA|DOUB|DEC|NUMERIC", re.IGNORECASE)
 _DAY = re.compile(r"DATE\s*\Z", re.IGNORECASE)
 _INSTANT = re.compile(r"DATETIME|TIMESTAMP", re.IGNORECASE)
+_DAY_TEST: Final = "coalesce(date(julianday({0})) = {0}, 0)"
 _INSTANT_TEST: Final = (
-    "(datetime({0}) is not null and date(substr({0}, 1, 10)) = substr({0}, 1, 10) and "
+    "(datetime({0}) is not null and coalesce(date(julianday(substr({0}, 1, 10))) = substr({0}, 1, 10), 0) and "
     "length({0}) between 10 and 26 and substr({0}, 12) not glob '*[-+Zz]*' "
     "and substr({0}, 12, 2) <> '24')"
 )
@@ -238,7 +239,7 @@ class SQLiteReading:
                     f"max(case typeof({given}) when 'integer' then {given} > {_EXACT} "
                     f"or {given} < -{_EXACT} else 0 end)"
                 ),
-                f"min(case typeof({given}) when 'text' then date({given}) = {given} else 1 end)",
+                f"min(case typeof({given}) when 'text' then {_DAY_TEST.format(given)} else 1 end)",
                 (
                     f"min(case typeof({given}) when 'text' then {_INSTANT_TEST.format(given)} "
                     "else 1 end)"
