@@ -123,12 +123,16 @@ class SqlSink:
         database = self._database
         if database.columns(self._deliveries) is not None:
             return
-        database.make_room(self._deliveries)
         columns = _COLUMNS.format(
             tables=database.name("tables"),
             text=database.declared(pa.field("tables", pa.string()), key=False),
         )
-        database.run(f"create table if not exists {self._table} ({columns})")
+        try:
+            database.make_room(self._deliveries)
+            database.run(f"create table if not exists {self._table} ({columns})")
+        except database.errors:  # "if not exists" is no promise where two make it at once
+            if database.columns(self._deliveries) is None:
+                raise
 
     def _position(self) -> Position | None:
         database = self._database
