@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from headgate.pipelines import Now as Now
     from headgate.pipelines import Params as Params
     from headgate.pipelines import Seed as Seed
+    from headgate.pipelines import airbyte as airbyte
     from headgate.pipelines import changes as changes
     from headgate.pipelines import database as database
     from headgate.pipelines import files as files
     from headgate.pipelines import incremental as incremental
+    from headgate.pipelines import pages as pages
     from headgate.pipelines import pipeline as pipeline
     from headgate.pipelines import rest as rest
     from headgate.pipelines import sink as sink
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from headgate.project import Project as Project
     from headgate.project import open_project as open  # noqa: A004 - hg.open(path)
     from headgate.secrets import secret as secret
+    from headgate.sources import html_records as html_records
     from headgate.sources import page_records as page_records
 
 __version__ = "0.1.0"
@@ -75,8 +78,8 @@ _HOMES = {
         "Interrupted", "Invalid", "NotFound", "Refused", "StepFailed", "Unavailable",
     ),
     "pipelines": (
-        "Now", "Params", "Seed", "changes", "database", "files", "incremental", "pipeline", "rest",
-        "sink", "source", "sql_step", "step", "table",
+        "Now", "Params", "Seed", "airbyte", "changes", "database", "files", "incremental",
+        "pages", "pipeline", "rest", "sink", "source", "sql_step", "step", "table",
     ),
     "project": (
         "Project", "open",
@@ -85,7 +88,7 @@ _HOMES = {
         "secret",
     ),
     "sources": (
-        "page_records",
+        "html_records", "page_records",
     ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -116,6 +119,7 @@ __all__ = [
     "Unavailable",
     "UtcTimestamp",
     "__version__",
+    "airbyte",
     "between",
     "changes",
     "column",
@@ -124,12 +128,14 @@ __all__ = [
     "expression",
     "files",
     "freshness",
+    "html_records",
     "incremental",
     "length",
     "not_null",
     "one_of",
     "open",
     "page_records",
+    "pages",
     "pattern",
     "pipeline",
     "references",

@@ -6,6 +6,7 @@ from headgate.doors import door
 
 if TYPE_CHECKING:
     from headgate.pipelines.changes_steps import changes as changes
+    from headgate.pipelines.airbyte_steps import airbyte as airbyte
     from headgate.pipelines.code_digests import CodeDigest as CodeDigest
     from headgate.pipelines.code_digests import CodeDigests as CodeDigests
     from headgate.pipelines.conditions import assignment as assignment
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.rendering import as_mermaid as as_mermaid
     from headgate.pipelines.rendering import as_svg as as_svg
     from headgate.pipelines.rendering import as_text as as_text
+    from headgate.pipelines.rest_steps import pages as pages
     from headgate.pipelines.rest_steps import rest as rest
     from headgate.pipelines.sink_steps import Changes as Changes
     from headgate.pipelines.sink_steps import DeclaredSink as DeclaredSink
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.steps import step as step
 
 _FILES = {
+    "airbyte_steps": ("airbyte",),
     "code_digests": ("CodeDigest", "CodeDigests"),
     "conditions": ("assignment", "condition", "named_in", "without_literals"),
     "changes_steps": ("changes",),
@@ -80,7 +83,7 @@ _FILES = {
     ),
     "places": ("Place",),
     "rendering": ("as_dot", "as_mermaid", "as_svg", "as_text"),
-    "rest_steps": ("rest",),
+    "rest_steps": ("pages", "rest"),
     "sink_steps": (
         "Changes", "DeclaredSink", "SinkDeclaration", "SinkMode", "SinkTable", "sink",
     ),

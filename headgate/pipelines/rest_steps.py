@@ -96,6 +96,29 @@ class RestOptions(WebOptions, total=False):
     rate: str | Mapping[str, object]
 
 
+class FollowOptions(TypedDict, total=False):
+    """Which links lead to more pages."""
+
+    select: str
+    depth: int
+    hosts: str | Sequence[str]
+    most: int
+
+
+class PagesOptions(WebOptions, total=False):
+    """What of web pages are records, how their hosts are treated, and the options of the step."""
+
+    select: str
+    fields: Mapping[str, str | Sequence[str]]
+    html_table: int | str
+    header: bool
+    follow: FollowOptions
+    robots: bool
+    delay: float | str | timedelta
+    user_agent: str
+    changed: Literal["refuse", "again"]
+
+
 def rest(url: str | None = None, **options: Unpack[RestOptions]) -> Declaration:
     """Declare a list of records of an API as a step without inputs.
 
@@ -127,6 +150,31 @@ def rest(url: str | None = None, **options: Unpack[RestOptions]) -> Declaration:
     paging = options.get("pages", {})
     reads_on = "since" in options or options.get("grows") or paging.get("by") == "time"
     return declare_source("rest", chosen, {"mode": _mode(options, reads_on), **_plain(options)})
+
+
+def pages(*urls: str, **options: Unpack[PagesOptions]) -> Declaration:
+    """Declare web pages as a step without inputs.
+
+    >>> prices = hg.pages("https://shop.example/list", follow={"select": "a.next", "depth": 50},
+    ...     select="tr.item", fields={"name": "td.name", "price": "td.price"})  # doctest: +SKIP
+
+    Args:
+        urls: addresses of pages.
+        options: what are records: ``select`` (a CSS selector) with ``fields`` (names, each with a
+            selector below it, perhaps with an attribute: ``a@href``), or ``html_table`` (a number,
+            caption or id) with ``header``; or ``keep_pages`` (rows are pages, for
+            ``hg.html_records``). ``follow`` (``select`` of links, ``depth``, ``hosts``, ``most``
+            pages). Manners: ``robots`` (robots.txt is obeyed), ``delay`` between two pages of a
+            host (1 second), ``user_agent``. ``changed``: what a page means that was appended and
+            has changed (``refuse``, ``again``). ``connection``, ``headers``, ``ca_file``,
+            ``parallel``, ``retry``, ``largest_bytes``, ``connect_timeout``, ``read_timeout`` and
+            ``answer_timeout`` are those of ``hg.rest``. Of the step: as in ``hg.files``.
+
+    Raises:
+        Invalid: what ``hg.step`` raises. What is wrong with the options is said when it is read.
+    """
+    chosen: dict[str, object] = {"urls": list(urls)} if urls else {}
+    return declare_source("pages", chosen, _plain(options))
 
 
 def _mode(options: Mapping[str, object], reads_on: object) -> str:

@@ -33,9 +33,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "webhook": "headgate.sinks.webhook:WebhookSink",
     },
     "headgate.sources": {
+        "airbyte": "headgate.sources.airbyte.source:AirbyteSource",
         "database": "headgate.sources.databases.database:DatabaseSource",
         "files": "headgate.sources.files:FileSource",
         "generator": "headgate.sources.generators:GeneratorSource",
+        "pages": "headgate.sources.web.source:WebSource",
         "postgres_changes": "headgate.sources.postgres_changes.source:PostgresChanges",
         "rest": "headgate.sources.rest.source:RestSource",
     },

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from headgate.sources.source import Reveal as Reveal
     from headgate.sources.source import Setting as Setting
     from headgate.sources.source import Source as Source
+    from headgate.sources.web.cutting import html_records as html_records
+    from headgate.sources.web.source import WebSource as WebSource
 
 _FILES = {
     "cursors": ("Cursor",),
     "files": ("FileSource",),
     "rest.cutting": ("page_records",),
     "rest.source": ("RestSource",),
+    "web.cutting": ("html_records",),
+    "web.source": ("WebSource",),
     "source": ("Batch", "Description", "NativeRead", "Reveal", "Setting", "Source"),
 }
 

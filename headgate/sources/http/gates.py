@@ -29,6 +29,12 @@ class Gate:
         """Hear that a request goes now."""
         self._free_at = max(self._free_at, now) + self.interval // _MICROSECOND
 
+    def slow_down(self, interval: timedelta) -> None:
+        """Hear that the host wants at least so much time between two requests."""
+        more = max(interval - self.interval, timedelta())
+        self.interval += more
+        self._free_at += more // _MICROSECOND
+
     def answered(self) -> None:
         """Hear that the host answered a request."""
         self._refused_until = None

@@ -10,7 +10,7 @@ from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
 from headgate.sources.http.client import Bounds
 from headgate.sources.http.urls import joined, origin
-from headgate.sources.rest.fields import Fields, bad
+from headgate.sources.options import Options, bad, retry_of
 from headgate.sources.rest.paths import Path, path_of
 
 Stop: TypeAlias = Literal["short", "missing", "repeated"]
@@ -169,31 +169,10 @@ def parsed(options: Mapping[str, object]) -> Declaration:
     Raises:
         Invalid: ``bad-option``, ``unknown-option``, ``bad-address``.
     """
-    return _declaration(Fields(options), {})
+    return _declaration(Options(options), {})
 
 
-def retry_of(given: object) -> Retry:
-    """Read how often to try again.
-
-    Raises:
-        Invalid: ``bad-option``, ``unknown-option``, ``bad-retry``.
-    """
-    if given is None:
-        return Retry()
-    if isinstance(given, Retry):
-        return given
-    fields, usual = Fields(given, "retry"), Retry()
-    retry = Retry(
-        attempts=fields.counted("attempts", usual.attempts),
-        first=fields.lasting("first", usual.first),
-        longest=fields.lasting("longest", usual.longest),
-        patience=fields.lasting("patience", usual.patience),
-    )
-    fields.end()
-    return retry
-
-
-def rate_of(fields: Fields) -> Rate | None:
+def rate_of(fields: Options) -> Rate | None:
     """Read ``rate="10/s"``, or ``{"requests": 600, "per": "1m", "burst": 10}``."""
     given = fields.take("rate")
     if given is None:
@@ -203,7 +182,7 @@ def rate_of(fields: Fields) -> Rate | None:
         per = per.strip()
         length = {"per": f"1{per}" if per[:1].isalpha() else per}
         given = {"requests": int(requests) if requests.strip().isdigit() else requests, **length}
-    inner = Fields(given, "rate")
+    inner = Options(given, "rate")
     requests_, period = inner.counted("requests", 0), inner.lasting("per", timedelta(seconds=1))
     burst = inner.counted("burst", 1)
     inner.end()
@@ -212,10 +191,10 @@ def rate_of(fields: Fields) -> Rate | None:
     return Rate(interval=period / requests_, burst=burst)
 
 
-def _declaration(fields: Fields, connection: Mapping[str, object]) -> Declaration:
+def _declaration(fields: Options, connection: Mapping[str, object]) -> Declaration:
     own = {name: value for name in _CONNECTION if (value := fields.take(name)) is not None}
     shared = {**connection, **own}
-    link = Fields(shared)
+    link = Options(shared)
     url = link.needed("url", "the API's address, here or in a connection")
     auth = _auth(link.inner("auth"))
     hosts = link.words("hosts")
@@ -238,7 +217,7 @@ def _declaration(fields: Fields, connection: Mapping[str, object]) -> Declaratio
         pages=pages,
         since=_since(fields.inner("since")),
         identity=tuple(path_of(name) for name in fields.words("identity")),
-        parent=_declaration(Fields(parent_fields, "parent"), shared) if parent_fields else None,
+        parent=_declaration(Options(parent_fields, "parent"), shared) if parent_fields else None,
         include={name: path_of(str(value)) for name, value in fields.mapping("include").items()},
         grows=fields.flag("grows"),
         keep_pages=fields.flag("keep_pages"),
@@ -251,9 +230,9 @@ def _declaration(fields: Fields, connection: Mapping[str, object]) -> Declaratio
         parallel=parallel,
         bounds=Bounds(
             largest_bytes=link.counted("largest_bytes", usual.largest_bytes),
-            connect_timeout_s=_seconds(link, "connect_timeout", usual.connect_timeout_s),
-            read_timeout_s=_seconds(link, "read_timeout", usual.read_timeout_s),
-            answer_timeout_s=_seconds(link, "answer_timeout", usual.answer_timeout_s),
+            connect_timeout_s=link.seconds("connect_timeout", usual.connect_timeout_s),
+            read_timeout_s=link.seconds("read_timeout", usual.read_timeout_s),
+            answer_timeout_s=link.seconds("answer_timeout", usual.answer_timeout_s),
             connections=parallel,
         ),
     )
@@ -295,7 +274,7 @@ def _check(made: Declaration) -> None:
 # -- pagination
 
 
-def _paging(fields: Fields | None) -> Paging | None:
+def _paging(fields: Options | None) -> Paging | None:
     if fields is None:
         return None
     by = fields.choice("by", ("page", "offset", "cursor", "url", "link", "key", "time"), "")
@@ -312,7 +291,7 @@ def _paging(fields: Fields | None) -> Paging | None:
     return paging
 
 
-def _counted(fields: Fields, by: Literal["page", "offset"]) -> Counted:
+def _counted(fields: Options, by: Literal["page", "offset"]) -> Counted:
     size = fields.number("size")
     if by == "offset" and size is None:
         raise fields.bad("size", "is needed to know the next offset")
@@ -332,7 +311,7 @@ def _counted(fields: Fields, by: Literal["page", "offset"]) -> Counted:
     return made
 
 
-def _chained(fields: Fields, by: Literal["cursor", "url", "link", "key"]) -> Chained:
+def _chained(fields: Options, by: Literal["cursor", "url", "link", "key"]) -> Chained:
     made = Chained(
         by=by,
         parameter=fields.text("parameter") or {"cursor": "cursor", "key": "after"}.get(by, ""),
@@ -357,7 +336,7 @@ def _chained(fields: Fields, by: Literal["cursor", "url", "link", "key"]) -> Cha
     return made
 
 
-def _windows(fields: Fields) -> Windows:
+def _windows(fields: Options) -> Windows:
     names = fields.words("parameters")
     if len(names) != 2:  # noqa: PLR2004 - from and to
         raise fields.bad("parameters", 'names the two of beginning and end: ["from", "to"]')
@@ -378,7 +357,7 @@ def _windows(fields: Fields) -> Windows:
     )
 
 
-def _instant(fields: Fields, name: str) -> datetime:
+def _instant(fields: Options, name: str) -> datetime:
     value = fields.take(name)
     try:
         instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -390,7 +369,7 @@ def _instant(fields: Fields, name: str) -> datetime:
 # -- the rest
 
 
-def _since(fields: Fields | None) -> Since | None:
+def _since(fields: Options | None) -> Since | None:
     if fields is None:
         return None
     start, overlap = fields.take("start"), fields.take("overlap")
@@ -402,7 +381,7 @@ def _since(fields: Fields | None) -> Since | None:
     if isinstance(overlap, (int, float)) and not isinstance(overlap, bool) and overlap >= 0:
         wide = overlap
     elif overlap is not None:
-        wide = Fields({"overlap": overlap}, "since").lasting("overlap", timedelta())
+        wide = Options({"overlap": overlap}, "since").lasting("overlap", timedelta())
     made = Since(
         field=path_of(fields.needed("field", "the records' field that grows")),
         parameter=fields.text("parameter"),
@@ -417,7 +396,7 @@ def _since(fields: Fields | None) -> Since | None:
 _AUTHS: Final = ("bearer", "basic", "api_key", "oauth2")
 
 
-def _auth(fields: Fields | None) -> Auth | None:
+def _auth(fields: Options | None) -> Auth | None:
     if fields is None:
         return None
     given = {name: value for name in _AUTHS if (value := fields.take(name)) is not None}
@@ -427,7 +406,7 @@ def _auth(fields: Fields | None) -> Auth | None:
     if kind == "bearer":
         auth = Auth(kind="bearer", value=_credential(value, "auth.bearer"))
     elif kind == "basic":
-        inner = Fields(value, "auth.basic")
+        inner = Options(value, "auth.basic")
         user, password = inner.credential("user"), inner.credential("password")
         inner.end()
         auth = Auth(kind="basic", user=user or "", value=password or "")
@@ -441,12 +420,12 @@ def _auth(fields: Fields | None) -> Auth | None:
             value=_credential(value, "auth.api_key"),
         )
     else:
-        auth = _oauth2(Fields(value, "auth.oauth2"))
+        auth = _oauth2(Options(value, "auth.oauth2"))
     fields.end()
     return auth
 
 
-def _oauth2(fields: Fields) -> Auth:
+def _oauth2(fields: Options) -> Auth:
     url = fields.needed("token_url", "where tokens are given")
     origin(url)
     made = Auth(
@@ -472,10 +451,6 @@ def _credential(value: object, name: str) -> str | Secret:
 
 def _texts(given: Mapping[str, object], name: str) -> dict[str, str | Secret]:
     return {key: _credential(value, f"{name}.{key}") for key, value in given.items()}
-
-
-def _seconds(fields: Fields, name: str, usual: float) -> float:
-    return fields.lasting(name, timedelta(seconds=usual)).total_seconds() or usual
 
 
 def _path(text: str | None) -> Path | None:

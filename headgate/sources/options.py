@@ -7,13 +7,14 @@ from typing import Final
 
 from headgate.errors import Invalid
 from headgate.names import suggestion
+from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
 
 _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*\Z")
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Fields:
+class Options:
     """The options of one mapping. ``name`` is where it stands, for messages (``pages``)."""
 
     def __init__(self, given: object, name: str = "") -> None:
@@ -106,6 +107,10 @@ class Fields:
         value = self.duration(name, default)
         return default if value is None else value
 
+    def seconds(self, name: str, default: float) -> float:
+        """Give a length of time in seconds; none is the usual one."""
+        return self.lasting(name, timedelta(seconds=default)).total_seconds() or default
+
     def mapping(self, name: str) -> Mapping[str, object]:
         """Give a mapping; an empty one where it is not said."""
         value = self.take(name)
@@ -115,10 +120,10 @@ class Fields:
             raise self.bad(name, f"is a mapping, not {value!r}")
         return {str(key): inner for key, inner in value.items()}
 
-    def inner(self, name: str) -> "Fields | None":
+    def inner(self, name: str) -> "Options | None":
         """Give the options of a mapping within; None where it is not said."""
         value = self.take(name)
-        return None if value is None else Fields(value, f"{self._name}.{name}".lstrip("."))
+        return None if value is None else Options(value, f"{self._name}.{name}".lstrip("."))
 
     def credential(self, name: str) -> str | Secret | None:
         """Give a text or a secret's name."""
@@ -135,7 +140,7 @@ class Fields:
         """
         for name in self._left:
             meant = suggestion(name, self._known)
-            of = f"{self._name} has" if self._name else "A REST source has"
+            of = f"{self._name} has" if self._name else "This source has"
             raise Invalid(
                 "unknown-option",
                 f"{of} no option {name!r}; there are {', '.join(sorted(set(self._known)))}.",
@@ -147,6 +152,27 @@ class Fields:
         """Give the error for an option that cannot be taken."""
         full = f"{self._name}.{name}".lstrip(".")
         return bad(full, f"{full} {what}.")
+
+
+def retry_of(given: object) -> Retry:
+    """Read how often to try again.
+
+    Raises:
+        Invalid: ``bad-option``, ``unknown-option``, ``bad-retry``.
+    """
+    if given is None:
+        return Retry()
+    if isinstance(given, Retry):
+        return given
+    options, usual = Options(given, "retry"), Retry()
+    retry = Retry(
+        attempts=options.counted("attempts", usual.attempts),
+        first=options.lasting("first", usual.first),
+        longest=options.lasting("longest", usual.longest),
+        patience=options.lasting("patience", usual.patience),
+    )
+    options.end()
+    return retry
 
 
 def bad(option: str, message: str, hint: str | None = None) -> Invalid:
