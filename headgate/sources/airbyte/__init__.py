@@ -1,0 +1,1 @@
+"""Airbyte connectors as sources: programs that speak the Airbyte protocol on their stdout."""
