@@ -43,9 +43,8 @@ class BucketPlace:
         return f"{self._scheme}://{self._name}/{self._key(name)}"
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep nobody out: objects are named and filled by their commit, whoever writes them."""
-        del name
         yield
 
     @contextmanager

@@ -101,7 +101,7 @@ class FileSink:
         for each in delivery.tables:
             _check(each)
         place = self._there
-        with place.locked(self._lock):
+        with place.locked():
             there = self.position()
             if (there and there.commit) != (delivery.after and delivery.after.commit):
                 raise Conflict(
@@ -130,7 +130,7 @@ class FileSink:
 
     def place(self, position: Position | None) -> None:
         """Say which commit's files are there, without writing one; None: none."""
-        with self._there.locked(self._lock):
+        with self._there.locked():
             if position is None:
                 self._there.delete(self._memory)
             else:
@@ -148,16 +148,12 @@ class FileSink:
             if "://" in directory:
                 self._place = BucketPlace(directory, self._options, self._setting)
             else:
-                self._place = DirectoryPlace(self._setting.root / directory)
+                self._place = DirectoryPlace(self._setting.root / directory, self._setting.clock)
         return self._place
 
     @property
     def _memory(self) -> str:
         return f".headgate-{self._setting.name}.json"
-
-    @property
-    def _lock(self) -> str:
-        return f".headgate-{self._setting.name}.lock"
 
     @property
     def _staging(self) -> str:

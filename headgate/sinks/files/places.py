@@ -5,10 +5,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from headgate.errors import Conflict, Unavailable
+from headgate.clock import Clock
+from headgate.errors import Unavailable
+
+_PATIENCE: Final = timedelta(seconds=10)
+_PAUSE: Final = timedelta(milliseconds=50)
 
 
 class Place(Protocol):
@@ -18,11 +23,11 @@ class Place(Protocol):
         """Give what people call a file."""
         ...
 
-    def locked(self, name: str) -> AbstractContextManager[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep others out for a while, where the place can do that.
 
         Raises:
-            Conflict: ``sink-elsewhere``: another one delivers.
+            Unavailable: ``sink-busy``.
         """
         ...
 
@@ -53,32 +58,43 @@ class Place(Protocol):
 class DirectoryPlace:
     """A directory, made when the first file comes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock) -> None:
         self._directory = directory
+        self._clock = clock
 
     def shown(self, name: str) -> str:
         """Give the path."""
         return str(self._directory / name)
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock that ends with the process; see ``Place.locked``."""
+    def locked(self) -> Iterator[None]:
+        """Hold the directory's own lock, which ends with the process; see ``Place.locked``."""
         with _answering(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            file = os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            handle = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Conflict(
-                    "sink-elsewhere",
-                    f"Another process delivers to {self._directory}.",
-                    hint="It will have delivered what there is.",
-                    path=str(self._directory),
-                ) from error
+            self._lock(handle)
             yield
         finally:
-            os.close(file)
+            os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        began_s = self._clock.monotonic_s()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if self._clock.monotonic_s() - began_s > _PATIENCE.total_seconds():
+                    raise Unavailable(
+                        "sink-busy",
+                        f"Another process has been writing to {self._directory} for "
+                        f"{_PATIENCE.total_seconds():g} s.",
+                        hint="Wait for it; then  headgate deliver",
+                        path=str(self._directory),
+                    ) from error
+                self._clock.sleep(_PAUSE)
+            else:
+                return
 
     @contextmanager
     def staging(self, name: str) -> Iterator[Path]:

@@ -4,6 +4,7 @@ A column gets the narrowest type in which every value is written: ``007`` stays 
 number of more digits than its type can hold.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -14,6 +15,7 @@ from headgate.names import quote
 from headgate.sources.formats.csv_query import csv_query
 
 _FIRST_ROWS = 2_000
+_FILE = re.compile(r"^\s*file = (.+)$", re.MULTILINE)
 
 # For each type, the test that a text is written as such a value ({x} is the text).
 _ZONE = "(Z|[+-][0-9][0-9](:?[0-9][0-9])?)$"
@@ -45,7 +47,7 @@ def column_types(parts: Sequence[NativeFiles], options: Mapping[str, object]) ->
     one pass over everything says which hold. A column without a value stays text.
 
     Raises:
-        Invalid: ``bad-option``.
+        Invalid: ``bad-option``, ``csv-unreadable``.
     """
     declared = options.get("types")
     given = {str(n): str(t) for n, t in declared.items()} if isinstance(declared, Mapping) else {}
@@ -67,10 +69,29 @@ def column_types(parts: Sequence[NativeFiles], options: Mapping[str, object]) ->
             name: tuple(_CANDIDATES) for name in names if name not in given
         }
         for source in (f"from ({everything}) limit {_FIRST_ROWS}", f"from ({everything})"):
-            possible = _held(connection, source, possible)
+            try:
+                possible = _held(connection, source, possible)
+            except duckdb.Error as error:
+                raise _unreadable(parts, error) from error
     return {
         name: given.get(name) or next(iter(possible.get(name, ())), "VARCHAR") for name in names
     }
+
+
+def _unreadable(parts: Sequence[NativeFiles], error: duckdb.Error) -> Invalid:
+    """Name the file that the reader stopped at, and what it met."""
+    text = str(error)
+    found = _FILE.search(text)
+    path = found.group(1).strip() if found is not None else parts[0].paths[0]
+    shown = {path: name for part in parts for path, name in part.shown.items()}.get(path, path)
+    ends = "state machine" in text
+    what = text.partition("\n")[0]
+    return Invalid(
+        "csv-unreadable",
+        f"{shown} cannot be read as CSV: {'its lines end in different ways.' if ends else what}",
+        hint="Make all line ends alike." if ends else "Mend it, or say how the file is written.",
+        path=path,
+    )
 
 
 def columns_of(part: NativeFiles) -> Mapping[str, object]:
