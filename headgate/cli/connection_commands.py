@@ -10,7 +10,7 @@ from headgate.cli.tables import aligned
 @click.command()
 @command()
 def connections(call: Call) -> None:
-    """List the connections of the settings, and whether their secrets are known.
+    """List connections, and whether their secrets are known.
 
     No secret is shown. Ends with 6 where one is not known.
     """
