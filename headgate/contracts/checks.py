@@ -5,6 +5,7 @@ Values in checks are JSON scalars; days, instants and decimals are their text. A
 its key in verdicts and quarantine: unique in its contract, from what it says unless given.
 """
 
+from abc import abstractmethod
 from typing import TypeAlias
 
 import msgspec
@@ -27,9 +28,9 @@ class _Check(
         return self.given_name or self.says
 
     @property
+    @abstractmethod
     def says(self) -> str:
         """What holds where the check is satisfied."""
-        raise NotImplementedError
 
     @property
     def reason(self) -> str:

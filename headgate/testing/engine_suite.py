@@ -10,6 +10,7 @@ commits, never lists a directory, and accounts for every row it read.
 
 # ruff: noqa: D102, PLR2004, S101 - these are tests; their names say what they show
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -124,11 +125,11 @@ def code(work: Callable[[], object]) -> str:
     return caught.value.code
 
 
-class EngineSuite:
+class EngineSuite(ABC):
     """The suite. ``make`` gives a new engine that may use a directory."""
 
-    def make(self, directory: Path) -> Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def make(self, directory: Path) -> Engine: ...
 
     def storage(self, directory: Path) -> Storage:
         """Give where tables are written; a directory unless a subclass knows another place."""

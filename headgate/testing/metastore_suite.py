@@ -8,6 +8,7 @@
 # ruff: noqa: D102, PLR2004, PT017, S101 - these are tests; their names say what they show
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -114,14 +115,14 @@ class Situation:
         return {branch.name: branch.head for branch in self.store.branches()}
 
 
-class MetastoreSuite:
+class MetastoreSuite(ABC):
     """The conformance suite. pytest's ``tmp_path`` gives each test a directory."""
 
+    @abstractmethod
     def make(
         self, directory: Path, *, clock: Clock, genesis: Commit, nodes: Mapping[bytes, bytes]
     ) -> Metastore:
         """Make a metastore with ``genesis``, its nodes, and the protected branch ``main`` there."""
-        raise NotImplementedError
 
     @contextmanager
     def situation(self, directory: Path) -> Iterator[Situation]:

@@ -11,6 +11,7 @@ gives exactly the rows that are missing.
 # ruff: noqa: D102, S101 - these are tests; their names say what they show
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Situation:
     ``open`` makes a new source that reads it. ``grow`` adds rows outside and gives them; they come
     after the others. What follows is tested where it is given: ``widen`` adds rows that have a
     column more, and gives them; ``empty`` makes a source of something that holds no row,
-    ``unreachable`` one of something that does not answer or is not there.
+    ``unreachable`` one of something that does not answer or is not there; ``slow`` a source of the
+    same rows that come late, or in pieces.
     """
 
     open: Callable[[], Source]
@@ -43,6 +45,7 @@ class Situation:
     widen: Callable[[], Sequence[Row]] | None = None
     empty: Callable[[], Source] | None = None
     unreachable: Callable[[], Source] | None = None
+    slow: Callable[[], Source] | None = None
 
 
 def rows_of(batches: Iterable[Batch]) -> list[Row]:
@@ -93,11 +96,11 @@ def _read_on(outside: Situation, store: _Store, most: int | None = None) -> None
     store.die()
 
 
-class SourceSuite:
+class SourceSuite(ABC):
     """The suite. ``situation`` sets up something to read, with two batches of rows at least."""
 
-    def situation(self, directory: Path) -> Situation:
-        raise NotImplementedError
+    @abstractmethod
+    def situation(self, directory: Path) -> Situation: ...
 
     @pytest.fixture
     def outside(self, tmp_path: Path) -> Situation:
@@ -195,6 +198,28 @@ class SourceSuite:
         assert caught.value.category in {"unavailable", "not-found", "refused", "invalid"}
         assert caught.value.hint or caught.value.category == "not-found"
         source.close()
+
+    def test_rows_that_come_late_are_the_same_rows(self, outside: Situation) -> None:
+        if outside.slow is None:
+            pytest.skip("this source waits for nobody")
+        with closing(outside.slow()) as source:
+            assert rows_of(source.read(None)) == outside.rows
+
+    def test_what_is_acknowledged_late_twice_or_never_is_still_read_once(
+        self, outside: Situation
+    ) -> None:
+        with closing(outside.open()) as source:
+            batches = list(source.read(None))
+        last = batches[-1].cursor
+        assert last is not None
+        with closing(outside.open()) as source:  # who published was killed before it could say so
+            assert rows_of(source.read(source.cursor(last.text()))) == []
+        with closing(outside.open()) as source:
+            source.acknowledge(last)
+            source.acknowledge(last)
+        added = outside.grow()
+        with closing(outside.open()) as source:
+            assert rows_of(source.read(source.cursor(last.text()))) == list(added)
 
     def test_records_that_are_no_rows_say_where_they_stand_and_why(
         self, outside: Situation

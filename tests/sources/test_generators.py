@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.errors import Invalid
+from headgate.errors import Invalid, Unavailable
 from headgate.sources import Setting
 from headgate.sources.cursor_values import cursor_of, is_behind, value_of
 from headgate.sources.cursors import Cursor
@@ -31,21 +31,41 @@ def source(
 class TestPagesOfNumbers(SourceSuite):
     def situation(self, directory: Path) -> Situation:
         numbers = list(range(1, 8))
+        colours: dict[int, str] = {}
 
         def pages(cursor: object) -> object:
             after = cursor or 0
             assert isinstance(after, int)
             for at in range(after, len(numbers), 3):
                 chunk = numbers[at : at + 3]
-                yield [{"n": n, "name": f"name {n}"} for n in chunk], chunk[-1]
+                yield [row(n) for n in chunk], chunk[-1]
+
+        def row(n: int) -> dict[str, object]:
+            plain: dict[str, object] = {"n": n, "name": f"name {n}"}
+            return {**plain, "colour": colours[n]} if n in colours else plain
 
         def grow() -> list[dict[str, object]]:
             more = [len(numbers) + 1, len(numbers) + 2]
             numbers.extend(more)
-            return [{"n": n, "name": f"name {n}"} for n in more]
+            return [row(n) for n in more]
 
-        rows = [{"n": n, "name": f"name {n}"} for n in numbers]
-        return Situation(open=lambda: source(pages), rows=rows, grow=grow)
+        def widen() -> list[dict[str, object]]:
+            colours[len(numbers) + 1] = "red"
+            numbers.append(len(numbers) + 1)
+            return [row(numbers[-1])]
+
+        def nobody(_: object) -> object:
+            raise Unavailable("shop-away", "The shop is away.", hint="Try again.")
+            yield
+
+        return Situation(
+            open=lambda: source(pages),
+            rows=[row(n) for n in numbers],
+            grow=grow,
+            widen=widen,
+            empty=lambda: source(lambda _: iter(())),
+            unreachable=lambda: source(nobody),
+        )
 
 
 NAIVE = datetime.fromisoformat("2026-01-01")
