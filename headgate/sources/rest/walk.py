@@ -27,12 +27,17 @@ _MOST_AHEAD = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A page to be asked for: the n-th of its walk, from 0."""
+    """A page to be asked for: the n-th of its walk, from 0.
+
+    ``floor`` is the largest total that had been told when it was planned: an answer made after that
+    which tells less shows that the list has shrunk.
+    """
 
     ordinal: int
     state: State
     ask: Ask
     attempt: int = 1
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,7 @@ class Walk:
     _asked: int = 0
     _placed: int = 0
     _known: int | None = None
+    _highest: int = 0
     _seen: set[State] = field(default_factory=set)
     _digests: set[str] = field(default_factory=set)
     _state: State = None
@@ -113,7 +119,7 @@ class Walk:
         """Take what a visit gave; pages are placed in order as far as they are there."""
         self.out -= 1
         if isinstance(result, Page):
-            self._early[visit.ordinal] = result
+            self._early[visit.ordinal] = self._counted_in(visit, result)
         elif isinstance(result, Failed):
             missing = result.status in _MISSING and "missing" in self.stop and visit.ordinal > 0
             self._early[visit.ordinal] = None if missing else result.error
@@ -144,6 +150,18 @@ class Walk:
         return sum(len(given.page.body) for given in self.ready) + sum(len(p.body) for p in early)
 
     # -- placing
+
+    def _counted_in(self, visit: Visit, page: Page) -> Page | HeadgateError:
+        """Hear a page's total when it comes: in the order of pages, totals may go up and down."""
+        counted = self._counted()
+        try:
+            total = None if counted is None else counted.total(page)
+        except HeadgateError as error:
+            return error
+        if total is not None:
+            self.shrank = self.shrank or total < visit.floor
+            self._highest = max(self._highest, total)
+        return page
 
     def _place(self, page: Page | HeadgateError | None) -> None:
         if page is None:
@@ -210,18 +228,23 @@ class Walk:
             return
         self._attempts[ordinal] = attempt + 1
         self._todo.appendleft(
-            Visit(ordinal=ordinal, state=state, ask=self.pager.ask(state), attempt=attempt + 1)
+            Visit(
+                ordinal=ordinal,
+                state=state,
+                ask=self.pager.ask(state),
+                attempt=attempt + 1,
+                floor=self._highest,
+            )
         )
 
     def _count(self, page: Page) -> None:
         counted = self._counted()
         if counted is None:
             return
-        total = counted.total(page)
-        if total is not None:
-            self.shrank = self.shrank or (self.total is not None and total < self.total)
-            self.total = total
-            self._known = counted.count(page)
+        self.total = counted.total(page)
+        count = counted.count(page)
+        if count is not None:
+            self._known = max(count, self._known or 0)
 
     def _located(self, error: HeadgateError) -> HeadgateError:
         """Say which page it is about."""
@@ -245,7 +268,8 @@ class Walk:
 
     def _plan(self, ordinal: int, state: State) -> None:
         self._state = state
-        self._todo.append(Visit(ordinal=ordinal, state=state, ask=self.pager.ask(state)))
+        ask = self.pager.ask(state)
+        self._todo.append(Visit(ordinal=ordinal, state=state, ask=ask, floor=self._highest))
 
     def _state_of(self, ordinal: int) -> State:
         counted = self._counted()
