@@ -32,8 +32,6 @@ class SqlDatabase(Protocol):
     kind: str
     parameter: str
     """What stands for a bound value in a statement."""
-    ddl_commits: bool
-    """Whether a statement that makes or changes a table ends the transaction."""
     stages_first: bool
     """Whether rows are staged before the transaction, which would keep others out meanwhile."""
     folds: bool
@@ -42,6 +40,11 @@ class SqlDatabase(Protocol):
     """Whether a session may stay open when nothing is done: nobody is kept out by it."""
     errors: tuple[type[Exception], ...]
     """What the driver raises."""
+
+    @property
+    def ddl_commits(self) -> bool:
+        """Whether a statement that makes or changes a table ends the transaction."""
+        ...
 
     def describe(self) -> Description: ...
     def explained(self, error: Exception, what: str) -> HeadgateError:

@@ -23,7 +23,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.clock import ManualClock
@@ -202,7 +202,8 @@ class SinkSuite:
 
     can_upsert = True
     can_change_columns = True
-    folds_case = False
+    examples = 10
+    """How many sequences of commits are tried."""
 
     def destination(self, directory: Path) -> Destination:
         raise NotImplementedError
@@ -613,17 +614,19 @@ class SinkSuite:
 
     # -- any sequence of commits
 
-    @settings(
-        max_examples=15,
-        deadline=None,
-        suppress_health_check=[HealthCheck.differing_executors],  # a suite is run by many
-    )
-    @given(data=st.data())
     def test_any_commits_leave_what_a_dictionary_would_have(
-        self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+        self, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         self._needs_keys()
-        root = tmp_path_factory.mktemp("any")
+
+        @settings(max_examples=self.examples, deadline=None)
+        @given(data=st.data())
+        def is_like_a_dictionary(data: st.DataObject) -> None:
+            self._is_like_a_dictionary(tmp_path_factory.mktemp("any"), data)
+
+        is_like_a_dictionary()
+
+    def _is_like_a_dictionary(self, root: Path, data: st.DataObject) -> None:
         there = replace(self.destination(root), root=root)
         texts = st.none() | st.text(string.printable + "äß漢🚀'\"\\", max_size=6)
         keys = st.integers(0, 6)

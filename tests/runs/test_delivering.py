@@ -414,7 +414,7 @@ CHANGES = st.one_of(
 
 @settings(max_examples=12, deadline=None)
 @given(history=st.lists(CHANGES, min_size=3, max_size=9))
-def test_after_each_commit_the_destination_has_what_the_commit_has(
+def test_after_each_commit_the_destination_has_what_the_commit_has(  # noqa: C901 - a case each
     tmp_path_factory: pytest.TempPathFactory, history
 ) -> None:
     root = tmp_path_factory.mktemp("any")
