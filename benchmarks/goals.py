@@ -41,6 +41,18 @@ ROWS: Mapping[str, Row] = {
         must="<= 1.25x the limit, under 800 MB",
         arguments=("--peers",),
     ),
+    "F6": Row(
+        work="PostgreSQL, 5M rows of 10 mixed columns, to a lake table",
+        script="postgres_load",
+        must=">= 0.9x the raw ADBC stream, >= 3x dlt's default",
+        arguments=("--peers",),
+    ),
+    "F8": Row(
+        work="an API of 1,000 pages of 100 records, 1 % 429, 1 % 500, to a lake table",
+        script="rest",
+        must=">= 8x dlt; no row lost or doubled",
+        arguments=("--peers",),
+    ),
     "F9": Row(
         work="10M rows, 12 checks with keys and references, bad rows split off",
         script="quality",
@@ -72,6 +84,11 @@ ROWS: Mapping[str, Row] = {
         work="load three tables and join them, of 3x the memory the process may take",
         script="spill",
         must="finishes under the cap",
+    ),
+    "F14": Row(
+        work="changes of a PostgreSQL table as typed rows, read and published",
+        script="changes",
+        must=">= 75,000 changes/s",
     ),
     "F16": Row(
         work="16 and 40 concurrent publishers with 1 s of checks each",
