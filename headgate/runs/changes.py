@@ -41,6 +41,9 @@ FOLDED: Final = "_hg_folded"
 _NUMBER: Final = "_hg_n"
 _LOST: Final = "_hg_lost"
 _CODE: Final = "_hg_code"
+_AT: Final = "_hg_at"
+_OP: Final = "_hg_op"
+_ORDER: Final = "_hg_ordered"
 _PLAN: Final = "_hg_plan"
 _WANTED: Final = "_hg_wanted"
 _BASE: Final = "_hg_base"
@@ -224,31 +227,33 @@ class _Applying:
             asked = f"select distinct unnest({reserved.UNCHANGED}) as name from {CHANGES}"
             found = session.reader(Sql(text=asked)).read_all().column(0).to_pylist()
             untold = sorted(name for name in found if name in self._own)
-        columns = [f"{_NUMBER}", f"{reserved.OPERATION} as op"]
-        columns += [f"{reserved.ORDER} as at"] if given[reserved.ORDER] else []
-        columns += [f"{quote(name)} as key{n}" for n, name in enumerate(self._keys)]
+        columns = [f"{_NUMBER}", f"{reserved.OPERATION} as {_OP}"]
+        columns += [f"{reserved.ORDER} as {_ORDER}"] if given[reserved.ORDER] else []
+        columns += [f"{quote(name)} as _hg_key{n}" for n, name in enumerate(self._keys)]
         if given[reserved.BEFORE]:
-            columns.append(f"{reserved.BEFORE} is not null as moved")
+            columns.append(f"{reserved.BEFORE} is not null as _hg_moved")
             columns += [
-                f"{reserved.BEFORE}.{quote(name)} as was{n}" for n, name in enumerate(self._keys)
+                f"{reserved.BEFORE}.{quote(name)} as _hg_was{n}"
+                for n, name in enumerate(self._keys)
             ]
         columns += [
-            f"coalesce(list_contains({reserved.UNCHANGED}, {literal(name)}), false) as untold{n}"
+            f"coalesce(list_contains({reserved.UNCHANGED}, {literal(name)}), false) "
+            f"as _hg_untold{n}"
             for n, name in enumerate(untold)
         ]
         asked = f"select {', '.join(columns)} from {CHANGES}"
         told = session.reader(Sql(text=asked)).read_all()
-        order = ["at", _NUMBER] if given[reserved.ORDER] else [_NUMBER]
+        order = [_ORDER, _NUMBER] if given[reserved.ORDER] else [_NUMBER]
         told = told.sort_by([(name, "ascending") for name in order])
         told, emptied = _since_truncation(told, self._target.table)
         count = told.num_rows
-        moved = _marks(told, "moved") if given[reserved.BEFORE] else np.zeros(count, bool)
+        moved = _marks(told, "_hg_moved") if given[reserved.BEFORE] else np.zeros(count, bool)
         keys = {}
         for n, name in enumerate(self._keys):
-            own = told.column(f"key{n}")
+            own = told.column(f"_hg_key{n}")
             was = pa.chunked_array([pa.nulls(count, own.type)])
             if given[reserved.BEFORE]:
-                was = told.column(f"was{n}")
+                was = told.column(f"_hg_was{n}")
             keys[name] = pa.chunked_array([*own.chunks, *was.chunks], own.type)
         codes = _codes(list(keys.values()))
         of_code = np.full(int(codes.max(initial=0)) + 1, NONE, np.int64)
@@ -258,8 +263,8 @@ class _Applying:
             operations=Operations(
                 keys=codes[:count],
                 befores=np.where(moved, codes[count:], NONE),
-                upserts=pc.equal(told.column("op"), _UPSERT).to_numpy(),
-                unchanged={name: _marks(told, f"untold{n}") for n, name in enumerate(untold)},
+                upserts=pc.equal(told.column(_OP), _UPSERT).to_numpy(),
+                unchanged={name: _marks(told, f"_hg_untold{n}") for n, name in enumerate(untold)},
             ),
             keys=pa.table(keys),
             numbers=told.column(_NUMBER).to_numpy(),
@@ -274,12 +279,12 @@ class _Applying:
         place = [reserved.POSITION] if reserved.POSITION in self._schema.names else []
         columns = [*self._own, *place]
         numbers = told.numbers[folded.upserts]
-        plan: dict[str, pa.Array] = {"n": pa.array(numbers)}
+        plan: dict[str, pa.Array] = {_AT: pa.array(numbers)}
         if not folded.origins:
             self._session.bind({_PLAN: pa.table(plan)})
             chosen = ", ".join(map(quote, columns))
             text = f"select {chosen}, null::varchar as {_LOST} from {CHANGES} semi join {_PLAN} "
-            self._session.keep(FOLDED, Sql(text=f"{text} on {_NUMBER} = n"))
+            self._session.keep(FOLDED, Sql(text=f"{text} on {_NUMBER} = {_AT}"))
             return ()
         codes: list[Numbers] = []
         for n, origin in enumerate(folded.origins.values()):
@@ -315,7 +320,7 @@ class _Applying:
             lost.append(f"when p.o{n} is null and b{n}.{_CODE} is null then {literal(name)}")
         return (
             f"select {', '.join(values)}, case {' '.join(lost)} end as {_LOST} "
-            f"from {_PLAN} p join {CHANGES} o on o.{_NUMBER} = p.n {' '.join(joins)}"
+            f"from {_PLAN} p join {CHANGES} o on o.{_NUMBER} = p.{_AT} {' '.join(joins)}"
         )
 
     def _bind_base(self, told: _Told, wanted: Numbers, untold: Sequence[str]) -> tuple[Read, ...]:
@@ -444,7 +449,7 @@ def _since_truncation(told: pa.Table, table: str) -> tuple[pa.Table, bool]:
     Raises:
         Invalid: ``unknown-operation``.
     """
-    words = told.column("op")
+    words = told.column(_OP)
     known = pc.is_in(words, pa.array([_UPSERT, _DELETE, _TRUNCATE]))
     if not pc.all(pc.fill_null(known, fill_value=False), min_count=0).as_py():
         raise Invalid(

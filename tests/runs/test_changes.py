@@ -388,3 +388,19 @@ def test_amounts_stay_exact(orders: Orders) -> None:
     orders.do("update {} set amount = 1234567.89 where id = 1")
     orders.run(pipeline)
     assert Decimal("1234567.89") in [row[2] for row in orders.here()]
+
+
+def test_columns_may_have_any_name(logical_postgres: PostgresServer, place: Workplace) -> None:
+    names = ["n", "op", "at", "name", "code", "k", "number", "key0", "Order", "a b", '"q"']
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    columns = ", ".join(f"{name} text" for name in quoted)
+    orders = Orders(logical_postgres, place, f"id int primary key, {columns}, large text")
+    orders.do(
+        "insert into {} values (1, 'x', 'y'), (2, 'y', 'z')",
+        "update {} set large = repeat('x', 5000)",
+    )
+    pipeline = orders.pipeline()
+    orders.run(pipeline)
+    orders.do("update {} set n = 'm' where id = 1", "update {} set id = 3 where id = 2")
+    orders.run(pipeline)
+    assert orders.here() == orders.there()

@@ -71,7 +71,9 @@ class Reached:
 
     def cursor(self) -> Cursor:
         """Give it as a cursor: a later one is greater."""
-        return Cursor(kind=KIND, sequence=(self.number, self.position, self.standing.text()))
+        return Cursor(
+            kind=KIND, sequence=(self.number, lsn_text(self.position), self.standing.text())
+        )
 
     def at(self, position: int, columns: ColumnsSeen | None = None) -> "Reached":
         """Give a later place, and the columns seen until there."""
@@ -88,9 +90,11 @@ def reached(cursor: Cursor) -> Reached:
         Invalid: ``bad-cursor``.
     """
     match cursor.sequence:
-        case (int(number), int(position), str(standing)):
+        case (int(number), str(position), str(standing)):
             try:
-                return Reached(number=number, position=position, standing=Standing.parse(standing))
+                return Reached(
+                    number=number, position=read_lsn(position), standing=Standing.parse(standing)
+                )
             except (ValueError, KeyError, TypeError):
                 pass
     raise Invalid("bad-cursor", f"This is no cursor of {KIND}: {cursor.text()[:80]!r}.")
