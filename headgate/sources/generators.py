@@ -5,13 +5,17 @@ are one dict, a list of dicts, or a table: Arrow, pandas, Polars, anything that 
 stream interface.
 """
 
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import date, time
 from typing import Any, Final, cast
 
+import msgspec
 import pyarrow as pa
 
 from headgate.errors import Invalid
+from headgate.source_columns import RECORD
 from headgate.sources.cursor_values import cursor_of, is_behind, value_of
 from headgate.sources.cursors import Cursor
 from headgate.sources.source import Batch, Description, NativeRead, Setting
@@ -76,7 +80,7 @@ class GeneratorSource:
 
         Raises:
             Invalid: ``bad-cursor``, ``cursor-descends``, ``cursor-missing``,
-                ``source-gave-no-rows``, ``source-rows-differ``. Whatever the function raises.
+                ``source-gave-no-rows``, ``source-value-unknown``. Whatever the function raises.
         """
         last, covered = cursor, True
         gathered: list[Mapping[str, object]] = []
@@ -91,10 +95,13 @@ class GeneratorSource:
                     gathered.append(rows)
                     last, covered = ascended, mark is not None
                 else:
+                    before, came = last, 0
                     for table, more in _followed(self._tables(rows)):
-                        covered = mark is not None and not more
-                        yield Batch(rows=table, cursor=last if more else ascended)
-                    last, covered = ascended, mark is not None
+                        came += table.num_rows
+                        yield Batch(rows=table, cursor=before if more else ascended)
+                    if not came and mark is not None:
+                        yield Batch(rows=pa.table({}), cursor=ascended)
+                    last, covered = ascended, mark is not None or (covered and not came)
                 if len(gathered) >= BATCH_ROWS:
                     yield Batch(rows=_of_dicts(gathered, self._title), cursor=last)
                     gathered.clear()
@@ -221,20 +228,54 @@ def _followed(tables: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, bool]]:
 
 
 def _of_dicts(rows: Sequence[Mapping[str, object]], title: str) -> pa.Table:
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = []
-    for name in names:
-        try:
-            columns.append(pa.array([row.get(name) for row in rows]))
-        except (pa.ArrowException, OverflowError, UnicodeError) as error:
-            raise Invalid(
-                "source-rows-differ",
-                f"{title} gave values of no one type in the column {name!r}: {error}",
-                hint="Give one type a column.",
-                column=name,
-                source=title,
-            ) from error
-    return pa.table(columns, names=list(names))
+    """Give dicts as records: what becomes of them is decided over all.
+
+    By rule: days, times and instants are ISO 8601, decimals numbers with all of their digits, UUIDs
+    and members of enumerations texts, bytes base64, and a number that is none the text ``NaN``,
+    ``Infinity`` or ``-Infinity``. No rows have no columns.
+    """
+    if not rows:
+        return pa.table({})
+    texts = [_record(row, title) for row in rows]
+    return pa.table({RECORD: pa.array(texts, pa.string())})
+
+
+def _record(row: Mapping[str, object], title: str) -> str:
+    try:
+        return _ENCODER.encode(_finite(row)).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Invalid(
+            "source-value-unknown",
+            f"{title} gave a row with a value that cannot be kept: {error}",
+            hint="Give numbers, texts, days, instants, decimals, bytes, lists and dicts.",
+            source=title,
+        ) from error
+
+
+def _finite(value: object) -> object:
+    """Give a value without floats that JSON does not know."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _INFINITE.get(value, "NaN")
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def _plainer(value: object) -> object:
+    """Give a library's scalar (NumPy's, pandas') as Python's."""
+    if type(value).__name__ in {"NAType", "NaTType"}:
+        return None
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    raise TypeError(f"{type(value).__qualname__} is none that is known here")
+
+
+_INFINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_plainer, decimal_format="number")
 
 
 def _no_rows(value: object, title: str, what: str) -> Invalid:
