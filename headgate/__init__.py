@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from headgate.pipelines import airbyte as airbyte
     from headgate.pipelines import changes as changes
     from headgate.pipelines import database as database
+    from headgate.pipelines import dlt as dlt
     from headgate.pipelines import files as files
     from headgate.pipelines import incremental as incremental
     from headgate.pipelines import pages as pages
@@ -78,7 +79,7 @@ _HOMES = {
         "Interrupted", "Invalid", "NotFound", "Refused", "StepFailed", "Unavailable",
     ),
     "pipelines": (
-        "Now", "Params", "Seed", "airbyte", "changes", "database", "files", "incremental",
+        "Now", "Params", "Seed", "airbyte", "changes", "database", "dlt", "files", "incremental",
         "pages", "pipeline", "rest", "sink", "source", "sql_step", "step", "table",
     ),
     "project": (
@@ -125,6 +126,7 @@ __all__ = [
     "column",
     "completeness",
     "database",
+    "dlt",
     "expression",
     "files",
     "freshness",

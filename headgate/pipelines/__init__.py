@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.database_steps import database as database
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
+    from headgate.pipelines.dlt_steps import dlt as dlt
     from headgate.pipelines.environment import installed as installed
     from headgate.pipelines.file_steps import files as files
     from headgate.pipelines.fingerprints import fingerprint as fingerprint
@@ -71,6 +72,7 @@ _FILES = {
     "changes_steps": ("changes",),
     "database_steps": ("database",),
     "declarations": ("Declared", "collect"),
+    "dlt_steps": ("dlt",),
     "environment": ("installed",),
     "file_steps": ("files",),
     "fingerprints": ("fingerprint",),

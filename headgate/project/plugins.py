@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "headgate.sources": {
         "airbyte": "headgate.sources.airbyte.source:AirbyteSource",
         "database": "headgate.sources.databases.database:DatabaseSource",
+        "dlt": "headgate.sources.dlt_resource:DltSource",
         "files": "headgate.sources.files:FileSource",
         "generator": "headgate.sources.generators:GeneratorSource",
         "pages": "headgate.sources.web.source:WebSource",

@@ -60,8 +60,9 @@ class Connector:
         They end when it has ended well. It is killed at the end of the block, if it has not.
 
         Raises:
-            NotFound: ``connector-missing``. Invalid, Unavailable: ``connector-failed``.
-            Unavailable: ``connector-silent``. Refused: ``connector-line-too-long``.
+            NotFound: ``connector-missing``. Invalid: ``connector-refused``.
+            Unavailable: ``connector-failed``, ``connector-silent``.
+            Refused: ``connector-line-too-long``.
         """
         named = {f"{name}.json": content for name, content in files.items()}
         with kept_files(named) as directory:
@@ -209,12 +210,21 @@ class _Process:
         traces = dict.fromkeys(each.message for each in self._traces if each.message)
         why = f": {'; '.join(traces)}" if traces else "."
         said = "".join(f"\n  {line}" for line in dict.fromkeys(self._told))
-        broken = any(each.failure_type == "config_error" for each in self._traces)
-        kind = Invalid if broken else Unavailable
-        return kind(
+        message = f"{self._connector.name} {verb} {how}{why}"
+        if said:
+            message += f"\nIt said:{said}"
+        if any(each.failure_type == "config_error" for each in self._traces):
+            return Invalid(
+                "connector-refused",
+                message,
+                hint="Mend config=, or what it connects to.",
+                command=self._connector.name,
+                exit_code=code,
+            )
+        return Unavailable(
             "connector-failed",
-            f"{self._connector.name} {verb} {how}{why}" + (f"\nIt said:{said}" if said else ""),
-            hint="Mend its configuration." if broken else "Look at what it says; then try again.",
+            message,
+            hint="Look at what it says; then try again.",
             command=self._connector.name,
             exit_code=code,
         )

@@ -108,7 +108,7 @@ class AirbyteSource:
 
         Raises:
             NotFound: ``connector-missing``, ``unknown-stream``. Refused: ``connector-repeats``.
-            Invalid: ``connector-refused``. Invalid, Unavailable: ``connector-failed``.
+            Invalid: ``connector-refused``. Unavailable: ``connector-failed``, ``connector-silent``.
         """
         options = self._options
         if self._setting.appends and not options.repeats:
