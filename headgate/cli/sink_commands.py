@@ -130,7 +130,7 @@ class _Told:
             )
             took = f", {duration(delivered.wall_s)}" if delivered.wall_s >= 1 else ""
             self._call.terminal.words(
-                f"Delivered {short(delivered.commit)} to {delivered.sink}: {tables}{took}"
+                f"Delivered commit {short(delivered.commit)} to {delivered.sink}: {tables}{took}"
             )
 
     def failed(self, name: str, error: HeadgateError) -> None:
@@ -174,6 +174,7 @@ def _list(call: Call) -> None:
     width = call.terminal.width if call.terminal.out_is_live else None
     for line in aligned(("sink", "where", "has", "behind", ""), rows, width=width):
         call.terminal.data(line)
+    call.terminal.out.flush()  # what follows goes to the other stream
     late = [state.name for state in states if state.behind and state.error is None]
     if late:
         call.terminal.words(f"To go on:  headgate deliver {' '.join(late)}")

@@ -10,7 +10,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
-    "page", ["pipelines.md", "contracts.md", "python.md", "lake.md", "secrets.md", "sources.md"]
+    "page",
+    [
+        "pipelines.md",
+        "contracts.md",
+        "python.md",
+        "lake.md",
+        "secrets.md",
+        "sources.md",
+        "sinks.md",
+    ],
 )
 def test_every_block_of_a_page_does_what_it_says(tmp_path: Path, page: str) -> None:
     terminal = Terminal(tmp_path)
