@@ -15,6 +15,7 @@ from headgate.names import RandomIds
 from headgate.pipelines import Pipeline, collect, named
 from headgate.runs import Hall, Wiring, owner_name
 from headgate.sources import FileSource, Setting, Source
+from headgate.sources.generators import GeneratorSource
 from headgate.testing.object_places import open_or_create
 
 _NUMBERS = count(1)
@@ -29,7 +30,10 @@ class Workplace:
         self.root = root
         self.events: list[Event] = []
         self.also: list[Callable[[Event], None]] = []
-        self.sources: dict[str, SourceMaker] = {"files": FileSource}
+        self.sources: dict[str, SourceMaker] = {
+            "files": FileSource,
+            "generator": GeneratorSource,
+        }
         self.engine = DuckDB(threads=1, temp_directory=root / "spill")
         location = root / "lake"
         self.lake = open_or_create(
