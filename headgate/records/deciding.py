@@ -34,9 +34,6 @@ RECORD: Final = "_hg_record"
 CARRIED: Final = "_hg_carried"
 """The column of what the engine read of a record in one pass."""
 
-OWN: Final = ("_id", "_parent", "_index")
-"""Columns that come from no key."""
-
 _VARIANTS: Final = ("__text", "__json")
 
 
@@ -46,7 +43,8 @@ class Level:
 
     ``present`` are the table's columns, None where it is not there. ``declared`` are the types a
     contract gives, by key. With ``replaces`` the table takes what the records make of it.
-    ``tagged``: some of the records have numbers kept as texts.
+    ``taken`` are columns of it that come from no key. ``tagged``: some of the records have numbers
+    kept as texts.
     """
 
     table: str
@@ -56,6 +54,7 @@ class Level:
     present: pa.Schema | None = None
     declared: pa.Schema | None = None
     replaces: bool = False
+    taken: tuple[str, ...] = ()
     tagged: bool = False
 
 
@@ -210,7 +209,7 @@ def _drafted(level: Level, answers: Answers, *, is_final: bool) -> list[_Column]
     declared = _declared(level)
     keys = [*level.shape.fields]
     own = [key for key in keys if key in declared]
-    names = column_names(keys, (*own, *present))
+    names = column_names(keys, (*own, *present), level.taken)
     columns: list[_Column] = []
     for key in keys:
         shape = level.shape.fields[key]
@@ -410,7 +409,7 @@ def _refuse_drift(
             keyed = next(
                 (c for c in columns if c.name == name and c.key in level.shape.fields), None
             )
-            if keyed is None and name not in OWN and not name.endswith(_VARIANTS):
+            if keyed is None and not name.endswith(_VARIANTS):
                 found.append(f"{name} is gone")
     if found:
         raise Invalid(
@@ -448,7 +447,7 @@ def _drifts(level: Level, plans: list[ColumnPlan]) -> tuple[str, ...]:
     after = {plan.name: type_name(plan.kind) for plan in plans}
     return (
         *(f"added {name} {kind}" for name, kind in after.items() if name not in before),
-        *(f"dropped {name}" for name in before if name not in after and name not in OWN),
+        *(f"dropped {name}" for name in before if name not in after),
         *(
             f"{name}: {before[name]} became {kind}"
             for name, kind in after.items()

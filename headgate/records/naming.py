@@ -14,15 +14,17 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TAKEN: Final = ("_hg_", "_raw.", "_tried.", "_position", "_mask")
 
 
-def column_names(keys: Iterable[str], present: Collection[str] = ()) -> Mapping[str, str]:
+def column_names(
+    keys: Iterable[str], present: Collection[str] = (), taken: Collection[str] = ()
+) -> Mapping[str, str]:
     """Give the column of each key; ``present`` are the columns that the table has already.
 
     A column that is there under the key's exact name, or under the name it would be given, is the
-    key's.
+    key's. Names that are ``taken`` are no key's.
     """
     there = {name.casefold(): name for name in present}
     names: dict[str, str] = {}
-    used: set[str] = set()
+    used = {name.casefold() for name in taken}
     waiting = list(keys)
     for key in waiting:  # exact names first: they are nobody else's
         if key in present and key.casefold() not in used and _is_usable(key):
@@ -55,7 +57,7 @@ def are_fields(keys: Collection[str]) -> bool:
 
 
 def child_columns(key: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the columns of a child table that hold its parent's key; without one, its ``_id``."""
+    """Give the columns of a child table that hold its parent's key, or its ``_record_id``."""
     return ("_parent",) if len(key) <= 1 else tuple(f"_parent_{name}" for name in key)
 
 

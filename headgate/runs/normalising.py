@@ -53,6 +53,7 @@ _DOUBLED: Final = "_hg_doubled"
 _ASIDE: Final = "_hg_aside"
 _ACCEPTED: Final = "_hg_accepted"
 _ROOT: Final = "_hg_root"
+_ID: Final = "_record_id"
 _SAMPLE: Final = 1_000
 _CHUNK_ROWS: Final = 65_536
 
@@ -184,8 +185,7 @@ class _Normalising:
         output = self._emptied(target, self._unread)
         for table in self._rules.nested.values() if target.mode == "replace" else ():
             if self._tree.get(table_key(table)) is not None:
-                child = replace(target, table=table, key=(), spec=None, partition_by=(), sort_by=())
-                output = _joined(output, self._emptied(child))
+                output = _joined(output, self._emptied(_child_of(target, table)))
         return output
 
     def _emptied(self, target: Target, unread: Unread = none_unread) -> Output:
@@ -295,14 +295,7 @@ class _Normalising:
         for path in outer:
             found = place_of(table.shape, path, table.target.table)
             child = _Table(
-                target=replace(
-                    self._target,
-                    table=nested[path],
-                    key=(),
-                    partition_by=(),
-                    sort_by=(),
-                    spec=None,
-                ),
+                target=_child_of(self._target, nested[path]),
                 relation=f"{RECORDS}_{self._number()}",
                 shape=child_shape(found),
                 parent=table,
@@ -325,11 +318,10 @@ class _Normalising:
         if table.parent is not None and table.shape.holds_nothing:
             return None
         entry = self._tree.get(table_key(target.table))
-        present = None
+        present, taken = None, self._own_columns(table)
         if entry is not None and entry.table is not None:
             whole = self._wiring.lake.tables.scan_files(entry, ()).schema
-            own = child_columns(self._target.key) if table.parent is not None else ()
-            present = pa.schema([f for f in whole if f.name not in (*own, *_PLACES)])
+            present = pa.schema([field for field in whole if field.name not in taken])
         declared = source_schema(target.spec) if target.spec is not None else None
         if target.mode == "delete":
             key = set(target.key)
@@ -343,9 +335,17 @@ class _Normalising:
             present=present,
             declared=declared,
             replaces=target.mode == "replace",
+            taken=taken,
             tagged=self._tagged,
         )
         return decide(level, self._answers(table, level))
+
+    def _own_columns(self, table: _Table) -> tuple[str, ...]:
+        """Give the columns of a table that come from no key of its records."""
+        if table.parent is None:
+            return (_ID,) if self._makes_ids(table) else ()
+        outer = ("_parent_index",) if table.depth > 1 else ()
+        return (*child_columns(self._target.key), *outer, "_index")
 
     def _answers(self, table: _Table, level: Level) -> _Answers:
         """Count what fails each question: in a sample first, then in all where it did not."""
@@ -464,7 +464,7 @@ class _Normalising:
         """Give what goes along with a row: where it stands, its text, its own key where needed."""
         record = "_hg_record"
         text = UNTAGGED_JSON.replace("{0}", record) if self._tagged else record
-        own = (f"left(sha256({record}), 32) as _id",) if self._makes_ids(root) else ()
+        own = (f"left(sha256({record}), 32) as {_ID}",) if self._makes_ids(root) else ()
         beside = () if root.target.mode == "delete" else ("_hg_position", f"{text} as _hg_record")
         return (*own, *beside)
 
@@ -508,7 +508,7 @@ class _Normalising:
 
     def _parents(self, root: _Table, output: Output) -> str:
         """Give the keys of the rows that were accepted, by record, as a relation."""
-        key = root.target.key or ("_id",)
+        key = root.target.key or (_ID,)
         names = child_columns(root.target.key)
         rows = Sql(text=select(_made(root), self._live(RECORDS), also=(*self._beside(root), _ROOT)))
         text = rows.text
@@ -548,16 +548,14 @@ class _Normalising:
         before = self._tree.get(table_key(target.table))
         if table.plan is None:
             return self._without_rows(table, parents, names)
-        places = [quote(name) for name in names]
-        if table.depth > 1:
-            places.append("_hg_outer as _parent_index")
-        places.append("_hg_index as _index")
+        own = self._own_columns(table)
+        given = {"_parent_index": "_hg_outer", "_index": "_hg_index"}
+        places = [f"{given.get(name, quote(name))} as {quote(name)}" for name in own]
         inner = f"{self._live(table.relation)}"
         joined = f"(select * from {inner} c join {parents} p using ({_ROOT}))"
         plan = table.plan
         text = select(plan, joined, also=tuple(places))
-        own = [place.rpartition(" as ")[2] for place in places]
-        shown = ", ".join([*own, *(quote(column.name) for column in plan.columns)])
+        shown = ", ".join(quote(name) for name in (*own, *(each.name for each in plan.columns)))
         rows = Sql(text=f"select {shown} from ({text})")
         leading: tuple[Operation, ...] = ()
         if target.mode == "upsert" and before is not None:
@@ -610,7 +608,6 @@ class _Normalising:
         return int(str(self._session.scalars(sql)["n"]))
 
 
-_PLACES: Final = ("_index", "_parent_index", "_id")
 _HIDDEN: Final = (*source_columns.ALL, _ROOT)
 
 
@@ -618,6 +615,13 @@ def _all(table: _Table) -> Iterator[_Table]:
     yield table
     for child in table.children:
         yield from _all(child)
+
+
+def _child_of(target: Target, table: str) -> Target:
+    """Give the target of a child table: it has no contract, no key and no order of its own."""
+    return replace(
+        target, table=table, key=(), partition_by=(), sort_by=(), spec=None, replayed=None
+    )
 
 
 def _joined(output: Output, child: Output) -> Output:

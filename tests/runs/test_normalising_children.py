@@ -1,12 +1,14 @@
 """Lists that become tables: keys that a replay gives again, and one commit for all of them."""
 
 import json
+from contextlib import suppress
 
 import pytest
-from records_text import load, payload, types
+from records_text import PLAIN, load, payload, types
 from workplaces import Workplace
 
 from headgate.errors import HeadgateError
+from headgate.runs import Choice
 
 KEYED = ', key="id", mode="{mode}", nested={"items": "order_items"}'
 DEEP = ', key="id", nested={"items": "order_items", "items.parts": "parts", "c.notes": "notes"}'
@@ -58,14 +60,14 @@ def test_an_append_adds_rows_and_a_replacement_replaces_them(place: Workplace) -
 def test_without_a_key_the_parent_is_known_by_a_digest_of_its_record(place: Workplace) -> None:
     options = ', nested={"items": "order_items"}'
     load(place, order(1, "a", "b"), order(2, "c"), options=options)
-    ids = {row["id"]: row["_id"] for row in place.rows("orders")}
+    ids = {row["id"]: row["_record_id"] for row in place.rows("orders")}
     assert sorted(items(place), key=lambda row: str(row[2])) == [
         (ids[1], 0, "a"),
         (ids[1], 1, "b"),
         (ids[2], 0, "c"),
     ]
     load(place, order(2, "c"), order(1, "a", "b"), options=options)
-    assert {row["id"]: row["_id"] for row in place.rows("orders")} == ids
+    assert {row["id"]: row["_record_id"] for row in place.rows("orders")} == ids
 
 
 def test_lists_in_lists_and_in_objects_become_tables_too(place: Workplace) -> None:
@@ -194,3 +196,29 @@ orders = hg.source("scripted", key="id", nested={"items": "order_items"})
 """
     load(place, order(1, "a", "b"), text=text)
     assert place.rows("count") == [{"n": 2}]
+
+
+def test_keys_named_like_our_own_columns_get_other_names(place: Workplace) -> None:
+    record = {"_id": 5, "_record_id": 6, "items": [{"_index": 7, "_parent": 8, "_id": 9}]}
+    load(place, record, options=', nested={"items": "order_items"}')
+    [parent], [child] = place.rows("orders"), place.rows("order_items")
+    assert parent["_id"] == 5
+    assert child["_parent"] == parent["_record_id"]
+    assert (child["_index"], child["_id"]) == (0, 9)
+    assert {6} < {*parent.values()}
+    assert {7, 8} < {*child.values()}
+
+
+def test_a_replayed_record_brings_its_children_once(place: Workplace) -> None:
+    options = KEYED.replace("{mode}", "upsert") + ', on_conflict="quarantine"'
+    load(place, order(1, "a"), options=options)
+    load(place, {"id": 2, "items": [{"sku": "b", "n": "many"}]}, options=options)
+    assert items(place) == [(1, 0, "a")]
+    text = PLAIN.replace("{options}", options.replace("quarantine", "variant"))
+    choice = Choice(table="orders")
+    for _ in range(2):
+        with suppress(HeadgateError):
+            place.hall.replay(choice, target="main", pipeline=place.pipeline(text))
+    assert items(place) == [(1, 0, "a"), (2, 0, "b")]
+    assert place.rows("orders") == [{"id": 1}, {"id": 2}]
+    assert place.rows("_quarantine.orders") == []

@@ -4,17 +4,12 @@ import json
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from records_text import load, payload, types
 from workplaces import Workplace
 
 from headgate.errors import HeadgateError
-
-BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def loaded(place: Workplace, *values: object, options: str) -> list[object]:
@@ -185,37 +180,6 @@ def test_frozen_columns_are_the_contracts(place: Workplace) -> None:
     load(place, whole, text=contract(', on_conflict="freeze"'))
     with pytest.raises(HeadgateError, match="extra is new"):
         load(place, whole | {"extra": 1}, text=contract(', on_conflict="freeze"'))
-
-
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    times=st.lists(
-        st.datetimes(
-            min_value=datetime(1980, 1, 1),  # noqa: DTZ001 - on a clock in Berlin
-            max_value=datetime(2037, 12, 31),  # noqa: DTZ001
-        ).map(lambda at: at.replace(microsecond=0)),
-        min_size=1,
-        max_size=40,
-    )
-)
-def test_times_on_a_clock_become_the_instants_that_python_says(
-    place: Workplace, times: list[datetime]
-) -> None:
-    options = ', mode="replace", time_zone="Europe/Berlin", ambiguous_times="{}"'
-    for meant, fold in (("earlier", 0), ("later", 1)):
-        records = [{"id": n, "a": at.isoformat(sep=" ")} for n, at in enumerate(times)]
-        load(place, *records, options=options.format(meant))
-        expected = {
-            n: at.replace(tzinfo=BERLIN, fold=fold).astimezone(UTC)
-            for n, at in enumerate(times)
-            if at.replace(tzinfo=BERLIN).astimezone(UTC).astimezone(BERLIN).replace(tzinfo=None)
-            == at
-        }
-        if not expected:
-            continue
-        assert {row["id"]: row["a"] for row in place.rows("orders")} == expected
 
 
 def test_texts_are_of_one_normal_form(place: Workplace) -> None:
