@@ -43,10 +43,11 @@ def list_sources(call: Call, ref: str | None) -> None:
 @sources.command("show")
 @click.argument("name", metavar="SOURCE")
 @ref_option("The ref to look at.")
+@click.option("--ask", is_flag=True, help="Ask the source what is kept outside for it, too.")
 @command()
-def show_source(call: Call, name: str, ref: str | None) -> None:
+def show_source(call: Call, name: str, ref: str | None, ask: bool) -> None:  # noqa: FBT001
     """Show all that is known of a source, its whole cursor too. No secrets."""
-    found = call.project.sources(ref=ref)
+    found = call.project.sources(ref=ref, ask=name if ask else None)
     status = next((each for each in found if each.name == name), None)
     if status is None:
         close = suggestion(name, [each.name for each in found])

@@ -802,11 +802,17 @@ class Project:
 
     # -- sources
 
-    def sources(self, *, ref: str | None = None) -> tuple[SourceStatus, ...]:
-        """Say of every declared source how far it was read. None is asked.
+    def sources(
+        self, *, ref: str | None = None, ask: str | None = None
+    ) -> tuple[SourceStatus, ...]:
+        """Say of every declared source how far it was read. None but ``ask`` is asked.
+
+        Args:
+            ref: the ref to look at; None takes the settings' target.
+            ask: the source that tells what is kept outside for it now, if anything.
 
         Raises:
-            NotFound: ``unknown-ref``.
+            NotFound: ``unknown-ref``. What the asked source raises.
         """
         try:
             lake: Lake | None = self.lake
@@ -815,10 +821,15 @@ class Project:
         found = source_statuses(
             self.pipelines,
             make=self.outside.source,
-            setting=Setting(root=self.root, cache=self.settings.cache / "sources"),
+            setting=Setting(
+                root=self.root,
+                cache=self.settings.cache / "sources",
+                reveal=self.outside.reveal,
+            ),
             lake=lake,
             ref=self._or_target(ref),
             now=self.clock.now(),
+            ask=ask,
         )
         return tuple(found)
 

@@ -4,7 +4,8 @@ A source that is unreachable, or whose library is missing, is listed like any ot
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ from headgate.errors import HeadgateError
 from headgate.lake import Commit, Entry, Lake, Tree, cursor_key, step_key, table_key
 from headgate.pipelines import Pipeline, Step
 from headgate.runs import last_output
-from headgate.sources import Description, Setting, Source
+from headgate.sources import Description, Reserving, Setting, Source
 
 Maker: TypeAlias = Callable[[str, Mapping[str, object], Setting], Source]
 
@@ -51,13 +52,34 @@ def source_statuses(
     lake: Lake | None,
     ref: str,
     now: datetime,
+    ask: str | None = None,
 ) -> Iterator[SourceStatus]:
-    """Give every source that pipelines read, in their order. Asks none; does no I/O outside."""
+    """Give every source that pipelines read, in their order.
+
+    Asks none what is kept outside for it but the one that is named; does no other I/O outside.
+    """
     tree = lake.tree(lake.resolve(ref)) if lake is not None else None
     for pipeline in pipelines:
         for step in pipeline.steps:
             if step.source is not None:
-                yield _status(pipeline.name, step, make, setting, lake, tree, now)
+                mine = replace(
+                    setting,
+                    owner=(pipeline.name, step.name, ref),
+                    lake=lake.id if lake is not None else "",
+                )
+                status = _status(pipeline.name, step, make, mine, lake, tree, now)
+                yield _asked(status, step, make, mine) if ask == step.name else status
+
+
+def _asked(status: SourceStatus, step: Step, make: Maker, setting: Setting) -> SourceStatus:
+    """Add what a source that reserves something outside says of it."""
+    if step.source is None or step.function is not None:
+        return status
+    with closing(make(step.source.kind, dict(step.source.options), setting)) as source:
+        if not isinstance(source, Reserving):
+            return status
+        cursor = source.cursor(status.cursor) if status.cursor is not None else None
+        return replace(status, facts={**status.facts, **source.reserved(cursor)})
 
 
 def _status(

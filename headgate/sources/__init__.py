@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headgate.sources.source import Batch as Batch
     from headgate.sources.source import Description as Description
     from headgate.sources.source import NativeRead as NativeRead
+    from headgate.sources.source import Reserving as Reserving
     from headgate.sources.source import Reveal as Reveal
     from headgate.sources.source import Setting as Setting
     from headgate.sources.source import Source as Source
@@ -28,7 +29,7 @@ _FILES = {
     "rest.source": ("RestSource",),
     "web.cutting": ("html_records",),
     "web.source": ("WebSource",),
-    "source": ("Batch", "Description", "NativeRead", "Reveal", "Setting", "Source"),
+    "source": ("Batch", "Description", "NativeRead", "Reserving", "Reveal", "Setting", "Source"),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -126,3 +126,12 @@ class Source(Protocol):
     def close(self) -> None:
         """Free connections and handles."""
         ...
+
+
+@runtime_checkable
+class Reserving(Protocol):
+    """What a source that reserves something outside can be asked beside."""
+
+    def reserved(self, cursor: Cursor | None) -> Mapping[str, str]:
+        """Ask what is kept outside for this reader now: facts for people, without secrets."""
+        ...

@@ -1,6 +1,7 @@
 """Replication slots: what a server keeps of its log for one reader. One for each, by its name."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ import psycopg
 from headgate.digests import digest_json
 from headgate.errors import Refused
 from headgate.sources.postgres_changes.catalog import Session, quoted
-from headgate.sources.postgres_changes.positions import read_lsn
+from headgate.sources.postgres_changes.positions import lsn_text, read_lsn
 
 PLUGIN: Final = "pgoutput"
 PREFIX: Final = "headgate_"
@@ -24,6 +25,12 @@ select plugin, database, active_pid, confirmed_flush_lsn::text, restart_lsn::tex
   pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::int8
 from pg_replication_slots where slot_name = %s
 """
+_KEPT = """
+select slot_name, wal_status, active_pid, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8
+from pg_replication_slots
+where slot_name like 'headgate\\_%' and database = current_database() order by 4 desc nulls first
+"""
+_BEHIND = "select pg_wal_lsn_diff(pg_current_wal_lsn(), %s::text::pg_lsn)::int8"
 _ADVANCE = "select pg_replication_slot_advance(%s, %s::text::pg_lsn)"
 _DROP = "select pg_drop_replication_slot(%s)"
 
@@ -77,6 +84,32 @@ def find_slot(session: Session, name: str) -> Slot | None:
         retained_bytes=int(retained or 0),
         lag_bytes=int(lag or 0),
     )
+
+
+def told(session: Session, name: str, position: int | None) -> Mapping[str, str]:
+    """Say for people what a slot keeps, how far a position is behind, and what others keep."""
+    rows = session.execute(_KEPT).fetchall()
+    found = {row[0]: row[1:] for row in rows}
+    facts = {"slot": name if name in found else f"{name} (not there)"}
+    if name in found:
+        status, reader, kept = found.pop(name)
+        facts["slot's reader"] = f"process {reader}" if reader else "nobody now"
+        facts["log kept"] = f"{_size(kept)} ({status})"
+    if position is not None:
+        row = session.execute(_BEHIND, (lsn_text(position),)).fetchone()
+        facts["log not read"] = _size(row[0] if row else None)
+    others = [
+        f"{other} keeps {_size(kept)} ({status})" for other, (status, _, kept) in found.items()
+    ]
+    if others:
+        facts["other slots of headgate"] = "; ".join(others)
+    return facts
+
+
+def _size(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return "nothing"
+    return f"{max(int(size_bytes), 0) / 1e6:,.1f} MB"
 
 
 def advance(session: Session, name: str, position: str) -> None:

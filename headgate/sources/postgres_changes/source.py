@@ -96,7 +96,7 @@ class PostgresChanges:
         facts = {
             "relation": reading.relation,
             "keep": reading.keep,
-            "slot": self._slot_name,
+            "slot": self._slot_name if any(self._setting.owner) else reading.slot,
             "publication": reading.publication,
         }
         return Description(
@@ -172,6 +172,20 @@ class PostgresChanges:
                 self._patiently(lambda: slots.advance(session, self._slot_name, position))
         except psycopg.Error as error:
             raise failure(error, address, doing="acknowledging") from error
+
+    def reserved(self, cursor: Cursor | None) -> Mapping[str, str]:
+        """Ask how much of its log the server keeps for this reader, and for others of ours.
+
+        Raises:
+            Unavailable: ``database-unreachable``. Refused: ``database-login``.
+        """
+        address = self._where()
+        position = reached(cursor).position if cursor is not None else None
+        try:
+            with closing(connect(address)) as session:
+                return slots.told(session, self._slot_name, position)
+        except psycopg.Error as error:
+            raise failure(error, address, doing="asking for its slots") from error
 
     def close(self) -> None:
         """Free what is open: connections live no longer than a reading."""

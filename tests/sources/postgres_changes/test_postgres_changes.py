@@ -493,3 +493,15 @@ def test_a_cursor_is_text_and_back(table: Followed) -> None:
     understood = reached(cursor)
     assert isinstance(understood, Reached)
     assert understood.cursor() == cursor
+
+
+def test_a_source_says_what_the_server_keeps_for_it_when_it_is_asked(table: Followed) -> None:
+    assert "not there" in table.source().reserved(None)["slot"]
+    _, cursor = table.read(None)
+    table.read(None, target="dev")
+    facts = table.source().reserved(cursor)
+    assert facts["slot"] == table.slot
+    assert facts["slot's reader"] == "nobody now"
+    assert "(reserved)" in facts["log kept"]
+    assert facts["log not read"].endswith(" MB")
+    assert table.source("dev").describe().facts["slot"] in facts["other slots of headgate"]
