@@ -23,7 +23,7 @@ from headgate.lake import Collection, Lake, RetentionPolicy, RunRow, RunState
 from headgate.lake.entries import Entry
 from headgate.lake.nodes import NodeReader
 from headgate.lake.operations import Append, Replace
-from headgate.lake.pins import Pin
+from headgate.lake.pins import Pin, PinKind
 from headgate.names import CountingIds
 
 HOUR = timedelta(hours=1)
@@ -154,14 +154,19 @@ class Histories(RuleBasedStateMachine):
             self.lake.delete_tag(name := min(self.tags))
             del self.tags[name]
 
-    @rule(pick=st.integers(0, 50), hours=st.integers(1, 30), since=st.booleans())
-    def lease(self, pick: int, hours: int, since: bool) -> None:
+    @rule(
+        pick=st.integers(0, 50),
+        hours=st.integers(1, 30),
+        since=st.booleans(),
+        kind=st.sampled_from(["reader", "sink"]),
+    )
+    def lease(self, pick: int, hours: int, since: bool, kind: PinKind) -> None:
         commit = sorted(self.rows)[pick % len(self.rows)]
         number = self.known[commit].number
         self.created += 1
         pin = Pin(
             id=f"p{self.created}",
-            kind="reader",
+            kind=kind,
             holder=f"p{self.created}",
             commit=commit,
             created=self.clock.now(),
@@ -284,7 +289,12 @@ class Histories(RuleBasedStateMachine):
         for pin in self.pins.values():
             assert pin.until is not None
             if pin.until + SKEW > now:
-                hold(pin.commit, self.known[pin.commit].number, pin.since)
+                number = self.known[pin.commit].number
+                hold(pin.commit, number, pin.since)
+                for name, moves in self.moves.items():
+                    follows = pin.commit in self._chain(moves[-1][1])
+                    if pin.kind == "sink" and follows and not name.startswith("run/"):
+                        hold(moves[-1][1], number, number)
         for run in self.runs.values():
             for commit in run.left:
                 hold(commit, self.known[commit].number, None)
