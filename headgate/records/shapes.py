@@ -5,6 +5,7 @@ that is written back as it was read), ``big`` (a whole number of at most 38 digi
 (digits that none of these keeps). A text is ``text``, whatever it says.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,7 +25,7 @@ _KINDS: Final = {
     "DOUBLE": "number",
     "VARCHAR": "text",
 }
-_LARGEST: Final = 2**63 - 1
+_NOT_FINITE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?i:infinity|inf|nan)', re.DOTALL)
 _EXACT_IN_DOUBLE: Final = 2**53
 _MOST_DIGITS: Final = 38
 
@@ -104,8 +105,18 @@ def _of_structure(node: object) -> Shape:
 
 
 def of_text(text: str) -> Shape:
-    """Give the shape of one JSON text, value by value."""
-    return of_value(msgspec.json.decode(text))
+    """Give the shape of one JSON text, value by value.
+
+    ``NaN`` and ``Infinity``, which are no JSON and often there, are numbers.
+    """
+    try:
+        return of_value(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        return of_value(msgspec.json.decode(_NOT_FINITE.sub(_finite, text)))
+
+
+def _finite(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "0.5"
 
 
 def of_value(value: object) -> Shape:  # noqa: PLR0911 - a table of kinds

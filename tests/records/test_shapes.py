@@ -84,3 +84,10 @@ def test_too_many_keys_are_a_map() -> None:
     whole = shape(*({f"k{n}": 1} for n in range(1_500)))
     assert whole.is_map
     assert not whole.fields
+
+
+def test_what_is_no_number_in_json_is_one_here() -> None:
+    found = of_text('{"a": [NaN, "NaN", -Infinity], "b": nan, "nan": "\\"inf"}')
+    assert found.fields["a"].element == Shape(frozenset({"number", "text"}))
+    assert found.fields["b"].kinds == {"number"}
+    assert found.fields["nan"].kinds == {"text"}

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from headgate.records.rules import Ambiguous, RecordRules
 from headgate.records.texts import instant, is_marked_number, number_text
 
-ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo")
+ZONES = (
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "America/Sao_Paulo",
+)
 
 
 def changes(zone: ZoneInfo) -> Iterator[datetime]:
