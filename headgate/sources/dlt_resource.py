@@ -13,7 +13,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.json import json
 from dlt.common.pipeline import StateInjectableContext
 
-from headgate.errors import Invalid, Refused
+from headgate.errors import Invalid
 from headgate.secrets import Secret
 from headgate.source_columns import RECORD
 from headgate.sources.cursors import Cursor
@@ -70,8 +70,8 @@ class DltSource:
         """Iterate the resource with the state of a cursor; the last batch has the new state.
 
         Raises:
-            Refused: ``cursor-missing``: rows would be appended again. Invalid:
-            ``source-gave-no-rows``, ``not-a-dlt-resource``. Whatever the resource raises.
+            Invalid: ``cursor-missing``: rows would be appended again; ``source-gave-no-rows``,
+            ``not-a-dlt-resource``. Whatever the resource raises.
         """
         state = _state(cursor)
         container = Container()
@@ -92,7 +92,7 @@ class DltSource:
                 yield Batch(rows=_records([]), cursor=after)
             return
         if after is None and self._setting.appends:
-            raise Refused(
+            raise Invalid(
                 "cursor-missing",
                 f"{self._title} gave rows and keeps no state: the next run would append them "
                 "again.",

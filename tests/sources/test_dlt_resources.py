@@ -178,7 +178,7 @@ def test_rows_without_a_state_are_not_appended_twice(tmp_path):
     def plain():
         yield {"n": 1}
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Invalid) as caught:
         list(source(plain, tmp_path, appends=True).read(None))
     assert caught.value.code == "cursor-missing"
     assert len(records(source(plain, tmp_path).read(None))) == 1
