@@ -278,7 +278,7 @@ def _arrow(type_: "types.TypeEngine[Any]", selection: Selection) -> pa.DataType 
             return pa.date32()
         case types.Time():
             return pa.time64("us")
-        case types.String() | types.Uuid() | types.JSON() | types.Interval() | types.Enum():
+        case types.String() | types.Uuid() | types.JSON() | types.Enum():
             return pa.string()
         case types._Binary():  # noqa: SLF001 - of BLOB, BYTEA, VARBINARY and all others
             return pa.binary()

@@ -8,7 +8,7 @@ order the database gives them.
 import base64
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Final, TypeAlias
@@ -38,8 +38,9 @@ _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1
 class Boundary:
     """The rows read so far end here.
 
-    ``rows`` counts those with this ``value``, ``known`` are their digests, over the columns ``of``;
-    None where they are too many, and will be read again.
+    ``rows`` counts those that were given with this ``value``, ``known`` are the digests of those
+    that are there, over the columns ``of``; None where they are too many, and will be read again.
+    ``settled`` where digests of rows that are not there any more were taken out.
     """
 
     column: str
@@ -47,12 +48,14 @@ class Boundary:
     rows: int
     known: tuple[bytes, ...] | None
     of: Identity
+    settled: bool = False
 
     def cursor(self) -> Cursor:
         """Give it as a cursor. Those of one column ascend with what has been read."""
         known = _ALL if self.known is None else base64.b64encode(b"".join(self.known)).decode()
         of = msgspec.json.encode(self.of).decode()
-        return Cursor(kind=KIND, sequence=(self.column, self.value, self.rows, known, of))
+        position = (self.column, self.value, self.rows, int(self.settled), known, of)
+        return Cursor(kind=KIND, sequence=position)
 
     @classmethod
     def of_cursor(cls, cursor: Cursor, column: str) -> "Boundary":
@@ -62,7 +65,14 @@ class Boundary:
             Refused: ``cursor-of-another-column``.
         """
         match cursor.sequence:
-            case (str(name), (int() | str()) as value, int(rows), str(known), str(of)):
+            case (
+                str(name),
+                (int() | str()) as value,
+                int(rows),
+                int(settled),
+                str(known),
+                str(of),
+            ):
                 pass
             case _:
                 raise Internal("bad-database-cursor", f"A cursor of {column} has another shape.")
@@ -81,6 +91,7 @@ class Boundary:
             rows=rows,
             known=None if known == _ALL else tuple(_split(base64.b64decode(known))),
             of=msgspec.json.decode(of, type=Identity),
+            settled=bool(settled),
         )
 
     def fits(self, schema: pa.Schema) -> bool:
@@ -107,11 +118,13 @@ class Frontier:
         self._column = column
         self._of = of
         self._lag = lag
+        self._kind = kind
         self._begun_at = boundary
+        # Known rows that did not come yet, and those of the boundary's value that did.
         self._left = Counter(boundary.known or ()) if boundary and lag is None else Counter()
+        self._there: list[bytes] = []
         if lag is not None:
             earlier("" if boundary is None else boundary.value, kind, lag)
-        self._kind = kind
 
     @property
     def since(self) -> Value | None:
@@ -133,6 +146,18 @@ class Frontier:
             self.boundary = self._after(rows, values)
         return rows
 
+    def settle(self) -> Boundary | None:
+        """Give the boundary at the end of the rows: what did not come is not there any more.
+
+        Otherwise a row that changes, and changes back, would be taken for one that is known.
+        """
+        boundary, begun = self.boundary, self._begun_at
+        if boundary is None or begun is None or boundary is begun or boundary.value != begun.value:
+            return boundary
+        if boundary.known is None or not self._left.total():
+            return boundary
+        return replace(boundary, known=tuple(sorted(self._there)), settled=True)
+
     def _unknown(self, rows: pa.Table, values: pa.ChunkedArray) -> pa.Array | None:
         """Give a mask of new rows; None where all of them are."""
         begun = self._begun_at
@@ -144,6 +169,7 @@ class Frontier:
         for place, digest in enumerate(digests(rows.slice(0, at), begun.of)):
             if self._left[digest] > 0:
                 self._left[digest] -= 1
+                self._there.append(digest)
                 mask[place] = False
         return pa.array(mask)
 
@@ -154,16 +180,19 @@ class Frontier:
         differ = _different(values, last)
         tail = rows.slice(int(differ[-1].as_py()) + 1) if len(differ) else rows
         before, value = self.boundary, stored(last)
-        known: tuple[bytes, ...] | None = ()
-        count, of = tail.num_rows, self._of
         if self._lag is not None:  # whatever is near the boundary will be read again
-            return self._lagging(before, value, count)
+            return self._lagging(before, value, tail.num_rows)
+        count, of = tail.num_rows, self._of
         if before is not None and before.value == value:
-            known, count, of = before.known, before.rows + count, before.of
-        if known is not None:
-            fits = count <= MOST_KNOWN
-            known = tuple(sorted([*known, *digests(tail, of)])) if fits else None
-        return Boundary(column=self._column, value=value, rows=count, known=known, of=of)
+            count, of = before.rows + count, before.of
+        else:
+            self._there, self._left = [], Counter()
+        fits = len(self._there) + self._left.total() + tail.num_rows <= MOST_KNOWN
+        if fits and (before is None or before.value != value or before.known is not None):
+            self._there += digests(tail, of)
+            known = tuple(sorted([*self._there, *self._left.elements()]))
+            return Boundary(column=self._column, value=value, rows=count, known=known, of=of)
+        return Boundary(column=self._column, value=value, rows=count, known=None, of=of)
 
     def _lagging(self, before: Boundary | None, value: Value, rows: int) -> Boundary:
         if before is not None and before.value >= value:  # type: ignore[operator]

@@ -155,9 +155,11 @@ class DatabaseSource:
             if now is not None and (now.known is not None or not self._setting.appends):
                 last = now.cursor()
             yield Batch(rows=rows.select(layout.schema.names), cursor=last)
-        now = frontier.boundary
+        now = frontier.settle()
         if now is not None and now.known is None and self._setting.appends:
             raise _crowded(growing.name, now.rows, self._selection.shown)
+        if given and now is not None and now.settled:
+            yield Batch(rows=layout.schema.empty_table(), cursor=now.cursor())
         if not given and cursor is None:
             yield Batch(rows=layout.schema.empty_table(), cursor=None)
 

@@ -1,7 +1,8 @@
 """PostgreSQL: psycopg describes and keeps the snapshot, ADBC brings the rows as Arrow."""
 
+import queue
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -39,7 +40,7 @@ from headgate.sources.databases.postgresql_types import (
     proved_digits,
 )
 from headgate.sources.databases.selections import FIT, TEXT, Selection
-from headgate.sources.databases.side_by_side import in_parts
+from headgate.sources.databases.side_by_side import side_by_side
 
 _DEFAULTS: Final = {
     "application_name": "headgate",
@@ -144,7 +145,7 @@ class PostgresReading:
         listed = ", ".join(quote(name) for name in selection.columns) or "*"
         with self._explained():
             described = self._lead.execute(
-                f"select {listed} from {relation} limit 0".encode(), (), prepare=True, binary=True
+                f"select {listed} from {relation} limit 0".encode(), prepare=True, binary=True
             )
             columns, not_null = self._described(described)
             keys = self._keys()
@@ -181,23 +182,23 @@ class PostgresReading:
         growing = layout.growing
         if growing is not None:
             if part.only_empty:
-                yield from self._piece(layout, f"{text} where {growing.expression} is null")
+                yield from self._rows(layout, [f"{text} where {growing.expression} is null"])
                 return
             since = ""
             if part.since is not None:
                 since = f" where {growing.expression} >= {growing.literal(part.since)}"
             present = "" if since else f" where {growing.expression} is not null"
             order = f" order by {ordered(layout, growing, quote)}"
-            yield from self._piece(layout, f"{text}{since}{present}{order}")
+            yield from self._rows(layout, [f"{text}{since}{present}{order}"])
             return
         pieces = self._pieces(text)
         if len(pieces) == 1:
-            yield from self._piece(layout, pieces[0])
+            yield from self._rows(layout, pieces)
             return
-        connections = self._selection.connections or _CONNECTIONS
-        snapshot = self._snapshot()
-        works = [partial(self._piece, layout, piece, snapshot) for piece in pieces]
-        with closing(in_parts(works, connections)) as tables:
+        left, snapshot = _Shared(pieces), self._snapshot()
+        streams = self._selection.connections or _CONNECTIONS
+        works = [partial(self._rows, layout, left, snapshot) for _ in range(streams)]
+        with closing(side_by_side(works)) as tables:
             yield from tables
 
     def close(self) -> None:
@@ -207,8 +208,10 @@ class PostgresReading:
 
     # -- rows
 
-    def _piece(self, layout: Layout, text: str, snapshot: str | None = None) -> Iterator[pa.Table]:
-        """Stream one query's rows by ADBC, in the snapshot of the lead."""
+    def _rows(
+        self, layout: Layout, queries: Iterable[str], snapshot: str | None = None
+    ) -> Iterator[pa.Table]:
+        """Stream queries' rows by one connection of ADBC, in the snapshot of the lead."""
         snapshot = snapshot or self._snapshot()
         with (
             self._explained(layout),
@@ -219,15 +222,12 @@ class PostgresReading:
             cursor.execute(f"set transaction snapshot {literal(snapshot)}")
             for setting in _SETTINGS:
                 cursor.execute(setting)
-            cursor.execute(text)
-            for batch in cursor.fetch_record_batch():
-                arrays = [
-                    _finished(column, given)
-                    for column, given in zip(layout.columns, batch.columns, strict=True)
-                ]
-                table = pa.Table.from_arrays(arrays, schema=layout.table_schema)
-                for start in range(0, table.num_rows, self._selection.batch_rows):
-                    yield table.slice(start, self._selection.batch_rows)
+            for text in queries:
+                cursor.execute(text)
+                for batch in cursor.fetch_record_batch():
+                    table = _table(layout, batch)
+                    for start in range(0, table.num_rows, self._selection.batch_rows):
+                        yield table.slice(start, self._selection.batch_rows)
 
     def _snapshot(self) -> str:
         with self._explained():
@@ -391,6 +391,29 @@ def _told(error: Exception) -> tuple[str, str]:
         return error.sqlstate or "", error.diag.message_primary or str(error)
     state = error.sqlstate or "" if isinstance(error, adbc_driver_manager.Error) else ""
     return state, _DETAIL.sub("", str(error).rpartition("ERROR: ")[2])
+
+
+def _table(layout: Layout, batch: pa.RecordBatch) -> pa.Table:
+    arrays = [_finished(*pair) for pair in zip(layout.columns, batch.columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=layout.table_schema)
+
+
+class _Shared:
+    """Gives each query once, to whoever asks next, from any thread."""
+
+    def __init__(self, queries: Sequence[str]) -> None:
+        self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for query in queries:
+            self._waiting.put(query)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return self._waiting.get_nowait()
+        except queue.Empty:
+            raise StopIteration from None
 
 
 def _finished(column: Column, given: pa.Array) -> pa.ChunkedArray:

@@ -13,20 +13,16 @@ _WAITING_TABLES: Final = 4
 _LOOK_S: Final = 0.1
 
 
-def in_parts(works: Sequence[Work], streams: int) -> Generator[pa.Table]:
-    """Give the tables of all works, ``streams`` works at a time.
+def side_by_side(works: Sequence[Work]) -> Generator[pa.Table]:
+    """Give the tables of all works, each in a thread of its own.
 
     What one raises is raised here, and ends the others. Closing the iterator ends them, too; it
     returns when their threads have ended. A few tables wait in memory, no more.
     """
-    todo: queue.SimpleQueue[Work] = queue.SimpleQueue()
-    for work in works:
-        todo.put(work)
     done: queue.Queue[pa.Table | BaseException | None] = queue.Queue(_WAITING_TABLES)
     stopped = threading.Event()
     threads = [
-        threading.Thread(target=_follow, args=(todo, done, stopped), daemon=True)
-        for _ in range(min(streams, len(works)))
+        threading.Thread(target=_follow, args=(work, done, stopped), daemon=True) for work in works
     ]
     for thread in threads:
         thread.start()
@@ -47,20 +43,15 @@ def in_parts(works: Sequence[Work], streams: int) -> Generator[pa.Table]:
 
 
 def _follow(
-    todo: "queue.SimpleQueue[Work]",
+    work: Work,
     done: "queue.Queue[pa.Table | BaseException | None]",
     stopped: threading.Event,
 ) -> None:
     last: BaseException | None = None
     try:
-        while not stopped.is_set():
-            try:
-                work = todo.get_nowait()
-            except queue.Empty:
-                break
-            for table in work():
-                if not _put(done, table, stopped):
-                    return
+        for table in work():
+            if not _put(done, table, stopped):
+                return
     except BaseException as error:  # noqa: BLE001 - raised again where the tables are taken
         last = error
     _put(done, last, stopped)
@@ -71,6 +62,7 @@ def _put(
     given: pa.Table | BaseException | None,
     stopped: threading.Event,
 ) -> bool:
+    """Hand over; False where nobody takes any more."""
     while not stopped.is_set():
         try:
             done.put(given, timeout=_LOOK_S)

@@ -54,11 +54,12 @@ _REAL = re.compile(r"REAL|FLOA|DOUB|DEC|NUMERIC", re.IGNORECASE)
 _DAY = re.compile(r"DATE\s*\Z", re.IGNORECASE)
 _INSTANT = re.compile(r"DATETIME|TIMESTAMP", re.IGNORECASE)
 _DAY_TEST: Final = "coalesce(date(julianday({0})) = {0}, 0)"
-_INSTANT_TEST: Final = (
-    "(datetime({0}) is not null and coalesce(date(julianday(substr({0}, 1, 10))) = substr({0}, 1, 10), 0) and "
-    "length({0}) between 10 and 26 and substr({0}, 12) not glob '*[-+Zz]*' "
-    "and substr({0}, 12, 2) <> '24')"
-)
+_INSTANT_TEST: Final = """(
+    datetime({0}) is not null
+    and coalesce(date(julianday(substr({0}, 1, 10))) = substr({0}, 1, 10), 0)
+    and length({0}) between 10 and 26
+    and substr({0}, 12) not glob '*[-+Zz]*' and substr({0}, 12, 2) <> '24'
+)"""
 _EXACT: Final = 2**53
 _KINDS: Final = (
     (re.compile(r"no such table|no such view"), NO_RELATION),

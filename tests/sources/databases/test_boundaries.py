@@ -47,6 +47,11 @@ def read(held, cursor, size, stop, shuffle):
             if cursor is not None:
                 assert cursor <= again
             cursor = again
+    else:
+        ends = follows.settle()
+        if got and ends is not None:
+            assert cursor <= ends.cursor()
+            cursor = ends.cursor()
     return got, cursor
 
 
