@@ -17,6 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         "python.md",
         "lake.md",
         "secrets.md",
+        "quarantine.md",
         "sources.md",
         "sinks.md",
     ],
