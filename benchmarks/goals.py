@@ -47,6 +47,12 @@ ROWS: Mapping[str, Row] = {
         must=">= 0.9x the raw ADBC stream, >= 3x dlt's default",
         arguments=("--peers",),
     ),
+    "F7": Row(
+        work="nested JSON to typed columns, and to child tables",
+        script="nested",
+        must=">= 10x dlt, bounded memory",
+        arguments=("--peers",),
+    ),
     "F8": Row(
         work="an API of 1,000 pages of 100 records, 1 % 429, 1 % 500, to a lake table",
         script="rest",
