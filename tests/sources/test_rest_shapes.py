@@ -1,9 +1,12 @@
 """Lists of children, stretches of time, what is new, YAML files, kept pages."""
 
+import base64
 import json
+import random
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,9 @@ from headgate.clock import ManualClock
 from headgate.errors import Invalid, NotFound, Refused
 from headgate.retrying import Retry
 from headgate.sources import RestSource
-from headgate.sources.rest.boundary import instant_rank
+from headgate.sources.rest import party
+from headgate.sources.rest.boundary import Boundary, instant_rank
+from headgate.sources.rest.declaration import Since
 from headgate.sources.rest.links import link_to
 from headgate.testing.api_server import ApiServer, Asked, Listing, Told, told_json
 
@@ -474,3 +479,107 @@ def test_what_is_declared_is_json_and_takes_effect_in_the_step() -> None:
     assert step.settings.mode == "append"
     assert hg.rest("https://x", since={"field": "at"}, key="id").settings.mode == "upsert"
     assert hg.rest("https://x").settings.mode == "replace"
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 3), max_size=6), st.randoms(use_true_random=False)),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_whatever_shares_the_boundary_is_given_once(
+    readings: list[tuple[list[int], random.Random]], instants: bool
+) -> None:
+    """Values never go back, but many records share one, and answers are in any order."""
+    value, number, cursor = 0, 0, None
+    there: list[dict[str, object]] = []
+    given_: list[dict[str, object]] = []
+    for steps, dice in readings:
+        for step in steps:
+            value, number = value + step, number + 1
+            at = f"2026-01-01T00:00:{value:02d}Z" if instants else value
+            there.append({"n": number, "at": at})
+        boundary = Boundary.of(Since(field=("at",)), cursor)
+        asked = boundary.asked()
+        answer = [each for each in there if asked is None or each["at"] >= asked]  # type: ignore[operator]
+        dice.shuffle(answer)
+        given_.extend(
+            each
+            for each in answer
+            if boundary.admit(msgspec.Raw(json.dumps(each).encode()), "here")
+        )
+        before, cursor = cursor, boundary.cursor()
+        assert before is None or before <= cursor
+    assert sorted(given_, key=lambda each: int(str(each["n"]))) == there
+
+
+def test_a_record_that_moves_to_a_later_stretch_is_met_again() -> None:
+    listing = Listing(RECORDS, size=50)
+    changed = {"id": 3, "at": "2026-01-01T00:00:22Z"}
+
+    def fault(asked: Asked) -> None:
+        if asked.query["from"].endswith("10Z") and asked.times == 1:
+            listing.remove(3)
+            listing.add(changed)
+
+    clock = ManualClock(START + timedelta(seconds=30))
+    with ApiServer(listing, fault=fault) as server:
+        options = {"url": server.url, "identity": "id", "parallel": 1, **windows()}
+        first = read(options, clock=clock)
+        assert record(3) in records_of(*first)
+        second = read(options, first[-1].cursor, clock=clock)
+    known = {each["id"]: each for each in (*records_of(*first), *records_of(*second))}
+    assert known[3] == changed
+    assert len(known) == 25
+
+
+def test_numbers_beyond_floats_are_compared_as_they_are_written() -> None:
+    told = Told(body=b'[{"id": 1, "at": 1, "x": 1e999}, {"id": 2, "at": "2", "x": 1}]')
+    with ApiServer(lambda _: told) as server:
+        options = {"url": server.url, "records": "$", "since": {"field": "at"}, "identity": "id"}
+        [batch] = read(options, appends=True)
+        assert batch.rows.num_rows == 2
+        assert read(options, batch.cursor, appends=True) == []
+
+
+def test_numbers_as_texts_compare_as_numbers() -> None:
+    told = [[{"n": "9"}, {"n": "10"}], [{"n": "10"}, {"n": "11"}, {"n": "9"}]]
+    answers = iter(told)
+    with ApiServer(lambda _: told_json(next(answers))) as server:
+        options = {"url": server.url, "records": "$", "since": {"field": "n"}}
+        first = read(options, appends=True)
+        assert records_of(*read(options, first[-1].cursor, appends=True)) == [{"n": "11"}]
+
+
+def test_an_answer_without_content_holds_no_record() -> None:
+    with ApiServer(lambda _: Told(status=204)) as server:
+        assert read({"url": server.url}) == []
+
+
+def test_a_user_in_the_address_is_a_credential() -> None:
+    with ApiServer(Listing(RECORDS)) as server:
+        url = server.url.replace("://", "://anna:p%40ss@")
+        assert (
+            len(
+                records_of(
+                    *read({"url": url, "path": "link", "pages": {"by": "link"}, "records": "$"})
+                )
+            )
+            == 25
+        )
+    signed = "Basic " + base64.b64encode(b"anna:p@ss").decode()
+    assert {asked.headers["authorization"] for asked in server.asked} == {signed}
+
+
+def test_memory_holds_no_more_pages_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(party, "HELD_BYTES", 1)
+    with ApiServer(Listing(RECORDS, size=1)) as server:
+        options = {"path": "page", "pages": {"by": "page", "total_pages": "pages"}, "parallel": 2}
+        source = RestSource(
+            {"url": server.url, "records": "data", "batch_rows": 1, **options}, setting()
+        )
+        reading = source.read(None)
+        assert [len(records_of(next(reading))) for _ in range(3)] == [1, 1, 1]
+        assert len(server.asked) <= 3 + 2 * 2 + 2
+        assert len(records_of(*reading)) == 22

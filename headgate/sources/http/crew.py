@@ -105,7 +105,7 @@ class Crew(Generic[Done]):
             self._waiting.clear()
             self._handed_in.notify_all()
         for thread in self._threads:
-            thread.join(_JOIN_S)
+            thread.join(_JOIN_S / len(self._threads))
 
     def __enter__(self) -> Self:
         return self

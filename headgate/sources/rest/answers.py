@@ -17,6 +17,7 @@ from headgate.sources.rest.paths import MISSING, Path, value_at
 
 _BOM: Final = b"\xef\xbb\xbf"
 _HTML: Final = ("text/html", "application/xhtml+xml")
+_NO_CONTENT: Final = 204
 _CUT_OFF: Final = "truncated"
 _UTF: Final = {"utf-8", "utf8", "us-ascii", "ascii"}
 _LINES: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -56,8 +57,8 @@ def page_of(answer: Answer, records: Path | None, *, lines: bool, paged: bool) -
     try:
         if lines:
             cut = tuple(_LINES.decode_lines(body))
-        elif not body.strip():
-            cut = () if records is None else _records(b"{}", records, answer, paged=paged)
+        elif answer.status == _NO_CONTENT:
+            cut = ()
         else:
             _LINES.decode(body)
             cut = _records(body, records, answer, paged=paged)

@@ -122,7 +122,7 @@ class Tokens:
         except Failed as failure:
             if failure.status in _REFUSALS:
                 raise Failed(_refused(where, failure.error.message)) from failure
-            raise
+            raise Failed(failure.error) from failure  # it was tried again here
         try:
             given: object = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

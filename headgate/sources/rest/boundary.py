@@ -182,6 +182,8 @@ class Boundary:
         value = picker(self.since.field)(record)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._sorted("number", value, value, where)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return self._sorted("number", int(value), value, where)
         if isinstance(value, str) and value:
             rank = instant_rank(value)
             if rank is not None and self.sort != "text":
@@ -248,8 +250,16 @@ def another_way(cursor: Cursor) -> Invalid:
 
 def record_digest(record: msgspec.Raw | bytes) -> str:
     """Give a record's digest; the order of its fields and its white space do not count."""
-    plain = msgspec.json.encode(msgspec.json.decode(record), order="deterministic")
+    plain = normal(record)
     return hashlib.blake2b(plain, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def normal(record: msgspec.Raw | bytes) -> bytes:
+    """Give a record's JSON with its fields in order; as it is, where a number is beyond floats."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(record), order="deterministic")
+    except msgspec.DecodeError:
+        return bytes(record)
 
 
 def _unordered(since: Since, where: str) -> Invalid:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, TypeAlias, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from headgate.errors import Invalid
 from headgate.retrying import Retry
@@ -196,7 +197,8 @@ def _declaration(fields: Options, connection: Mapping[str, object]) -> Declarati
     shared = {**connection, **own}
     link = Options(shared)
     url = link.needed("url", "the API's address, here or in a connection")
-    auth = _auth(link.inner("auth"))
+    url, named = without_user(url)
+    auth = _auth(link.inner("auth")) or named
     hosts = link.words("hosts")
     origins = frozenset(origin(each if "://" in each else f"https://{each}") for each in hosts)
     parallel = link.counted("parallel", 4)
@@ -423,6 +425,17 @@ def _auth(fields: Options | None) -> Auth | None:
         auth = _oauth2(Options(value, "auth.oauth2"))
     fields.end()
     return auth
+
+
+def without_user(url: str) -> tuple[str, Auth | None]:
+    """Take user and password out of an address: they are credentials like any others."""
+    parts = urlsplit(url)
+    who, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = who.partition(":")
+    plain = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
+    return plain, Auth(kind="basic", user=unquote(user), value=unquote(password))
 
 
 def _oauth2(fields: Options) -> Auth:

@@ -25,7 +25,6 @@ class Party:
         self._width = width
         self._walks: deque[Stage] = deque()
         self._handed_in = 0
-        self._held = 0
         self._broken: BaseException | None = None
 
     def pages(self, stages: Iterator[Stage]) -> Iterator[tuple[Walk, Given] | Cursor]:
@@ -54,7 +53,6 @@ class Party:
             if given is None:
                 with self._crew.lock:
                     self._walks.popleft()
-                    self._held = sum(w.held_bytes for w in self._walks if isinstance(w, Walk))
                     self._fill()
                 continue
             yield first, given
@@ -69,7 +67,6 @@ class Party:
                 self._fill()
                 given = walk.take()
                 if given is not None:
-                    self._held -= len(given.page.body)
                     self._fill()
                     return given
                 if walk.failure is not None:
@@ -93,7 +90,9 @@ class Party:
         if walk is self._walks[0] and not walk.ready and not walk.out:
             return True
         busy = self._handed_in - self._crew.waiting
-        return busy < 2 * self._width and self._held < HELD_BYTES
+        if busy >= 2 * self._width:
+            return False
+        return sum(w.held_bytes for w in self._walks if isinstance(w, Walk)) < HELD_BYTES
 
     def _hand_in(self, walk: Walk, visit: Visit) -> None:
         def do() -> Page:
@@ -106,8 +105,6 @@ class Party:
             except BaseException as error:  # noqa: BLE001 - raised to who waits for pages
                 self._broken = error
                 return
-            if isinstance(result, Page):
-                self._held += len(result.body)
             self._fill()
 
         self._handed_in += 1

@@ -115,7 +115,7 @@ def picker(path: Path) -> Callable[[msgspec.Raw | bytes], object]:
     def pick(raw: msgspec.Raw | bytes) -> object:
         try:
             value: Any = decoder.decode(raw)
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             return MISSING
         for _ in path:
             if value is MISSING:

@@ -97,6 +97,8 @@ class Reading:
                 break
             if identities is None or attempt == declared.retry.attempts:
                 raise _changed(declared, self._shown(declared))
+            if boundary is not None:
+                boundary.since = replace(boundary.since, order="none")  # read from its beginning
         yield Piece(cursor=boundary.cursor() if boundary is not None else None)
 
     def _new(
@@ -122,6 +124,7 @@ class Reading:
             if met is Met.AGAIN:
                 continue
             if met is Met.CHANGED and not self.appends:
+                walk.held_back = True
                 if boundary is not None:
                     boundary.hold(record, position)
                 continue
@@ -131,7 +134,9 @@ class Reading:
                 continue
             kept.append(record)
             positions.append(position)
-        ascends = boundary is not None and since is not None and since.order == "ascending"
+        # Pages that are counted may move: then what is smaller comes after what is greater.
+        moves = isinstance(walk.pager, CountedPager)
+        ascends = since is not None and since.order == "ascending" and not moves
         return Piece(
             records=kept,
             positions=positions,
@@ -207,12 +212,14 @@ class Reading:
                 yield self._walk(declared, params=params, label=f"from {low:%Y-%m-%dT%H:%M:%SZ}")
                 yield Cursor(kind=KIND, sequence=(WINDOW, high.isoformat()))
 
+        held_back = False
         for item in self._party(declared).pages(stages()):
             if isinstance(item, Cursor):
-                yield Piece(cursor=item)
+                yield Piece(cursor=None if held_back else item)
             else:
                 walk, given = item
                 yield self._new(declared, walk, given, None, identities)
+                held_back = held_back or walk.held_back
                 if walk.shrank:
                     raise _changed(declared, self._shown(declared))
 
@@ -235,15 +242,17 @@ class Reading:
                 if piece.cursor is not None:
                     yield piece.cursor
 
+        held_back = False
         for item in self._party(declared).pages(stages()):
             if isinstance(item, Cursor):
-                yield Piece(cursor=item)
+                yield Piece(cursor=None if held_back else item)
                 continue
             walk, given = item
             if walk.shrank:
                 raise _changed(declared, self._shown(declared))
             family = families[id(walk)]
             piece = self._new(declared, walk, given, None, family.identities)
+            held_back = held_back or walk.held_back
             yield replace(piece, records=family.joined(piece))
             if walk.ended and not walk.ready:
                 del families[id(walk)]

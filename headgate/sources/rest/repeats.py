@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import msgspec
 
+from headgate.sources.rest.boundary import normal
 from headgate.sources.rest.paths import MISSING, Path, picker
 
 _DIGEST_BYTES = 8
@@ -39,7 +40,7 @@ class Identities:
             self._unnamed += 1
             return Met.NEW
         name = _number(msgspec.json.encode(values, order="deterministic"))
-        content = _number(msgspec.json.encode(msgspec.json.decode(record), order="deterministic"))
+        content = _number(normal(record))
         before = self._given.get(name)
         if before is None:
             self._given[name] = content

@@ -54,7 +54,9 @@ class Walk:
     """One list.
 
     ``params`` are its own values in every request, ``label`` is how positions name it, ``passed``
-    how many pages were read before, where the pager does not know.
+    how many pages were read before, where the pager does not know. ``out`` is how many pages are
+    being asked for, ``held_bytes`` how much is held of pages that nobody has taken. ``held_back``
+    says that a record was passed over, which the next reading must meet again.
     ``attempts`` is how often a page that leads nowhere is asked for before it is an error;
     ``speculate`` how many pages are asked for beyond the last that is known.
     """
@@ -72,7 +74,9 @@ class Walk:
     failure: HeadgateError | None = None
     ended: bool = False
     shrank: bool = False
+    held_back: bool = False
     out: int = 0
+    held_bytes: int = 0
     total: int | None = None
     _todo: deque[Visit] = field(default_factory=deque)
     _early: dict[int, Page | HeadgateError | None] = field(default_factory=dict)
@@ -120,6 +124,7 @@ class Walk:
         self.out -= 1
         if isinstance(result, Page):
             self._early[visit.ordinal] = self._counted_in(visit, result)
+            self.held_bytes += len(result.body)
         elif isinstance(result, Failed):
             missing = result.status in _MISSING and "missing" in self.stop and visit.ordinal > 0
             self._early[visit.ordinal] = None if missing else result.error
@@ -130,24 +135,27 @@ class Walk:
         while not self.ended and self.failure is None and self._placed in self._early:
             self._place(self._early.pop(self._placed))
         if self.ended:
-            self._early.clear()
+            self._drop_early()
 
     def take(self) -> Given | None:
         """Give the next page in order; None where it is not there yet."""
-        return self.ready.popleft() if self.ready else None
+        if not self.ready:
+            return None
+        given = self.ready.popleft()
+        self.held_bytes -= len(given.page.body)
+        return given
 
     def stop_here(self) -> None:
         """Ask for no more pages, and drop those that are there."""
         self.ended = True
         self.ready.clear()
-        self._early.clear()
         self._todo.clear()
+        self._drop_early()
 
-    @property
-    def held_bytes(self) -> int:
-        """How much is held of pages that nobody has taken."""
-        early = (page for page in self._early.values() if isinstance(page, Page))
-        return sum(len(given.page.body) for given in self.ready) + sum(len(p.body) for p in early)
+    def _drop_early(self) -> None:
+        """Drop pages beyond the end."""
+        self._early.clear()
+        self.held_bytes = sum(len(given.page.body) for given in self.ready)
 
     # -- placing
 
@@ -182,13 +190,13 @@ class Walk:
             if "repeated" in self.stop:
                 self.ended = True
             else:
-                self._again(ordinal, state, repeated(page))
+                self._again(ordinal, state, page, repeated(page))
             return
         outcome = self.pager.after(state, page)
         if isinstance(outcome, Next) and not self._counted() and outcome.state in self._seen:
             outcome = Standing(standing(page, outcome.state))
         if isinstance(outcome, Standing):
-            self._again(ordinal, state, outcome.error)
+            self._again(ordinal, state, page, outcome.error)
             return
         self._count(page)
         self._refuse_short(page, outcome)
@@ -220,8 +228,9 @@ class Walk:
         alone = len(page.records) == 1
         return page.digest == self._last.digest if alone else page.digest in self._digests
 
-    def _again(self, ordinal: int, state: State, error: HeadgateError) -> None:
+    def _again(self, ordinal: int, state: State, page: Page, error: HeadgateError) -> None:
         """Ask for a page once more: it may have been a slip of the server's."""
+        self.held_bytes -= len(page.body)
         attempt = self._attempts.get(ordinal, 1)
         if attempt >= self.attempts:
             self.failure = self._located(error)
