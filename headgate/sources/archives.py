@@ -137,7 +137,7 @@ def _refuse_odd(archive: RawFile, member: _Member) -> None:
 
 
 def _in_zip(archive: RawFile) -> Mapping[str, _Member]:
-    with zipfile.ZipFile(archive.path) as zipped:
+    with opened(archive) as packed, zipfile.ZipFile(packed) as zipped:
         return {
             info.filename: _Member(name=info.filename, encrypted=bool(info.flag_bits & _ENCRYPTED))
             for info in zipped.infolist()
@@ -149,7 +149,11 @@ def _zip_members(archive: RawFile, chosen: Sequence[str]) -> Iterator[RawFile]:
     for name in sorted(chosen):
         path = _path(archive, name)
         if not path.exists():
-            with zipfile.ZipFile(archive.path) as zipped, zipped.open(name) as source:
+            with (
+                opened(archive) as packed,
+                zipfile.ZipFile(packed) as zipped,
+                zipped.open(name) as source,
+            ):
                 _stage(archive, name, source, zipped.getinfo(name).compress_size)
         yield _member(archive, name)
 

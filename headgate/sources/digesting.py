@@ -25,6 +25,7 @@ class FileState:
     path: Path
     size_bytes: int
     mtime_ns: int
+    inode: int
     digest: str
 
 
@@ -51,16 +52,12 @@ class Digests:
             self._known[str(path)] = [*facts, settled, digest]
             self._changed = True
         return FileState(
-            path=path, size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, digest=digest
+            path=path,
+            size_bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            inode=stat.st_ino,
+            digest=digest,
         )
-
-    def is_still(self, path: Path, digest: str) -> bool:
-        """Say whether a file is as it was when its state was given; it is looked at, not read."""
-        known = self._known.get(str(path))
-        try:
-            return known is not None and known[:4] == _facts(path.stat()) and known[5] == digest
-        except OSError:
-            return False
 
     def save(self) -> None:
         """Keep what was learned beside what others have; steps and processes may do so at once."""

@@ -7,6 +7,7 @@ A file that is being read has its state and, after a ``#``, how much of it is do
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 
 _OWN_OPTIONS = frozenset({"changed", "compression", "format", "largest_bytes", "member", "paths"})
 _REFUSE, _AGAIN = "refuse", "again"
-_SHOWN_OPTIONS = frozenset({"format", "member", "record", "records", "select", "sheet", "html_table"})
+_TRIES = 5
+_SHOWN_OPTIONS = frozenset(
+    {"format", "member", "record", "records", "select", "sheet", "html_table"}
+)
 
 
 class FileSource:
@@ -126,11 +130,12 @@ class FileSource:
             Refused: ``file-changed``: its rows would be added a second time.
         """
         progress = self._progress(cursor)
-        for file, place in self._files:
-            if progress.covers(file):
+        for listed, place in self._files:
+            if progress.covers(listed):
                 continue
+            file, batches = self._begun(listed, place, progress)
             waiting: Batch | None = None
-            for batch, member, records in self._batches(file, place, progress.done_of(file)):
+            for batch, member, records in batches:
                 if waiting is not None:
                     yield waiting
                 here = progress.within(file, member, records).cursor()
@@ -164,15 +169,7 @@ class FileSource:
         progress = Progress.of(self.kind, cursor)
         if self._setting.appends and self._changed != _AGAIN:
             for file, _ in self._files:
-                if progress.has_changed(file):
-                    raise Refused(
-                        "file-changed",
-                        f"{file.shown} has changed since its rows were appended: read again, they "
-                        "would be there twice.",
-                        hint='Give the step a key and mode="upsert"; or put new rows into new '
-                        'files; or say changed="again" to append all its rows once more.',
-                        path=file.shown,
-                    )
+                _refuse_changed(file, progress)
         return progress
 
     # -- bytes
@@ -185,6 +182,7 @@ class FileSource:
             digest=file.state,
             cache=self._workplace.path,
             largest_bytes=self._largest_bytes,
+            facts=file.facts,
         )
 
     def _parts(self, file: Listed, place: Place) -> Iterator[RawFile]:
@@ -217,6 +215,25 @@ class FileSource:
 
     # -- rows
 
+    def _begun(
+        self, listed: Listed, place: Place, progress: Progress
+    ) -> "tuple[Listed, Iterator[tuple[Batch, int, int]]]":
+        """Begin to read a file, as it is now: it may have been replaced since it was listed."""
+        file, left = listed, _TRIES
+        while True:
+            batches = self._batches(file, place, progress.done_of(file))
+            try:
+                first = next(batches, None)
+            except Unavailable as error:
+                left -= 1
+                if error.code != "file-changed-meanwhile" or file.path is None or not left:
+                    raise
+                file = place.again(file)
+                if self._setting.appends and self._changed != _AGAIN:
+                    _refuse_changed(file, progress)
+            else:
+                return file, batches if first is None else chain((first,), batches)
+
     def _batches(
         self, file: Listed, place: Place, done: tuple[int, int]
     ) -> Iterator[tuple[Batch, int, int]]:
@@ -244,13 +261,21 @@ class FileSource:
 
     def _refuse_moved(self, file: Listed) -> None:
         """Refuse a file that was written to while it was read."""
-        if file.path is not None and not self._digests.is_still(file.path, file.state):
-            raise Unavailable(
-                "file-changed-meanwhile",
-                f"{file.shown} has changed while it was read.",
-                hint="Run again when it is whole: write files elsewhere, then move them here.",
-                path=file.shown,
+        if file.path is None or file.facts is None:
+            return
+        try:
+            stat = file.path.stat()
+        except FileNotFoundError:
+            return  # it was opened while it was there
+        now = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        if now != file.facts and (
+            stat.st_ino == file.facts[-1] or self._named_format(file) == "csv"
+        ):
+            from headgate.sources.formats.packing import (  # noqa: PLC0415 - loads pyarrow
+                changed_meanwhile,
             )
+
+            raise changed_meanwhile(file.shown)
 
     # -- formats
 
@@ -317,6 +342,18 @@ class FileSource:
                     hint=f"Did you mean {meant}?" if meant else None,
                     option=name,
                 )
+
+
+def _refuse_changed(file: Listed, progress: Progress) -> None:
+    if progress.has_changed(file):
+        raise Refused(
+            "file-changed",
+            f"{file.shown} has changed since its rows were appended: read again, they would be "
+            "there twice.",
+            hint='Give the step a key and mode="upsert"; or put new rows into new files; or say '
+            'changed="again" to append all its rows once more.',
+            path=file.shown,
+        )
 
 
 def _choice(changed: object) -> str:

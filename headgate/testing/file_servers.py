@@ -39,6 +39,7 @@ class FileServer:
     asked: list[Asked] = field(default_factory=list)
     before: Callable[[Asked], None] = lambda _: None
     trust: ssl.SSLContext | None = None
+    retry_after: str | None = None
     _server: http.server.ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
@@ -65,7 +66,7 @@ class FileServer:
         return f"{'https' if self.trust else 'http'}://{host}:{port}{path}"
 
 
-def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
+def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: C901 - methods
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer(body=True)
@@ -78,7 +79,7 @@ def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
             server.asked.append(asked)
             server.before(asked)
             if server.failing and (status := server.failing.pop(0)):
-                self.send_error(status)
+                self._refuse(status)
                 return
             file = server.files.get(self.path)
             if file is None:
@@ -97,6 +98,13 @@ def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             if body:
                 self.wfile.write(file.content[: file.breaks_after])
+
+        def _refuse(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            if server.retry_after is not None:
+                self.send_header("Retry-After", server.retry_after)
+            self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - theirs
             """Say nothing."""

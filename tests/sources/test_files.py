@@ -223,6 +223,70 @@ def test_a_time_too_young_to_be_believed_is_not(tmp_path):
     assert second.fingerprint() != fingerprint
 
 
+# -- files that change while they are read
+
+
+def lines(*numbers: int) -> str:
+    return "".join(f'{{"id": {number}}}\n' for number in numbers)
+
+
+def test_a_file_replaced_since_it_was_listed_is_read_as_it_is_now(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(1))
+    with closing(opened(tmp_path, "a.jsonl")) as source:
+        source.fingerprint()
+        (tmp_path / "b").write_text(lines(2, 3))
+        (tmp_path / "b").replace(path)
+        found = list(source.read(None))
+    assert rows_of(found) == [{"id": 2}, {"id": 3}]
+    with closing(opened(tmp_path, "a.jsonl")) as source:
+        assert list(source.read(found[-1].cursor)) == []
+
+
+def test_a_file_replaced_while_it_is_read_is_read_as_it_was_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr("headgate.sources.formats.json_records._CHUNK_BYTES", 10)
+    monkeypatch.setattr("headgate.sources.formats.pieces.PIECE_ROWS", 1)
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(*range(5)))
+    with closing(opened(tmp_path, "a.jsonl")) as source:
+        reading = source.read(None)
+        found = [next(reading)]
+        (tmp_path / "b").write_text(lines(7))
+        (tmp_path / "b").replace(path)
+        found += reading
+    assert rows_of(found) == [{"id": number} for number in range(5)]
+    with closing(opened(tmp_path, "a.jsonl")) as source:
+        assert rows_of(source.read(found[-1].cursor)) == [{"id": 7}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_a_file_written_to_while_it_is_read_fails_the_read(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("id\n1\n" if name == "a.csv" else lines(1))
+    with closing(opened(tmp_path, name)) as source:
+        reading = source.read(None)
+        with pytest.raises(HeadgateError) as caught:
+            for _ in source._batches(*source._files[0], (0, 0)):
+                with path.open("a") as file:
+                    file.write(lines(2))
+    reading.close()
+    assert caught.value.code == "file-changed-meanwhile"
+
+
+def test_a_file_replaced_again_is_refused_where_its_rows_were_appended(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(1))
+    options = {"paths": ("a.jsonl",)}
+    setting = Setting(root=tmp_path, cache=tmp_path / ".cache", appends=True)
+    cursor = list(FileSource(options, setting).read(None))[-1].cursor
+    source = FileSource(options, setting)
+    source.fingerprint()
+    path.write_text(lines(1, 2))
+    with pytest.raises(Refused):
+        list(FileSource(options, setting).read(cursor))
+    assert list(source.read(cursor)) == []  # it was listed before: the next look refuses it
+
+
 # -- CSV
 
 

@@ -109,6 +109,17 @@ def test_what_fails_for_a_while_is_tried_again(tmp_path, server):
     assert len(server.asked) == 6
 
 
+def test_a_server_that_says_when_is_not_asked_before(tmp_path, server):
+    server.failing = [429, 503]
+    server.retry_after = "100"
+    clock = ManualClock()
+    setting = Setting(root=tmp_path, cache=tmp_path / ".cache", clock=clock)
+    source = FileSource({"paths": (server.url("/d/a.jsonl"),)}, setting)
+    with closing(source):
+        assert len(rows_of(source.read(None))) == 2
+    assert clock.monotonic_s() >= 200
+
+
 def test_a_server_that_stays_away_is_named(tmp_path, server):
     server.failing = [503] * 100
     assert failing(tmp_path, server.url("/d/a.jsonl")).code == "server-unavailable"

@@ -40,7 +40,7 @@ def in_utf8(file: RawFile, declared: object) -> RawFile:
             recoded = _Recoding(source, encoding, file.shown)
             while chunk := recoded.read(_CHUNK_BYTES):
                 target.write(chunk)
-    return replace(file, path=path, packing=None)
+    return replace(file, path=path, packing=None, facts=None)
 
 
 def in_utf8_stream(stream: IO[bytes], declared: object, shown: str) -> IO[bytes]:

@@ -20,7 +20,9 @@ from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece, record_text
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset({"encoding", "fields", "header", "html_table", "largest_record_bytes", "select"})
+OPTIONS = frozenset(
+    {"encoding", "fields", "header", "html_table", "largest_record_bytes", "select"}
+)
 
 _ATTRIBUTE = re.compile(r"@(?P<name>[\w:-]+)\Z")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)

@@ -1,12 +1,13 @@
 """ORC files: typed columns, a stripe in memory at a time."""
 
 from collections.abc import Iterator, Mapping
+from typing import IO
 
 import pyarrow as pa
 from pyarrow import orc
 
 from headgate.errors import Corrupt
-from headgate.sources.formats.packing import unpacked
+from headgate.sources.formats.packing import opened, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
@@ -19,9 +20,14 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
     Raises:
         Corrupt: ``file-damaged``.
     """
+    with opened(unpacked(file)) as stream:
+        yield from _pieces(file, stream, after)
+
+
+def _pieces(file: RawFile, stream: IO[bytes], after: int) -> Iterator[Piece]:
     done = 0
     try:
-        source = orc.ORCFile(str(unpacked(file).path))
+        source = orc.ORCFile(pa.PythonFile(stream, "r"))
         for number in range(source.nstripes):
             stripe = pa.Table.from_batches([source.read_stripe(number)])
             begin = max(0, after - done)

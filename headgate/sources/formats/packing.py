@@ -14,7 +14,7 @@ from typing import IO, Protocol
 import pyarrow as pa
 
 from headgate.digests import digest
-from headgate.errors import Corrupt, Invalid, Refused
+from headgate.errors import Corrupt, Invalid, Refused, Unavailable
 from headgate.sources.formats.file_names import PACKINGS
 from headgate.sources.formats.raw_file import RawFile
 from headgate.sources.staging import staging
@@ -60,10 +60,19 @@ def packing_of(name: str, declared: object) -> str | None:
 def opened(file: RawFile) -> IO[bytes]:
     """Open a file's bytes, unpacked.
 
+    What is opened stays what it was, even if another file gets its name.
+
+    Raises:
+        Unavailable: ``file-changed-meanwhile``, since it was listed.
+
     Reading raises ``file-damaged`` (Corrupt) where the packed bytes are not whole, and
     ``unpacked-too-large`` (Refused) where there is too much in them.
     """
     packed = file.path.open("rb", buffering=_BUFFER_BYTES)
+    stat = os.fstat(packed.fileno())
+    if file.facts not in {None, (stat.st_size, stat.st_mtime_ns, stat.st_ino)}:
+        packed.close()
+        raise changed_meanwhile(file.shown)
     if file.packing is None:
         return packed
     return io.BufferedReader(_Unpacking(file, packed), _BUFFER_BYTES)
@@ -79,7 +88,17 @@ def unpacked(file: RawFile) -> RawFile:
         with staging(path, file.shown) as target, opened(file) as source:
             while chunk := source.read(_CHUNK_BYTES):
                 target.write(chunk)
-    return replace(file, path=path, packing=None)
+    return replace(file, path=path, packing=None, facts=None)
+
+
+def changed_meanwhile(shown: str) -> Unavailable:
+    """Give the error for a file that is not what it was when it was listed."""
+    return Unavailable(
+        "file-changed-meanwhile",
+        f"{shown} has changed while it was read.",
+        hint="Run again when it is whole: write files elsewhere, then move them here.",
+        path=shown,
+    )
 
 
 def prove_whole(file: RawFile) -> None:

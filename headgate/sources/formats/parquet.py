@@ -1,13 +1,15 @@
 """Parquet files as they come from elsewhere."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headgate.errors import Corrupt, Invalid
 from headgate.filesets import NativeFiles
-from headgate.sources.formats.packing import unpacked
+from headgate.sources.formats.packing import opened, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
@@ -24,7 +26,7 @@ def native(files: Sequence[RawFile]) -> NativeFiles:
     readable = [unpacked(file) for file in files]
     first: dict[str, tuple[pa.DataType, str]] = {}
     for file in readable:
-        for field in _opened(file).schema_arrow:
+        for field in _opened(file, file.path).schema_arrow:
             kind, where = first.setdefault(field.name, (field.type, file.shown))
             if kind != field.type:
                 raise Invalid(
@@ -46,7 +48,11 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
     Raises:
         Corrupt: ``file-damaged``.
     """
-    parquet = _opened(unpacked(file))
+    with opened(unpacked(file)) as stream:
+        yield from _pieces(file, _opened(file, stream), after)
+
+
+def _pieces(file: RawFile, parquet: pq.ParquetFile, after: int) -> Iterator[Piece]:
     done = 0
     try:
         for number in range(parquet.num_row_groups):
@@ -65,9 +71,9 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
         yield Piece(rows=parquet.schema_arrow.empty_table(), records=done)
 
 
-def _opened(file: RawFile) -> pq.ParquetFile:
+def _opened(file: RawFile, there: Path | IO[bytes]) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file.path)
+        return pq.ParquetFile(there)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(file, error) from error
 

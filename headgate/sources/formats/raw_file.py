@@ -12,7 +12,8 @@ class RawFile:
 
     ``name`` tells by its end what it is. ``digest`` identifies its content, ``cache`` is where
     copies of it may lie: in another encoding, or unpacked. ``packing`` is how its bytes are
-    compressed; unpacked it may have so many.
+    compressed; unpacked it may have so many. With ``facts`` (size, time, inode) it is opened only
+    as the file it was.
     """
 
     path: Path
@@ -22,3 +23,4 @@ class RawFile:
     cache: Path
     packing: str | None = None
     largest_bytes: int = LARGEST_BYTES
+    facts: tuple[int, int, int] | None = None

@@ -59,6 +59,10 @@ class BucketPlace:
         self._found = {each.key: each for each in found}
         return [self._one(each) for each in found]
 
+    def again(self, file: Listed) -> Listed:
+        """Give a file as it is now."""
+        return next((each for each in self.listed() if each.shown == file.shown), file)
+
     def bring(self, file: Listed, target: IO[bytes]) -> None:
         """Write an object's bytes.
 
@@ -82,7 +86,8 @@ class BucketPlace:
         names = [each.key.removeprefix(below) for each in bucket.list(below)]
         meant = suggestion(name, [each for each in names if "/" not in each])
         hint = f"Did you mean {self._url}/{below}{meant}?" if meant else None
-        return NotFound(error.code, error.message, hint=hint, path=f"{self._url}/{self._pattern}")
+        url = f"{self._url}/{self._pattern}"
+        return NotFound("file-missing", error.message, hint=hint, path=url)
 
     def _opened(self) -> "RemoteBucket":
         if self._bucket is None:

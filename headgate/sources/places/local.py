@@ -35,6 +35,10 @@ class LocalPlace:
             raise _unreadable(self._pattern, error) from error
         return [self._one(path) for path in paths]
 
+    def again(self, file: Listed) -> Listed:
+        """Give a file as it is now."""
+        return self._one(Path(file.address))
+
     def bring(self, file: Listed, target: IO[bytes]) -> None:
         """Copy a file."""
         with Path(file.address).open("rb") as source:
@@ -52,6 +56,7 @@ class LocalPlace:
             state=state.digest,
             size_bytes=state.size_bytes,
             path=path,
+            facts=(state.size_bytes, state.mtime_ns, state.inode),
             address=str(path),
         )
 

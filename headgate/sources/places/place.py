@@ -12,7 +12,8 @@ class Listed:
 
     ``shown`` names it in cursors and messages, without secrets; ``name`` tells by its end what it
     holds. ``state`` is another when its bytes are others. ``path`` is where it lies, if that is on
-    this machine; ``address`` is what its place finds it by.
+    this machine, and ``facts`` what the system says of it there: size, time and inode. ``address``
+    is what its place finds it by.
     """
 
     shown: str
@@ -20,6 +21,7 @@ class Listed:
     state: str
     size_bytes: int | None
     path: Path | None = None
+    facts: tuple[int, int, int] | None = None
     address: str = ""
 
 
@@ -33,6 +35,10 @@ class Place(Protocol):
             NotFound: ``file-missing``, ``no-files-match``.
             Unavailable: the place does not answer.
         """
+        ...
+
+    def again(self, file: Listed) -> Listed:
+        """Give a file as it is now."""
         ...
 
     def bring(self, file: Listed, target: IO[bytes]) -> None:

@@ -17,6 +17,7 @@ from headgate.digests import digest
 from headgate.errors import HeadgateError, Invalid, NotFound, Refused, Unavailable
 from headgate.retrying import Retry, retrying
 from headgate.secrets import Secret
+from headgate.sources.http.retry_after import asked_wait
 from headgate.sources.places.patterns import is_pattern
 from headgate.sources.places.place import Listed
 from headgate.sources.source import Setting
@@ -37,9 +38,10 @@ _REFUSED = {401, 403, 407}
 class _NotGivenError(OSError):
     """A server's answer that is not the file."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
         super().__init__(str(status))
         self.status = status
+        self.headers = headers
 
 
 class WebPlace:
@@ -87,6 +89,10 @@ class WebPlace:
                 address=self._url,
             )
         ]
+
+    def again(self, file: Listed) -> Listed:
+        """Give a file as it is now."""
+        return next((each for each in self.listed() if each.shown == file.shown), file)
 
     def bring(self, file: Listed, target: IO[bytes]) -> None:
         """Write the file's bytes.
@@ -143,7 +149,8 @@ class WebPlace:
             answer: http.client.HTTPResponse = opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             error.close()
-            raise _NotGivenError(error.code) from error
+            headers = {name.lower(): value for name, value in error.headers.items()}
+            raise _NotGivenError(error.code, headers) from error
         return answer
 
     def _said_headers(self) -> Mapping[str, str]:
@@ -174,9 +181,15 @@ class WebPlace:
                 clock=self._setting.clock,
                 random=Random(),  # noqa: S311 - waits
                 retry=_RETRY,
+                asked=self._asked_wait,
             )
         except (OSError, http.client.HTTPException) as error:
             raise self._failed(error) from error
+
+    def _asked_wait(self, error: Exception) -> timedelta | None:
+        if isinstance(error, _NotGivenError):
+            return asked_wait(error.headers, self._setting.clock.now())
+        return None
 
     # -- what went wrong
 
