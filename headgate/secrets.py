@@ -1,9 +1,9 @@
 """Secrets: named in code and settings, revealed where a connection is made, and nowhere else."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 from headgate.errors import Invalid, Refused
@@ -50,6 +50,10 @@ class Secret:
             hint="Give it as an option by itself:  password=hg.secret(...)",
             secret=self.name,
         )
+
+
+Reveal: TypeAlias = Callable[[str | Secret], str]
+"""Gives a secret's value; a plain text as it is."""
 
 
 def secret(name: str) -> Secret:

@@ -163,6 +163,7 @@ class _Project:
             inputs=signature.inputs,
             parameters=signature.parameters,
             injected=signature.injected,
+            secrets=signature.secrets,
             cursor=signature.cursor,
             returns=signature.returns,
             description=description,

@@ -18,7 +18,8 @@ from headgate.pipelines.parameters import (
     of_group,
 )
 from headgate.pipelines.places import Place
-from headgate.pipelines.steps import CursorArgument, Injected, Input
+from headgate.pipelines.steps import CursorArgument, Injected, Input, SecretArgument
+from headgate.secrets import Secret
 
 CURSOR = "cursor"
 """The argument of a source's function that takes the last cursor, however it is annotated."""
@@ -31,6 +32,7 @@ class Signature:
     inputs: tuple[Input, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     injected: tuple[Injected, ...] = ()
+    secrets: tuple[SecretArgument, ...] = ()
     returns: tuple[Form, ...] = ()
     nothing: bool = False
     cursor: CursorArgument | None = None
@@ -63,6 +65,7 @@ def read(
     inputs: list[Input] = []
     parameters: list[Parameter] = []
     injected: list[Injected] = []
+    secrets: list[SecretArgument] = []
     for argument in inspect.signature(original).parameters.values():
         if source and argument.name == CURSOR:
             continue
@@ -75,6 +78,9 @@ def read(
                 step=name,
                 argument=argument.name,
             )
+        if isinstance(argument.default, Secret):
+            secrets.append(SecretArgument(argument=argument.name, secret=argument.default))
+            continue
         if argument.name not in found:
             raise Invalid(
                 "form-missing",
@@ -89,6 +95,8 @@ def read(
             inputs.append(one)
         elif isinstance(one, Injected):
             injected.append(one)
+        elif isinstance(one, SecretArgument):
+            secrets.append(one)
         else:
             parameters.extend(one)
     _refuse_doubles(parameters, name, place)
@@ -98,6 +106,7 @@ def read(
         inputs=tuple(inputs),
         parameters=tuple(parameters),
         injected=tuple(injected),
+        secrets=tuple(secrets),
         returns=() if nothing else _returns(returned, name, place),
         nothing=nothing,
     )
@@ -151,11 +160,13 @@ def of_params(group: type[Params], argument: str | None) -> tuple[Parameter, ...
 
 def _argument(
     argument: inspect.Parameter, annotation: object, what: str, place: Place
-) -> Input | Injected | tuple[Parameter, ...]:
+) -> Input | Injected | SecretArgument | tuple[Parameter, ...]:
     if (of_run := forms.injection(annotation)) is not None:
         return Injected(argument=argument.name, kind=of_run.kind)
     marks = typing.get_args(annotation)[1:] if _is_annotated(annotation) else ()
     bare = typing.get_args(annotation)[0] if _is_annotated(annotation) else annotation
+    if (named := next((mark for mark in marks if isinstance(mark, Secret)), None)) is not None:
+        return SecretArgument(argument=argument.name, secret=named)
     if isinstance(bare, type) and issubclass(bare, Params):
         return of_params(bare, argument.name)
     kind = forms.of_annotation(bare)

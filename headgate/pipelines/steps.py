@@ -19,6 +19,7 @@ from headgate.pipelines.forms import Form
 from headgate.pipelines.parameters import Parameter, group_of
 from headgate.pipelines.places import Place
 from headgate.records import RecordRules
+from headgate.secrets import Reveal, Secret, no_secrets
 
 if TYPE_CHECKING:
     from headgate.contracts import AnyContract, ContractSpec
@@ -62,6 +63,14 @@ class CursorArgument:
 
     argument: str
     default: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretArgument:
+    """An argument that gets the value of a secret when the function is called."""
+
+    argument: str
+    secret: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +207,7 @@ class Step:
     function: Callable[..., object] | None = None
     parameters: tuple[Parameter, ...] = ()
     injected: tuple[Injected, ...] = ()
+    secrets: tuple[SecretArgument, ...] = ()
     cursor: CursorArgument | None = None
     returns: tuple[Form, ...] = ()
     partition_by: tuple[str, ...] = ()
@@ -256,6 +266,7 @@ class Step:
         parameters: Mapping[str, object] | None = None,
         now: datetime | None = None,
         seed: int | None = None,
+        reveal: Reveal = no_secrets,
     ) -> tuple[object, Form | None]:
         """Call the function and give what it returned, and in which form (None without a table).
 
@@ -269,7 +280,7 @@ class Step:
         """
         if self.function is None:
             raise Internal("step-not-callable", f"Step {self.name} has no function to call.")
-        arguments = self._values(parameters or {}, now, seed)
+        arguments = self._values(parameters or {}, now, seed, reveal)
         for one in self.inputs:
             rows = tables[one.table]
             arguments[cast("str", one.argument)] = (
@@ -285,6 +296,7 @@ class Step:
         *,
         now: datetime | None = None,
         seed: int | None = None,
+        reveal: Reveal = no_secrets,
     ) -> Callable[[object], object]:
         """Give a source's function as one of the last cursor alone, None at the beginning."""
         function, cursor = self.function, self.cursor
@@ -292,7 +304,7 @@ class Step:
             raise Internal("step-not-callable", f"Step {self.name} has no function to call.")
 
         def read(last: object) -> object:
-            arguments = self._values(parameters, now, seed)
+            arguments = self._values(parameters, now, seed, reveal)
             if cursor is not None:
                 arguments[cursor.argument] = cursor.default if last is None else last
             return function(**arguments)
@@ -300,12 +312,17 @@ class Step:
         return read
 
     def _values(
-        self, parameters: Mapping[str, object], now: datetime | None, seed: int | None
+        self,
+        parameters: Mapping[str, object],
+        now: datetime | None,
+        seed: int | None,
+        reveal: Reveal,
     ) -> dict[str, object]:
-        """Give the arguments that are no tables: what the run provides, and parameters."""
+        """Give the arguments that are no tables: what the run provides, secrets, parameters."""
         arguments: dict[str, object] = {
             injected.argument: _injected_value(injected, now, seed) for injected in self.injected
         }
+        arguments |= {each.argument: reveal(each.secret) for each in self.secrets}
         for parameter in self.parameters:
             if parameter.argument is not None:
                 arguments[parameter.argument] = (

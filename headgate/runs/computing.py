@@ -102,7 +102,11 @@ class Computation:
             if one.form is not None
         }
         returned, _ = self._step.call(
-            tables, parameters=self._parameters, now=self._now, seed=self._seed
+            tables,
+            parameters=self._parameters,
+            now=self._now,
+            seed=self._seed,
+            reveal=self._attempt.wiring.reveal,
         )
         return returned
 

@@ -128,7 +128,8 @@ class StepWork:
         read = None
         if step.source is not None and step.function is not None:
             given = self.parameters.get(step.name, {})
-            read = step.reader(given, now=self.now, seed=self.seed)
+            reveal = self.attempt.wiring.reveal
+            read = step.reader(given, now=self.now, seed=self.seed, reveal=reveal)
         return Inputs(self.attempt, step, tree, read=read)
 
     # -- what the output depends on
@@ -346,7 +347,11 @@ class StepWork:
         cursor: str | None = None
         if step.table is None and not step.inputs:
             step.call(
-                {}, parameters=self.parameters.get(step.name, {}), now=self.now, seed=self.seed
+                {},
+                parameters=self.parameters.get(step.name, {}),
+                now=self.now,
+                seed=self.seed,
+                reveal=attempt.wiring.reveal,
             )
         else:
             from headgate.records import RecordRules  # noqa: PLC0415

@@ -5,22 +5,18 @@ true once its rows are stored. A source never stores anything of its own: its me
 which the run commits together with the rows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from headgate.clock import Clock, SystemClock
 from headgate.filesets import NativeFiles
-from headgate.secrets import Secret, no_secrets
+from headgate.secrets import Reveal, no_secrets
 from headgate.sources.cursors import Cursor
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-Reveal: TypeAlias = Callable[[str | Secret], str]
-"""Gives a secret's value; a plain text as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
