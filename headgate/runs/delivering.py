@@ -172,7 +172,7 @@ class Deliverer:
         window = self._window(has)
         if has is None:
             if there := self._there(window[-1]):
-                self._pin(_position(window[-1], ()), first=True)
+                self._hold_first(window[-1])
                 yield self._send(None, window[-1], there)[0]
             return
         self._pin(has)
@@ -202,6 +202,7 @@ class Deliverer:
                     commit=commit,
                     number=number,
                     is_new=has is None or not _has(has, each),
+                    is_whole=not self.sink.edits and each.mode != "insert",
                 )
                 for number, each in enumerate(changed)
             ]
@@ -228,8 +229,8 @@ class Deliverer:
         return done, position
 
     def _as_it_can(self, table: SinkTable) -> SinkTable:
-        """Give what is meant of a table where nothing is said and keys mean nothing over there."""
-        if self.sink.knows_keys or table.mode is not None:
+        """Give what is meant of a table where nothing is said and nothing there can be changed."""
+        if self.sink.edits or table.mode is not None:
             return table
         return replace(table, mode="replace")
 
@@ -333,6 +334,14 @@ class Deliverer:
             with self._explained():
                 raise commit_collected(position.commit, at=wiring.clock.now())
 
+    def _hold_first(self, head: Commit) -> None:
+        """Keep the head for the first delivery, and no longer what an earlier try was to bring."""
+        self._pin(_position(head, ()), first=True)
+        own = _pin_id(self.declared.name, _position(head, ()), first=True)
+        for pin in pins_of(self.wiring, self.declared.name):
+            if _is_first(pin) and pin.id != own:
+                self.wiring.lake.metastore.retention.unpin(pin.id)
+
     def _let_go(self, *, before: Position) -> None:
         """Let go of what the sink has left behind; a deliverer that is further on keeps its own."""
         own = _pin_id(self.declared.name, before)
@@ -356,30 +365,29 @@ def let_go_of_sink(wiring: Wiring, sink: str) -> None:
 
 def undeclared_sinks(wiring: Wiring, declared: Sequence[str]) -> tuple[SinkState, ...]:
     """Give the sinks for which the lake keeps something, and which are not declared any more."""
-    found: dict[str, Position] = {}
+    found: dict[str, Position | None] = {}
     for pin in pins_of(wiring):
         if pin.holder not in declared:
-            position = _pinned(wiring, pin)
-            found[pin.holder] = max(position, found.get(pin.holder, position), key=_number)
+            has = None if _is_first(pin) else _pinned(wiring, pin)
+            known = found.get(pin.holder)
+            found[pin.holder] = (
+                has if known is None or (has and has.number > known.number) else known
+            )
     return tuple(
         SinkState(
             name=name,
             kind="",
             title="not declared any more",
             branch="",
-            tables=dict(position.tables),
-            has=position,
+            tables=dict(has.tables if has else ()),
+            has=has,
             declared=False,
         )
-        for name, position in found.items()
+        for name, has in found.items()
     )
 
 
 _FIRST = "to be delivered first"
-
-
-def _number(position: Position) -> int:
-    return position.number
 
 
 def _position(commit: Commit, tables: Sequence[SinkTable]) -> Position:

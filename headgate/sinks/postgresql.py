@@ -263,6 +263,8 @@ class PostgreSQL:
         kind = word(field.type)
         ours = _staged_type(field.type)
         target = _declared(field.type) if found is None else found.type
+        if kind == "list" and target in {"json", "jsonb"}:
+            return f"to_{target}({expression})"
         is_text = ours == "text" and target.startswith(_TEXTS)
         if ours == target or is_text or (found is not None and kind not in _CAST):
             return expression
