@@ -20,6 +20,7 @@ from statistics import median
 
 from benchmarks.measuring import WORK, process, report
 from benchmarks.peers import environment
+from benchmarks.rest_api import answering
 
 MUST = 8
 PAGES = 1_000
@@ -113,7 +114,7 @@ def _peer(name: str, url: str) -> Mapping[str, float] | None:
 
 
 def _measured(work: Callable[[str, str, int], int], url: str, run: str, pages: int) -> None:
-    _import()
+    _warmed(work)
     began, cpu = time.perf_counter(), time.process_time()
     rows = work(url, run, pages)
     figures = {
@@ -161,12 +162,12 @@ def _emptied(directory: Path) -> Path:
     return directory
 
 
-def _import() -> None:
-    """Load what both works need: how long that takes is another row's question."""
-    from importlib import import_module
+def _warmed(work: Callable[[str, str, int], int]) -> None:
+    """Do the work once with one page: what loading its code takes is another row's question."""
+    from headgate.testing.api_server import ApiServer
 
-    for name in ("duckdb", "httpx2", "msgspec", "polars", "pyarrow", "headgate.project"):
-        import_module(name)
+    with ApiServer(answering(1)) as server:
+        work(server.url, "warm", 1)
 
 
 _WORKS = {"limit": _limit, "ours": _ours}
