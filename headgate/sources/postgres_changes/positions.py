@@ -62,18 +62,18 @@ class Standing:
 class Reached:
     """How far a table's changes were read: a cursor, understood.
 
-    ``number`` counts how often the table was read in full.
+    ``number`` counts how often the table was read in full. ``slot`` is the one it was read by.
     """
 
     number: int
     position: int
+    slot: str
     standing: Standing
 
     def cursor(self) -> Cursor:
         """Give it as a cursor: a later one is greater."""
-        return Cursor(
-            kind=KIND, sequence=(self.number, lsn_text(self.position), self.standing.text())
-        )
+        place = lsn_text(self.position)
+        return Cursor(kind=KIND, sequence=(self.number, place, self.slot, self.standing.text()))
 
     def at(self, position: int, columns: ColumnsSeen | None = None) -> "Reached":
         """Give a later place, and the columns seen until there."""
@@ -90,10 +90,13 @@ def reached(cursor: Cursor) -> Reached:
         Invalid: ``bad-cursor``.
     """
     match cursor.sequence:
-        case (int(number), str(position), str(standing)):
+        case (int(number), str(position), str(slot), str(standing)):
             try:
                 return Reached(
-                    number=number, position=read_lsn(position), standing=Standing.parse(standing)
+                    number=number,
+                    position=read_lsn(position),
+                    slot=slot,
+                    standing=Standing.parse(standing),
                 )
             except (ValueError, KeyError, TypeError):
                 pass

@@ -31,6 +31,7 @@ from pg_replication_slots
 where slot_name like 'headgate\\_%' and database = current_database() order by 4 desc nulls first
 """
 _BEHIND = "select pg_wal_lsn_diff(pg_current_wal_lsn(), %s::text::pg_lsn)::int8"
+_COPY = "select pg_copy_logical_replication_slot(%s, %s)"
 _ADVANCE = "select pg_replication_slot_advance(%s, %s::text::pg_lsn)"
 _DROP = "select pg_drop_replication_slot(%s)"
 
@@ -84,6 +85,15 @@ def find_slot(session: Session, name: str) -> Slot | None:
         retained_bytes=int(retained or 0),
         lag_bytes=int(lag or 0),
     )
+
+
+def copied(session: Session, name: str, other: str, position: int) -> Slot | None:
+    """Make a slot of what another reader's keeps, where that goes back to a position."""
+    known = find_slot(session, other) if other != name else None
+    if known is None or known.is_lost or known.confirmed is None or known.confirmed > position:
+        return None
+    session.execute(_COPY, (other, name))
+    return find_slot(session, name)
 
 
 def told(session: Session, name: str, position: int | None) -> Mapping[str, str]:

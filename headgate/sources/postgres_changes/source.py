@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import Final, TypeVar
@@ -139,6 +139,9 @@ class PostgresChanges:
                 slot = slots.find_slot(session, place.slot)
                 why = None
                 if before is not None:
+                    if slot is None:  # on a branch: its cursor is the target's that it was made of
+                        at = before.position
+                        slot = slots.copied(session, place.slot, before.slot, at)
                     why = broken(
                         before,
                         place.standing,
@@ -292,7 +295,10 @@ class PostgresChanges:
             raise Refused("slot-missing", f"The server made no slot {name}.", slot=name)
         position, snapshot = read_lsn(made[1]), str(made[2])
         here = Reached(
-            number=before.number + 1 if before else 1, position=position, standing=place.standing
+            number=before.number + 1 if before else 1,
+            position=position,
+            slot=place.slot,
+            standing=place.standing,
         )
         note = f"{place.table.shown} was read in full: {why}." if why else None
         if not place.shape.as_log:
@@ -380,7 +386,8 @@ class _Reader:
         self._pending: list[Rows] = []
         self._next = 1
         self.is_within = False
-        self.at = before.at(before.position, place.standing.columns)
+        columns = place.standing.columns
+        self.at = replace(before.at(before.position, columns), slot=place.slot)
 
     def told(self, relation: Relation) -> str | None:
         """Hear of the table's columns; say why its rows cannot be understood, if so."""

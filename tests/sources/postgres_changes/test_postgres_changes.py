@@ -222,6 +222,16 @@ def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(table: Follow
     assert table.read(after)[0] == []
 
 
+def test_a_branch_whose_changes_are_gone_reads_in_full(table: Followed) -> None:
+    _, cursor = table.read(None)
+    table.do("delete from {} where id = 1")
+    _, after = table.read(cursor)
+    assert after is not None
+    table.source().acknowledge(after)
+    batches, _ = table.read(cursor, target="dev")
+    assert batches[0].note is not None
+
+
 def _note(table: Followed, cursor: object) -> str:
     """Read in full, as must be, and give the reason that is told."""
     batches, now = table.read(cursor)  # type: ignore[arg-type]
@@ -345,10 +355,10 @@ def test_slots_are_told_apart_by_lake_pipeline_step_and_target() -> None:
 def test_a_branchs_reader_takes_nothing_from_mains(table: Followed) -> None:
     _, cursor = table.read(None)
     table.do("delete from {} where id = 1")
-    batches, _ = table.read(cursor, target="dev")
-    assert batches[0].note is not None  # it has no slot of its own yet
-    _, after = table.read(None, target="dev")
+    batches, after = table.read(cursor, target="dev")
+    assert operations(batches) == [("delete", 1, None, None)]  # by a copy of main's slot
     assert after is not None
+    assert reached(after).slot == table.source("dev").describe().facts["slot"]
     table.source("dev").acknowledge(after)
     assert operations(table.read(cursor)[0]) == [("delete", 1, None, None)]
 
