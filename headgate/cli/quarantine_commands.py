@@ -114,9 +114,16 @@ def show_quarantine(
 
 @quarantine.command("replay")
 @_chosen_rows
+@click.option("--overwrite", is_flag=True, help="Also rows whose keys were written again since.")
 @command()
 def replay_quarantine(
-    call: Call, table: str, because: str | None, where: str | None, branch: str | None
+    call: Call,
+    table: str,
+    because: str | None,
+    where: str | None,
+    branch: str | None,
+    *,
+    overwrite: bool,
 ) -> None:
     """Put rows of TABLE through the repaired contract once more.
 
@@ -127,7 +134,7 @@ def replay_quarantine(
     follow(
         call,
         lambda project, listener: project.quarantine(table, ref=branch).replay(
-            because=because, where=where, listeners=(listener,)
+            because=because, where=where, overwrite=overwrite, listeners=(listener,)
         ),
         nothing="Nothing to do: another replay has taken the rows",
     )

@@ -46,21 +46,25 @@ class Quarantine(TableHandle):
         *,
         because: str | None = None,
         where: str | None = None,
+        overwrite: bool = False,
         listeners: Iterable[Listener] = (),
     ) -> RunResult:
         """Put rows through the repaired contract once more, and run the steps after the table.
 
         In one commit: accepted rows come to the table and leave the quarantine; those rejected
         again stay, with their new reasons and one attempt more. Exactly once, whoever else replays.
+        Of an upserted table, rows whose keys were written again since they were set aside stay,
+        too, unless they shall ``overwrite`` what is there.
 
         Raises:
-            NotFound: ``nothing-quarantined``. Refused: ``nothing-to-replay``; and as ``run``.
+            NotFound: ``nothing-quarantined``.
+            Refused: ``nothing-to-replay``, ``replay-superseded``; and as ``run``.
         """
         making = self._changing.making(self._table)
         pipeline, values = making if making is not None else (None, None)
         with self._changing.hall(listeners) as hall:
             return hall.replay(
-                self._choice(because, where),
+                self._choice(because, where, overwrite=overwrite),
                 target=self._changing.target,
                 pipeline=pipeline,
                 parameters=values,
@@ -90,8 +94,8 @@ class Quarantine(TableHandle):
             choice = self._choice(because, where)
             return hall.discard(choice, target=self._changing.target, reason=reason)
 
-    def _choice(self, because: str | None, where: str | None) -> Choice:
-        return Choice(table=self._table, because=because, where=where)
+    def _choice(self, because: str | None, where: str | None, *, overwrite: bool = False) -> Choice:
+        return Choice(table=self._table, because=because, where=where, overwrite=overwrite)
 
 
 def making_table(pipelines: Sequence[Pipeline], table: str, owner: str | None) -> Pipeline | None:

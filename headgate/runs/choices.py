@@ -4,11 +4,15 @@ import msgspec
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which rows of a table's quarantine: those that violate a check, and for which SQL is true."""
+    """Which rows of a table's quarantine: those that violate a check, and for which SQL is true.
+
+    ``overwrite`` replays rows, too, whose keys were written again since they were set aside.
+    """
 
     table: str
     because: str | None = None
     where: str | None = None
+    overwrite: bool = False
 
     def __str__(self) -> str:
         parts = [f"because of {self.because!r}"] if self.because is not None else []

@@ -57,7 +57,10 @@ def returned(
         if name in declared and not _keeps_type(declared[name]):
             columns[source] = pa.array([_text(value) for value in values], pa.string())
             continue
-        columns[source], bad = _column(values, known.get(name))
+        if name not in known:
+            columns[source] = _guessed(values)
+            continue
+        columns[source], bad = under_type(values, known[name])
         for row in bad:
             unfit.setdefault(row, (name, f"{values[row]!r:.80} is no {known[name]}"))
     rows = pa.table({**columns, source_columns.POSITION: pa.array(ids, pa.string())})
@@ -114,10 +117,8 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
 
 
-def _column(values: Sequence[object], kind: pa.DataType | None) -> tuple[pa.Array, list[int]]:
+def under_type(values: Sequence[object], kind: pa.DataType) -> tuple[pa.Array, list[int]]:
     """Give values under a type, NULL where one does not fit, and where that is."""
-    if kind is None:
-        return _guessed(values), []
     made: list[object] = []
     bad: list[int] = []
     for row, value in enumerate(values):

@@ -19,7 +19,7 @@ from headgate.contracts import ContractSpec
 from headgate.digests import digest_json
 from headgate.engines import Session
 from headgate.errors import Refused
-from headgate.events import Event, SchemaChanged, StepFinished
+from headgate.events import Event, SchemaChanged, SourceNoted, StepFinished
 from headgate.lake import (
     Entry,
     Put,
@@ -46,6 +46,7 @@ from headgate.runs.payloads import decoded, returned
 from headgate.runs.quarantine import ID, RECORD_FORM, TEXT_FORM, quarantine_table
 from headgate.runs.skipping import Output as StepOutput
 from headgate.runs.spool import Spool
+from headgate.runs.superseding import superseded
 from headgate.runs.taint import marked
 from headgate.sources import Batch
 
@@ -114,10 +115,41 @@ class _Replay:
             rows = Chosen(session, scan, self._choice).rows()
             if not rows.num_rows:
                 return self._nothing()
+            rows, left = self._current(rows)
             output = self._write(session, rows)
+        if left:
+            output = replace(output, notes=(*output.notes, left))
         return self._recorded(step, output, began)
 
     # -- rows
+
+    def _current(self, rows: pa.Table) -> tuple[pa.Table, str | None]:
+        """Leave out rows whose keys were written again since; say so.
+
+        Raises:
+            Refused: ``replay-superseded``: no other is left.
+        """
+        target = self._target
+        if target.mode != "upsert" or self._choice.overwrite:
+            return rows, None
+        entry = self._tree.get(table_key(target.table))
+        older = superseded(
+            self._wiring, rows, entry, table=target.table, key=target.key, spec=target.spec
+        )
+        if not older:
+            return rows, None
+        count = f"{len(older):,} row{'s' if len(older) > 1 else ''} of {target.table}"
+        why = f"{count}: what has the same key was written since"
+        if len(older) == rows.num_rows:
+            raise Refused(
+                "replay-superseded",
+                f"The replay would put older values in the place of newer ones, in {why}.",
+                hint=f"Discard them:  headgate quarantine discard {target.table} --reason ...\n"
+                f"Or all the same:  headgate quarantine replay {target.table} --overwrite",
+                table=target.table,
+            )
+        kept = pa.array([id not in older for id in rows.column(ID).to_pylist()])
+        return rows.filter(kept), f"left in quarantine: {why} (--overwrite replays them)"
 
     def _write(self, session: Session, rows: pa.Table) -> Output:
         target = replace(self._target, replayed=rows)
@@ -228,7 +260,9 @@ class _Replay:
 
     def _events(self, record: StepRecord, output: Output) -> tuple[Event, ...]:
         run, at = self._attempt.id, self._wiring.clock.now()
-        told: list[Event] = []
+        told: list[Event] = [
+            SourceNoted(run=run, at=at, step=record.step, note=note) for note in output.notes
+        ]
         if output.schema_changes:
             changes = output.schema_changes
             table = self._target.table

@@ -189,3 +189,39 @@ def test_what_is_quarantined_meanwhile_stays(place: Workplace) -> None:
     replay(place, shop(600), where="id = 2")
     assert ids(place) == [1, 2, 4]
     assert [row[0] for row in aside(place)] == ["a:3", "a:8"]
+
+
+def test_an_older_row_never_takes_the_place_of_a_newer_one(place: Workplace) -> None:
+    given(place, text=shop(mode="upsert"))
+    later = pa.table({"id": [2, 1], "amount": [7, 8], POSITION: ["d:1", "d:2"]})
+    given(place, ROWS, later, text=shop(mode="upsert"))
+    place.hall.edit(Choice(table="orders"), target="main", values=["amount = 50"])
+    replay(place, shop(mode="upsert"))
+    assert {row["id"]: row["amount"] for row in place.rows("orders")} == {1: 8, 2: 7, 3: 50, 4: 9}
+    assert [row[0] for row in aside(place)] == ["a:2"]
+    with pytest.raises(Refused, match="in the place of newer ones, in 1 row of orders"):
+        replay(place, shop(mode="upsert"))
+    place.hall.replay(
+        Choice(table="orders", overwrite=True),
+        target="main",
+        pipeline=place.pipeline(shop(mode="upsert")),
+    )
+    assert {row["id"]: row["amount"] for row in place.rows("orders")}[2] == 50
+    assert aside(place) == []
+
+
+def test_a_row_that_was_deleted_since_does_not_come_back(place: Workplace) -> None:
+    given(place, text=shop(mode="upsert"))
+    given(
+        place,
+        ROWS,
+        pa.table({"id": [1], "amount": [900], POSITION: ["e:1"]}),
+        text=shop(mode="upsert"),
+    )
+    with place.hall.transaction("main") as tx:
+        tx.delete("orders", "id = 1")
+    choice = Choice(table="orders", where="id = 1")
+    place.hall.edit(choice, target="main", values=["amount = 9"])
+    with pytest.raises(Refused, match="newer ones"):
+        replay(place, shop(mode="upsert"), where="id = 1")
+    assert ids(place) == [4]
