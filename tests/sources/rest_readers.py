@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 
 from headgate.clock import Clock, ManualClock
+from headgate.secrets import Reveal
 from headgate.sources import Batch, Cursor, RestSource, Setting
-from headgate.sources.source import Reveal
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,11 +13,10 @@ import msgspec
 from headgate.clock import Clock
 from headgate.errors import Refused
 from headgate.retrying import Retry, retrying
-from headgate.secrets import Secret
+from headgate.secrets import Reveal, Secret
 from headgate.sources.http.client import Credentials, HttpClient, Request
 from headgate.sources.http.failures import Failed, is_worth_again, wait_asked
 from headgate.sources.rest.declaration import Auth
-from headgate.sources.source import Reveal
 
 _EARLY: Final = timedelta(seconds=30)
 _REFUSALS: Final = frozenset({400, 401, 403})

@@ -8,10 +8,10 @@ two apart; there are as many as share one value, or as lie within ``overlap``. P
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -49,9 +49,13 @@ class Boundary:
     begun: _Known | None = None
     top: _Known | None = None
     sort: str = ""
+    _pick: Callable[[msgspec.Raw], object] = field(init=False)
     _before: Mapping[str, Rank] = field(default_factory=dict)
     _edge: list[tuple[Rank, bytes]] = field(default_factory=list)
     _held: _Known | None = None
+
+    def __post_init__(self) -> None:
+        self._pick = picker(self.since.field)
 
     @classmethod
     def of(cls, since: Since, cursor: Cursor | None) -> "Boundary":
@@ -93,21 +97,20 @@ class Boundary:
             Invalid: ``since-missing``, ``since-mixed``; ``since-unordered``: the API does not keep
                 the declared order.
         """
-        known = self._value(record, where)
-        rank = known.rank
-        if self.begun is not None:
-            low = self._low(self.begun.rank)
-            if _below(rank, low):
+        rank, value = self._value(record, where)
+        begun, top = self.begun, self.top
+        if begun is not None:
+            if _below(rank, self._low(begun.rank)):
                 return False
-            if not _below(self.begun.rank, rank) and record_digest(record) in self._before:
+            if not _below(begun.rank, rank) and record_digest(record) in self._before:
                 return False
-        if self.top is None or _below(self.top.rank, rank):
-            self.top = known
+        if top is None or _below(top.rank, rank):
+            self.top = top = _Known(rank, value)
             if not self.since.overlap:
                 self._edge.clear()
-        elif self.since.order == "ascending" and _below(rank, self.top.rank):
+        elif self.since.order == "ascending" and _below(rank, top.rank):
             raise _unordered(self.since, where)
-        if not _below(rank, self._low(self.top.rank)):
+        if rank == top.rank or not _below(rank, self._low(top.rank)):
             self._edge.append((rank, bytes(record)))
             if len(self._edge) > 2 * _MOST:
                 self._prune()
@@ -117,14 +120,14 @@ class Boundary:
         """Say whether a record was read before: in descending order, all after it were as well."""
         if self.begun is None:
             return False
-        rank = self._value(record, where).rank
+        rank, _ = self._value(record, where)
         return _below(rank, self._low(self.begun.rank))
 
     def hold(self, record: msgspec.Raw, where: str) -> None:
         """Hear that a record was passed over: the next reading must meet it again."""
-        known = self._value(record, where)
-        if self._held is None or _below(known.rank, self._held.rank):
-            self._held = known
+        rank, value = self._value(record, where)
+        if self._held is None or _below(rank, self._held.rank):
+            self._held = _Known(rank, value)
 
     def cursor(self) -> Cursor | None:
         """Give the cursor that covers all that was admitted; None where nothing ever was.
@@ -178,38 +181,48 @@ class Boundary:
             return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{rank[19:]}"
         return rank - (overlap.total_seconds() if isinstance(overlap, timedelta) else overlap)
 
-    def _value(self, record: msgspec.Raw, where: str) -> _Known:
-        value = picker(self.since.field)(record)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return self._sorted("number", value, value, where)
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            return self._sorted("number", int(value), value, where)
-        if isinstance(value, str) and value:
-            rank = instant_rank(value)
-            if rank is not None and self.sort != "text":
-                return self._sorted("instant", rank, value, where)
-            return self._sorted("text", value, value, where)
-        name = written(self.since.field)
-        raise Invalid(
-            "since-missing",
-            f"{where} has no {name!r}: nobody could tell whether it was read before.",
-            hint="Name a field that every record has, or leave since= out.",
-            position=where,
-            field=name,
-        )
-
-    def _sorted(self, sort: str, rank: Rank, value: float | str, where: str) -> _Known:
-        if not self.sort:
-            self.sort = sort
+    def _value(self, record: msgspec.Raw, where: str) -> tuple[Rank, float | str]:
+        """Give how a record's value compares, and how it is written."""
+        value = self._pick(record)
+        sort, rank = _ranked(value, as_text=self.sort == "text")
         if sort != self.sort:
+            self._settle(sort, where)
+        return rank, cast("float | str", value)
+
+    def _settle(self, sort: str, where: str) -> None:
+        """Take the kind of the first value for that of all."""
+        name = written(self.since.field)
+        if not sort:
+            raise Invalid(
+                "since-missing",
+                f"{where} has no {name!r}: nobody could tell whether it was read before.",
+                hint="Name a field that every record has, or leave since= out.",
+                position=where,
+                field=name,
+            )
+        if self.sort:
             raise Invalid(
                 "since-mixed",
-                f"{where} has a {sort} as {written(self.since.field)!r}, where others have a"
-                f" {self.sort}: they cannot be compared.",
+                f"{where} has a {sort} as {name!r}, where others have a {self.sort}: they cannot be"
+                " compared.",
                 hint="Name a field of one kind.",
                 position=where,
             )
-        return _Known(rank, value)
+        self.sort = sort
+
+
+def _ranked(value: object, *, as_text: bool) -> tuple[str, Rank]:
+    """Give which kind a value is of, nothing where it is none, and how it compares."""
+    if isinstance(value, str) and value:
+        rank = None if as_text else instant_rank(value)
+        if rank is not None:
+            return "instant", rank
+        if not as_text and value.isascii() and value.isdigit():
+            return "number", int(value)
+        return "text", value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "number", value
+    return "", ""
 
 
 def _below(one: Rank, other: Rank) -> bool:
@@ -227,13 +240,15 @@ def instant_rank(text: str) -> str | None:
     if found is None:
         return None
     day, time, fraction, zone = found.groups()
-    offset = "+00:00" if zone in (None, "Z", "z") else zone
+    digits = (fraction or "").ljust(_FRACTION, "0")[:_FRACTION]
+    plain = f"{day}T{time or '00:00'}"
     try:
-        instant = datetime.fromisoformat(f"{day}T{time or '00:00:00'}{offset}").astimezone(UTC)
+        instant = datetime.fromisoformat(plain + (zone if zone and zone not in "Zz" else ""))
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
         return None
-    digits = (fraction or "").ljust(_FRACTION, "0")[:_FRACTION]
-    return f"{instant.year:04d}-{instant:%m-%dT%H:%M:%S}.{digits}Z"
+    return f"{instant.isoformat()}.{digits}Z"
 
 
 def another_way(cursor: Cursor) -> Invalid:

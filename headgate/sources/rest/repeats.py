@@ -1,6 +1,5 @@
 """Records met twice in one reading, because the list moved while it was read."""
 
-import hashlib
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -8,8 +7,6 @@ import msgspec
 
 from headgate.sources.rest.boundary import normal
 from headgate.sources.rest.paths import MISSING, Path, picker
-
-_DIGEST_BYTES = 8
 
 
 class Met(Enum):
@@ -23,7 +20,10 @@ class Met(Enum):
 
 
 class Identities:
-    """Which records were given, by the fields that name one: some 150 bytes each."""
+    """Which records were given, by the fields that name one: some 150 bytes each.
+
+    Kept are hashes of 64 bits: of a million records, two are taken for one with a chance of 3e-8.
+    """
 
     def __init__(self, identity: Sequence[Path]) -> None:
         self._picks = [picker(path) for path in identity]
@@ -39,14 +39,10 @@ class Identities:
         if any(value is MISSING or value is None for value in values):
             self._unnamed += 1
             return Met.NEW
-        name = _number(msgspec.json.encode(values, order="deterministic"))
-        content = _number(normal(record))
+        name = hash(msgspec.json.encode(values, order="deterministic"))
+        content = hash(normal(record))
         before = self._given.get(name)
         if before is None:
             self._given[name] = content
             return Met.NEW
         return Met.AGAIN if before == content else Met.CHANGED
-
-
-def _number(content: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest())
