@@ -185,6 +185,14 @@ def declared_sink(
             mode=mode.get(table) if isinstance(mode, Mapping) else mode,
             key=key.get(table, ()) if isinstance(key, Mapping) else key,
         )
+    named = [each.to for each in found.values()]
+    if doubled := [to for to in named if named.count(to) > 1]:
+        raise Invalid(
+            "sink-table",
+            f"The sink {name} ({place}) delivers two tables to {doubled[0]}.",
+            hint="Give each a name of its own over there.",
+            sink=name,
+        )
     for what, given in (("mode", declaration.mode), ("key", declaration.key)):
         strange = set(given) - set(found) if isinstance(given, Mapping) else ()
         if strange:

@@ -177,7 +177,7 @@ class PostgreSQL:
             parts["password"] = self._reveal(self._password)
         self._connection = psycopg.connect(make_conninfo(**parts), autocommit=True)
         if self._schema is not None:
-            self.run(f"set search_path to {quote(self._schema)}, public")
+            self.run(f"set search_path to {self.name(self._schema)}")
         self.run("set timezone to 'UTC'")
 
     def close(self) -> None:

@@ -78,6 +78,7 @@ def test_modes_and_keys_may_differ_by_table(declared: Project) -> None:
         ('out = hg.sink("x", tables=["a", "b"], mode={"c": "insert"})', "sink-table"),
         ('out = hg.sink("x", tables=["a"], key={"c": "k"})', "sink-table"),
         ('out = hg.sink("x", tables=[3])', "sink-table"),
+        ('out = hg.sink("x", tables={"a": "c", "b": "c"})', "sink-table"),
         ('f = hg.files("f.csv"); out = hg.sink("x", tables=[f, "f"])', "sink-table"),
     ],
 )
