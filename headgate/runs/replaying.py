@@ -8,7 +8,7 @@ graph like any two runs that read and write one table: the second begins again o
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -48,9 +48,8 @@ from headgate.runs.skipping import Output as StepOutput
 from headgate.runs.spool import Spool
 from headgate.runs.superseding import superseded
 from headgate.runs.taint import marked
+from headgate.runs.text_records import TextRecords
 from headgate.sources import Batch
-
-_UNREADABLE = "it is no row; mend it with  headgate quarantine edit"
 
 
 def replayed_step(
@@ -71,7 +70,7 @@ def replayed_step(
         spec=spec,
         rules=step.rules or RecordRules(),
     )
-    return _Replay(attempt, target, choice).done(step)
+    return _Replay(attempt, target, choice, step).done()
 
 
 def replayed_by_hand(attempt: Attempt, choice: Choice) -> StepDone:
@@ -90,22 +89,32 @@ def replayed_by_hand(attempt: Attempt, choice: Choice) -> StepDone:
         spec=ContractSpec.from_json(stored.data) if stored and stored.data else None,
         by_hand=True,
     )
-    return _Replay(attempt, target, choice).done(None)
+    return _Replay(attempt, target, choice, None).done()
+
+
+@dataclass(slots=True)
+class _Readable:
+    """Quarantined rows by what they are: ids with payloads, and texts that cannot be read."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    records: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[dict[str, str | None]] = field(default_factory=list)
 
 
 class _Replay:
     """One replay on one tree."""
 
-    def __init__(self, attempt: Attempt, target: Target, choice: Choice) -> None:
+    def __init__(self, attempt: Attempt, target: Target, choice: Choice, step: Step | None) -> None:
         self._attempt = attempt
         self._wiring = attempt.wiring
         self._tree: Tree = attempt.tree
         self._target = target
         self._choice = choice
+        self._step = step
         self._key = table_key(quarantine_table(choice.table))
         self._before = self._tree.get(self._key)
 
-    def done(self, step: Step | None) -> StepDone:
+    def done(self) -> StepDone:
         """Give what playing the chosen rows did; nothing, where none is left."""
         began = self._wiring.clock.monotonic_s()
         if self._before is None:
@@ -119,7 +128,7 @@ class _Replay:
             output = self._write(session, rows)
         if left:
             output = replace(output, notes=(*output.notes, left))
-        return self._recorded(step, output, began)
+        return self._recorded(output, began)
 
     # -- rows
 
@@ -153,18 +162,27 @@ class _Replay:
 
     def _write(self, session: Session, rows: pa.Table) -> Output:
         target = replace(self._target, replayed=rows)
-        forms = rows.column("form").to_pylist()
-        records, unread = self._as_records(rows, forms)
-        if records is None:
-            plain = rows.filter(pa.array([form != TEXT_FORM for form in forms]))
-            entry = self._tree.get(table_key(target.table))
-            present = self._wiring.lake.tables.scan_files(entry, ()).schema if entry else None
-            back = returned(plain, target.spec, present)
-            aside = _joined(unread, back.unread)
-            return write_raw(
-                self._wiring, session, self._tree, target, back.rows, unread=lambda: aside
-            )
-        batch = Batch(rows=records, cursor=None, unread=unread)
+        found = self._readable(rows)
+        aside = pa.Table.from_pylist(found.unread, schema=UNREAD) if found.unread else None
+        if found.records:
+            return self._write_records(session, target, found, aside)
+        plain = pa.table(
+            {ID: [id for id, _ in found.rows], "payload": [text for _, text in found.rows]}
+        )
+        entry = self._tree.get(table_key(target.table))
+        present = self._wiring.lake.tables.scan_files(entry, ()).schema if entry else None
+        back = returned(plain, target.spec, present)
+        aside = _joined(aside, back.unread)
+        return write_raw(self._wiring, session, self._tree, target, back.rows, unread=lambda: aside)
+
+    def _write_records(
+        self, session: Session, target: Target, found: "_Readable", aside: pa.Table | None
+    ) -> Output:
+        """Let records become columns once more; rows beside them go the same way."""
+        every = [*found.records, *((id, self._as_given(text)) for id, text in found.rows)]
+        names = [source_columns.POSITION, source_columns.RECORD]
+        columns = [pa.array(list(each), pa.string()) for each in zip(*every, strict=True)]
+        batch = Batch(rows=pa.table(columns, names=names), cursor=None, unread=aside)
         arrivals = Arrivals(
             iter([batch]),
             None,
@@ -177,43 +195,49 @@ class _Replay:
             raise Refused("nothing-to-replay", f"No row of {target.table} can be replayed.")
         return output
 
-    def _as_records(
-        self, rows: pa.Table, forms: list[str | None]
-    ) -> tuple[pa.Table | None, pa.Table | None]:
-        """Give rows as records, where one is; and the texts that are neither row nor record."""
-        ids, payloads = rows.column(ID).to_pylist(), rows.column("payload").to_pylist()
-        records: list[tuple[str, str]] = []
-        unread: list[dict[str, str | None]] = []
-        any_record = False
-        for id, form, payload in zip(ids, forms, payloads, strict=True):
+    def _readable(self, rows: pa.Table) -> "_Readable":
+        """Tell rows, records, and texts that are neither.
+
+        Raises:
+            Refused: ``nothing-to-replay``: there are only such texts.
+        """
+        found = _Readable()
+        texts = TextRecords(self._attempt, self._step)
+        given = [rows.column(name).to_pylist() for name in (ID, "form", "payload", "position")]
+        for id, form, payload, position in zip(*given, strict=True):
             if form != TEXT_FORM:
-                records.append((id, payload))
-                any_record = any_record or form == RECORD_FORM
+                (found.records if form == RECORD_FORM else found.rows).append((id, payload))
                 continue
             raw = decoded(payload).get("raw")
             text = raw if isinstance(raw, str) else ""
             if _is_object(text):
-                records.append((id, text))
-                any_record = True
-            else:
-                unread.append(
-                    {"_position": id, "_raw": text, "_column": None, "_reason": _UNREADABLE}
+                found.records.append((id, text))
+                continue
+            values = texts.values(position, text)
+            if isinstance(values, str):
+                found.unread.append(
+                    {"_position": id, "_raw": text, "_column": None, "_reason": values}
                 )
-        aside = pa.Table.from_pylist(unread, schema=UNREAD) if unread else None
-        if unread and not records:
+            else:
+                found.rows.append((id, msgspec.json.encode(values).decode()))
+        if not found.records and not found.rows:
             raise Refused(
                 "nothing-to-replay",
-                f"None of the {len(unread)} chosen rows of {self._choice.table} is a row: they are "
-                "texts that could not be read.",
-                hint="Say which values they have:  headgate quarantine edit "
+                f"None of the {len(found.unread)} chosen rows of {self._choice.table} is a row: "
+                f"they are texts that cannot be read ({found.unread[0]['_reason']}).",
+                hint="Mend the text, or say which values it has:  headgate quarantine edit "
                 f'{self._choice.table} --set "id = 7" --where "_position = \'...\'"',
                 table=self._choice.table,
             )
-        if not any_record:
-            return None, aside
-        names = [source_columns.POSITION, source_columns.RECORD]
-        columns = [pa.array(list(each), pa.string()) for each in zip(*records, strict=True)]
-        return pa.table(columns, names=names), aside
+        return found
+
+    def _as_given(self, payload: str) -> str:
+        """Give a row as its source would name its columns."""
+        spec = self._target.spec
+        sources = {column.name: column.source for column in spec.columns} if spec else {}
+        values = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        named = {sources.get(name, name): value for name, value in values.items()}
+        return msgspec.json.encode(named).decode()
 
     # -- recorded
 
@@ -227,8 +251,8 @@ class _Replay:
         )
         return StepDone(record=record, changes={}, settled=True)
 
-    def _recorded(self, step: Step | None, output: Output, began_s: float) -> StepDone:
-        attempt, target = self._attempt, self._target
+    def _recorded(self, output: Output, began_s: float) -> StepDone:
+        attempt, target, step = self._attempt, self._target, self._step
         reads = [Read(key=self._key, content=self._before.content if self._before else None)]
         for name in looked_up(target.spec, target.table, target.mode):
             entry = self._tree.get(table_key(name))

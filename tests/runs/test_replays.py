@@ -158,6 +158,37 @@ def test_a_text_that_is_no_row_is_made_one_by_its_values(place: Workplace) -> No
     assert ids(place) == [1, 4, 7]
 
 
+def test_mended_lines_of_a_file_are_read_as_the_file_is_written(place: Workplace) -> None:
+    (place.root / "orders.csv").write_text("id;amount;note\n1;5;'a'\n2;6\n3;7;'b;c';4\n4;8;\n")
+    text = """
+import headgate as hg
+
+class Order(hg.Contract):
+    id: int
+    amount: int
+    note: str | None
+
+orders = hg.files("*.csv", contract=Order, delimiter=";", quote="'", mode="append")
+"""
+    place.hall.run(place.pipeline(text), target="main")
+    assert ids(place) == [1, 4]
+    assert [row[0] for row in aside(place)] == ["orders.csv:3", "orders.csv:4"]
+    with pytest.raises(Refused, match="it has 2 fields, and the file 3 columns"):
+        replay(place, text)
+    lines = [("orders.csv:3", "2;6;"), ("orders.csv:4", "3;7;''b;c''")]
+    for position, line in lines:
+        choice = Choice(table="orders", where=f"_position = '{position}'")
+        place.hall.edit(choice, target="main", values=[f"raw = '{line}'"])
+    replay(place, text)
+    assert place.rows("orders") == [
+        {"id": 1, "amount": 5, "note": "a"},
+        {"id": 2, "amount": 6, "note": None},
+        {"id": 3, "amount": 7, "note": "b;c"},
+        {"id": 4, "amount": 8, "note": None},
+    ]
+    assert aside(place) == []
+
+
 def test_two_replays_at_once_give_each_row_once(place: Workplace) -> None:
     given(place)
     raced: list[bool] = []
