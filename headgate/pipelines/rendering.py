@@ -84,7 +84,8 @@ def as_svg(graph: Graph) -> str:
 
 
 def _label(step: Step) -> str:
-    return step.name if step.table in (None, step.name) else f"{step.name} -> {step.table}"
+    plain = step.tables in ((), (step.name,))
+    return step.name if plain else f"{step.name} -> {', '.join(step.tables)}"
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, Reason]]:

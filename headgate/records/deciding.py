@@ -5,7 +5,7 @@ type in which every value is written. What a given type cannot hold is a conflic
 ``on_conflict`` says what becomes of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,7 +42,8 @@ class Level:
     """The records of one table, and what is known of it beforehand.
 
     ``present`` are the table's columns, None where it is not there. ``declared`` are the types a
-    contract gives, by key. With ``replaces`` the table takes what the records make of it.
+    contract gives, by key. With ``replaces`` the table takes what the records make of it; with
+    ``sets_all`` a row takes the place of another, and has NULL for what its record lacks.
     ``taken`` are columns of it that come from no key. ``tagged``: some of the records have numbers
     kept as texts.
     """
@@ -54,6 +55,7 @@ class Level:
     present: pa.Schema | None = None
     declared: pa.Schema | None = None
     replaces: bool = False
+    sets_all: bool = False
     taken: tuple[str, ...] = ()
     tagged: bool = False
 
@@ -160,7 +162,9 @@ def decide(level: Level, answers: Answers) -> RecordPlan:
         if failed is not None:
             aside.append((column.name, failed))
         plans.append(_plan(column, read))
-    if not plans and level.present is None:
+    if level.present is not None and (level.sets_all or not plans):
+        plans += _absent(level.present, {plan.name for plan in plans}, every=level.sets_all)
+    if not plans:
         raise Invalid(
             "records-empty",
             f"No record for {level.table} has a key with a value.",
@@ -173,6 +177,15 @@ def decide(level: Level, answers: Answers) -> RecordPlan:
         aside=tuple(aside),
         drifts=_drifts(level, plans) if level.replaces else (),
     )
+
+
+def _absent(present: pa.Schema, names: Collection[str], *, every: bool) -> list[ColumnPlan]:
+    """Give NULL for columns that the records lack: for every one, or for one, to have a row."""
+    lacking = [field for field in present if field.name not in names]
+    return [
+        ColumnPlan(name=field.name, kind=field.type, sql=f"cast(NULL as {sql_name(field.type)})")
+        for field in lacking[: None if every else 1]
+    ]
 
 
 # -- columns
@@ -271,8 +284,8 @@ def _column(
 
 def _for_contract(draft: Draft, shape: Shape, kind: pa.DataType) -> Node:
     """Give values as the contract's own cast takes them: typed where that is exact, else text."""
-    if shape.holds_nothing:
-        return draft.kept(Shape(), kind, ())
+    if not shape.kinds:
+        return draft.kept(shape, kind, ())
     if shape.kinds & {"object", "list"}:
         return draft.json_or_text(shape)
     whole = shape.kinds == {"integer"} and (pa.types.is_integer(kind) or pa.types.is_decimal(kind))

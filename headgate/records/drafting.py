@@ -156,7 +156,8 @@ class Draft:
 
         Structs grow by keys that the type lacks, unless it is to be kept ``exact``.
         """
-        if shape.kinds <= {"object"} and not shape.fields and not shape.is_map:
+        no_field = pa.types.is_struct(kind) and not shape.fields and not shape.is_map
+        if not shape.kinds or (no_field and shape.kinds == {"object"}):
             return Node(kind=kind, carrier=None, read=f"cast(NULL as {sql_name(kind)})")
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             if shape.kinds & {"object", "list"}:

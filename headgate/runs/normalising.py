@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,6 +57,7 @@ _ROOT: Final = "_hg_root"
 _ID: Final = "_record_id"
 _SAMPLE: Final = 1_000
 _CHUNK_ROWS: Final = 65_536
+_NO_JSON: Final = "this is no JSON"
 
 _ARRIVED: Final = pa.schema(
     [
@@ -71,7 +73,7 @@ KEEP: Final = f"""
 select _hg_row, _hg_row as {_ROOT}, _hg_position, _hg_record, _hg_single,
   case when _hg_fault is not null then _hg_fault
        when _hg_record is null then 'there is no record'
-       when not json_valid(_hg_record) then 'this is no JSON'
+       when not json_valid(_hg_record) then '{_NO_JSON}'
        when try(json_type(_hg_record)) <> 'OBJECT' then 'this is no JSON object'
   end as _hg_fault
 from {_ARRIVING}
@@ -148,7 +150,7 @@ class _Normalising:
     def write(self) -> Output | None:
         self._keep()
         shape = self._shape()
-        if shape == Shape() and self._target.mode != "delete":
+        if shape == Shape():
             return self._without_records()
         root = _Table(target=self._target, relation=RECORDS, shape=shape)
         self._branch(root)
@@ -176,8 +178,10 @@ class _Normalising:
         """
         target, aside = self._target, self._unread()
         before = self._tree.get(table_key(target.table))
-        if aside is not None and (before is None or target.mode == "replace"):
+        if aside is not None and (before is None or target.mode in {"replace", "delete"}):
             self._refuse_unread(aside)
+        if target.mode == "delete":
+            return Output(changes={}, writes=(), rows_in=0, rows=0)
         if before is None and target.spec is None:
             return None
         if before is not None and aside is None and target.mode != "replace":
@@ -335,6 +339,7 @@ class _Normalising:
             present=present,
             declared=declared,
             replaces=target.mode == "replace",
+            sets_all=target.mode == "upsert" and table.parent is None,
             taken=taken,
             tagged=self._tagged,
         )
@@ -405,9 +410,8 @@ class _Normalising:
             f"on r._hg_row = f.{_ROOT} order by r._hg_row"
         )
         found = self._session.reader(Sql(text=text)).read_all().cast(UNREAD)
-        if self._tagged and found.num_rows:
-            raw = [untagged(each) if each else each for each in found.column("_raw").to_pylist()]
-            found = found.set_column(1, "_raw", pa.array(raw, pa.string()))
+        if found.num_rows:
+            found = _explained(found, tagged=self._tagged)
         never = self._arrivals.unread()
         parts_found = [each for each in (never, found) if each is not None and each.num_rows]
         return pa.concat_tables(parts_found) if parts_found else None
@@ -615,6 +619,31 @@ def _all(table: _Table) -> Iterator[_Table]:
     yield table
     for child in table.children:
         yield from _all(child)
+
+
+def _explained(unread: pa.Table, *, tagged: bool) -> pa.Table:
+    """Give records that were set aside as they came, and what is wrong with those that are none."""
+    raw, reasons = unread.column("_raw").to_pylist(), unread.column("_reason").to_pylist()
+    if tagged:
+        raw = [untagged(each) if each else each for each in raw]
+    reasons = [
+        f"{reason}: {_mistake(text)}" if reason == _NO_JSON and text is not None else reason
+        for text, reason in zip(raw, reasons, strict=True)
+    ]
+    columns = {"_raw": raw, "_reason": reasons}
+    for number, name in enumerate(unread.column_names):
+        if name in columns:
+            unread = unread.set_column(number, name, pa.array(columns[name], pa.string()))
+    return unread
+
+
+def _mistake(text: str) -> str:
+    """Say what is wrong with a text that is no JSON."""
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        return str(error).removeprefix("JSON is malformed: ")
+    return "it cannot be read"
 
 
 def _child_of(target: Target, table: str) -> Target:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from records_text import load, payload, types
+from records_text import PLAIN, load, payload, types
 from workplaces import Workplace
 
 from headgate.errors import HeadgateError
@@ -160,6 +160,7 @@ def test_a_new_key_is_a_new_column_and_an_event(place: Workplace, policy: str) -
     assert first_and_second(place, [FIRST], [{"id": 2, "a": 2, "n": {"x": 1}}], policy) is None
     assert place.rows("orders")[-1] == {"id": 2, "a": 2, "n": {"x": 1}}
     [told] = place.heard(SchemaChanged)
+    assert isinstance(told, SchemaChanged)
     assert told.table == "orders"
     assert told.changes[0].startswith("added n struct")
 
@@ -300,6 +301,7 @@ def test_a_table_that_is_replaced_takes_the_new_types_and_says_so(place: Workpla
     assert first_and_second(place, [FIRST], [{"id": 1, "a": "x"}], "evolve", "replace") is None
     assert place.rows("orders") == [{"id": 1, "a": "x"}]
     [told] = place.heard(SchemaChanged)
+    assert isinstance(told, SchemaChanged)
     assert told.changes == ("a: long became string",)
 
 
@@ -338,3 +340,57 @@ def test_an_object_with_data_for_keys_becomes_json(place: Workplace) -> None:
         json.loads(str(row["m"])) == records[int(str(row["id"]))]["m"]
         for row in place.rows("orders")
     )
+
+
+def test_an_upsert_sets_what_a_record_lacks_to_null_whatever_comes_with_it(
+    place: Workplace,
+) -> None:
+    options = ', mode="upsert", key="id"'
+    load(place, {"id": 1, "a": 1, "s": {"b": 1}}, {"id": 2, "a": 2}, options=options)
+    load(place, {"id": 1}, options=options)
+    assert place.rows("orders")[0] == {"id": 1, "a": None, "s": None}
+    load(place, {"id": 1, "a": 7, "s": {"c": 2}}, {"id": 2}, options=options)
+    assert place.rows("orders") == [
+        {"id": 1, "a": 7, "s": {"b": None, "c": 2}},
+        {"id": 2, "a": None, "s": None},
+    ]
+
+
+def test_records_without_any_key_are_rows(place: Workplace) -> None:
+    load(place, {"a": 1}, {}, {"b": None})
+    load(place, {}, {"c": {}})
+    assert [row["a"] for row in place.rows("orders")] == [None, None, None, None, 1]
+
+
+def test_records_delete_by_key(place: Workplace) -> None:
+    load(place, {"id": 1}, {"id": 2}, {"id": 3})
+    text = PLAIN.replace("orders =", "gone =").replace("{options}", ', table="orders"{options}')
+    load(
+        place, {"id": 2, "why": {"x": 1}}, {"id": 9}, options=', mode="delete", key="id"', text=text
+    )
+    assert place.rows("orders") == [{"id": 1}, {"id": 3}]
+    load(place, options=', mode="delete", key="id"', text=text)
+    with pytest.raises(HeadgateError, match=r"orders\.json:1"):
+        load(place, "{", options=', mode="delete", key="id"', text=text)
+    assert place.rows("orders") == [{"id": 1}, {"id": 3}]
+
+
+def test_no_record_at_all_changes_nothing_unless_the_table_is_replaced(place: Workplace) -> None:
+    with pytest.raises(HeadgateError, match="holds nothing"):
+        load(place)
+    with pytest.raises(HeadgateError, match=r"orders\.json:1"):
+        load(place, "{")
+    load(place, {"a": 1})
+    load(place)
+    load(place, "{")
+    assert place.rows("orders") == [{"a": 1}]
+    assert len(place.rows("_quarantine.orders")) == 1
+    load(place, options=', mode="replace"')
+    assert place.rows("orders") == []
+
+
+@pytest.mark.parametrize("value", ["{}", "[]", "[[]]"])
+def test_an_empty_object_or_list_is_no_scalar(place: Workplace, value: str) -> None:
+    error = first_and_second(place, [FIRST], [f'{{"id": 2, "a": {value}}}'], "evolve")
+    assert error is not None
+    assert error.code == "records-conflict"
