@@ -404,3 +404,30 @@ def test_columns_may_have_any_name(logical_postgres: PostgresServer, place: Work
     orders.do("update {} set n = 'm' where id = 1", "update {} set id = 3 where id = 2")
     orders.run(pipeline)
     assert orders.here() == orders.there()
+
+
+def test_keys_come_under_the_contracts_names_and_types(place: Workplace) -> None:
+    rows = pa.table(
+        {
+            "_hg_operation": ["upsert", "upsert", "upsert", "delete", "upsert"],
+            "ID": ["1", "2", "3", "2", "oops"],
+            "value": ["a", "b", "c", None, "d"],
+        }
+    )
+    later = pa.table({"_hg_operation": ["delete", "upsert"], "ID": ["1", "3"], "value": ["", "-"]})
+    text = """
+import headgate as hg
+from typing import Annotated
+
+class T(hg.Contract):
+    id: Annotated[int, hg.column("ID")]
+    value: Annotated[str | None, hg.length(0, 1, severity="quarantine")]
+
+t = hg.source("scripted", mode="upsert", key="id", contract=T)
+"""
+    place.sources["scripted"] = maker([rows.slice(0, 4)])
+    place.hall.run(place.pipeline(text), target="main")
+    assert place.rows("t") == [{"id": 1, "value": "a"}, {"id": 3, "value": "c"}]
+    place.sources["scripted"] = maker([rows.slice(0, 4), later])
+    place.hall.run(place.pipeline(text), target="main")
+    assert place.rows("t") == [{"id": 3, "value": "-"}]

@@ -343,7 +343,7 @@ class PostgresChanges:
         wanted = (place.table.namespace, place.table.name)
         decoder = Decoder(lambda relation: (relation.namespace, relation.name) == wanted)
         reader = _Reader(place, before)
-        for messages in stream.portions(until, stopped=lambda: False):
+        for messages in stream.portions(until):
             for event in decoder.decode(messages):
                 match event:
                     case Told(relation=relation):

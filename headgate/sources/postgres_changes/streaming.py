@@ -6,7 +6,7 @@ this reading began: what we read meanwhile stays in its log.
 
 import select
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import psycopg
@@ -51,12 +51,12 @@ class LogStream:
         self._said_s = clock.monotonic_s()
         self._start(slot, publication)
 
-    def portions(self, until: int, *, stopped: Callable[[], bool]) -> Iterator[list[Message]]:
+    def portions(self, until: int) -> Iterator[list[Message]]:
         """Give messages until every transaction that was committed before ``until`` has come."""
         waiting: list[Message] = []
         size = 0
         done = False
-        take, again = self._pgconn.get_copy_data, stopped
+        take = self._pgconn.get_copy_data
         try:
             while not done:
                 count, data = take(1)
@@ -78,8 +78,6 @@ class LogStream:
                         self._say_soon()
                 elif count == 0:
                     self._wait()
-                    if again():
-                        return
                 else:
                     raise self._ended()
         except psycopg.Error as error:
