@@ -1,6 +1,7 @@
 """Secrets go where they are meant for; what is wrong is an error of its own, with its place."""
 
 import base64
+import logging
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -368,7 +369,8 @@ def test_a_certificate_is_trusted_only_where_its_authority_is(tmp_path: Path) ->
 def test_a_secure_address_leads_to_no_other() -> None:
     pytest.importorskip("trustme")
     # The client decides it alone: no server is needed to see where it would lead.
-    from headgate.sources.http.client import Answer, Bounds, HttpClient
+    from headgate.sources.http.client import Answer, HttpClient
+    from headgate.sources.http.connections import Bounds
     from headgate.sources.http.failures import Failed
 
     client = HttpClient(clock=ManualClock(START), bounds=Bounds())
@@ -407,3 +409,39 @@ def test_a_wrong_declaration_is_refused_by_name(options: Mapping[str, object], s
     with pytest.raises(Invalid) as raised:
         RestSource({"url": "https://api.example.org", **options}, setting())
     assert said in str(raised.value)
+
+
+def test_nothing_is_logged_with_a_key_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with ApiServer(Listing(RECORDS)) as server:
+        auth = {"api_key": secret("token"), "parameter": "key"}
+        options = {"url": server.url, "path": "page", "pages": {"by": "page"}, "auth": auth}
+        read(options, reveal=reveal)
+        read({**options, "auth": {"bearer": secret("token")}}, reveal=reveal)
+    assert CANARY not in caplog.text
+
+
+def test_the_systems_proxy_is_used_but_for_the_hosts_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ApiServer(Listing(RECORDS)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        read({"url": "http://nowhere.invalid/page"})
+        assert proxy.asked[0].headers["host"] == "nowhere.invalid"
+        monkeypatch.setenv("no_proxy", "nowhere.invalid")
+        with pytest.raises(Unavailable) as raised:
+            read({"url": "http://nowhere.invalid/page", **ONCE})
+    assert raised.value.code == "host-unknown"
+
+
+def test_a_cookie_of_one_answer_is_not_sent_with_the_next_request() -> None:
+    link = {"Link": '</?page=2>; rel="next"', "Set-Cookie": "session=1; Path=/"}
+
+    def answer(asked: Asked) -> Told:
+        return Told(body=b"[]") if asked.query else Told(body=b"[]", headers=link)
+
+    with ApiServer(answer) as server:
+        read({"url": server.url, "pages": {"by": "link"}, "records": "$"})
+    assert len(server.asked) == 2
+    assert not [asked for asked in server.asked if "cookie" in asked.headers]

@@ -4,8 +4,6 @@ Certificates are verified always. Redirects are followed here, so that credentia
 they are meant for and to no other. Nothing is tried again here.
 """
 
-import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +15,7 @@ import httpx2
 
 from headgate.clock import Clock
 from headgate.errors import Invalid, Refused, Unavailable
+from headgate.sources.http.connections import Bounds, Connections
 from headgate.sources.http.failures import (
     Failed,
     bad_status,
@@ -66,17 +65,6 @@ class Answer:
     fetched_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What a request may take."""
-
-    largest_bytes: int = 256 << 20
-    connect_timeout_s: float = 10.0
-    read_timeout_s: float = 60.0
-    answer_timeout_s: float = 600.0
-    connections: int = 8
-
-
 class HttpClient:
     """A pool of connections; threads share it.
 
@@ -102,10 +90,8 @@ class HttpClient:
         self._bounds = bounds
         self._trusted = trusted
         self._hidden = hidden
-        self._ca_file = ca_file
         self._user_agent = user_agent
-        self._lock = threading.Lock()
-        self._clients: dict[bool, httpx2.Client] = {}
+        self._connections = Connections(bounds, ca_file)
 
     def send(self, request: Request, credentials: Credentials | None = None) -> Answer:
         """Ask, and give the answer, whose status is 2xx or 304.
@@ -137,10 +123,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all connections."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -152,30 +135,6 @@ class HttpClient:
         at: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _client(self, *, secure: bool) -> httpx2.Client:
-        """Give the connections: reading the authorities costs 20 ms, which only ``https`` needs."""
-        with self._lock:
-            client = self._clients.get(secure)
-            if client is None:
-                client = self._clients[secure] = self._connected(
-                    _context(self._ca_file, secure=secure)
-                )
-            return client
-
-    def _connected(self, context: ssl.SSLContext) -> httpx2.Client:
-        bounds = self._bounds
-        return httpx2.Client(
-            verify=context,
-            timeout=httpx2.Timeout(bounds.read_timeout_s, connect=bounds.connect_timeout_s),
-            limits=httpx2.Limits(
-                max_connections=bounds.connections,
-                max_keepalive_connections=bounds.connections,
-                keepalive_expiry=30.0,
-            ),
-            headers={"User-Agent": self._user_agent},
-            follow_redirects=False,
-        )
 
     def _once(
         self,
@@ -191,9 +150,7 @@ class HttpClient:
             asked, sent = with_query(url, credentials.query), {**headers, **credentials.headers}
         began_s = self._clock.monotonic_s()
         try:
-            client = self._client(secure=not url.startswith("http:"))
-            made = client.build_request(method, asked, headers=sent, content=body)
-            response = client.send(made, stream=True)
+            response = self._connections.send(method, asked, self._headers(sent), body)
             try:
                 content = self._content(response, where, began_s)
             finally:
@@ -209,6 +166,9 @@ class HttpClient:
             body=content,
             fetched_at=self._clock.now(),
         )
+
+    def _headers(self, own: Mapping[str, str]) -> dict[str, str]:
+        return {"User-Agent": self._user_agent, "Accept-Encoding": "gzip, deflate", **own}
 
     def _content(self, response: httpx2.Response, where: str, began_s: float) -> bytes:
         largest, patience_s = self._bounds.largest_bytes, self._bounds.answer_timeout_s
@@ -259,25 +219,6 @@ class HttpClient:
         if answer.status not in _SAME_METHOD or leaves:
             raise _redirect_refused(where, there, "where what was sent would not arrive")
         return target, method, body
-
-
-def _context(ca_file: Path | None, *, secure: bool) -> ssl.SSLContext:
-    """Give what verifies certificates; without authorities, which trusts nobody, for ``http``."""
-    if not secure:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = httpx2.create_ssl_context()
-    if ca_file is None:
-        return context
-    try:
-        context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise Invalid(
-            "ca-file-unreadable",
-            f"{ca_file} holds no certificates that can be read.",
-            hint="Name a file in PEM form.",
-            path=str(ca_file),
-        ) from error
-    return context
 
 
 def _without(text: str, credentials: Credentials | None) -> str:

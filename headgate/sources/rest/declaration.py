@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from headgate.errors import Invalid
 from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
-from headgate.sources.http.client import Bounds
+from headgate.sources.http.connections import Bounds
 from headgate.sources.http.urls import joined, origin
 from headgate.sources.options import Options, bad, retry_of
 from headgate.sources.rest.paths import Path, path_of
