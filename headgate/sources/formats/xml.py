@@ -21,6 +21,7 @@ TEXT = "_text"
 _CHUNK_BYTES = 1 << 18
 _NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
 _DEEPEST = 200
+_NONE: frozenset[str] = frozenset()
 _Value: TypeAlias = "str | dict[str, _Value] | list[_Value] | None"
 
 
@@ -55,37 +56,40 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
 class _Element:
     """An element being read, inside a record."""
 
-    __slots__ = ("attributes", "fields", "lists", "name", "nil", "texts")
+    __slots__ = ("attributes", "fields", "name", "nil", "repeated", "texts")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.attributes: set[str] = set()
         self.fields: dict[str, _Value] = {}
-        self.lists: set[str] = set()
         self.texts: list[str] = []
+        self.attributes: frozenset[str] = _NONE
+        self.repeated: frozenset[str] = _NONE
         self.nil = False
 
-    def put(self, name: str, value: _Value, *, repeats: bool) -> None:
+    def put(self, name: str, value: _Value, lists: Collection[str]) -> None:
         """Add a field; what is there a second time is a list."""
-        if name not in self.fields:
-            self.fields[name] = [value] if repeats else value
-            if repeats:
-                self.lists.add(name)
+        fields = self.fields
+        if name not in fields:
+            if name in lists:
+                self.repeated |= {name}
+                fields[name] = [value]
+            else:
+                fields[name] = value
             return
-        if name not in self.lists:
-            self.fields[name] = [self.fields[name]]
-            self.lists.add(name)
-        there = self.fields[name]
-        if isinstance(there, list):
+        there = fields[name]
+        if name in self.repeated and isinstance(there, list):
             there.append(value)
+        else:
+            self.repeated |= {name}
+            fields[name] = [there, value]
 
     def value(self) -> _Value:
         """Give what the element is: its text, its fields, or both."""
         text = "".join(self.texts)
         if not self.fields:
             return None if self.nil or not text else text
-        if text.strip():
-            self.fields[TEXT] = text.strip()
+        if text and not text.isspace():
+            self.put(TEXT, text.strip(), _NONE)
         return self.fields
 
 
@@ -113,7 +117,7 @@ class _Reading:
         self._stack: list[_Element] = []  # from the record on
         self._trouble: str | None = None
         self._line = 0
-        self._size = 0
+        self._begin = 0
         self._fed = 0
         self._name: str | None = None
         self._found = False
@@ -151,8 +155,11 @@ class _Reading:
                 hint="Say what it is: encoding=...",
                 path=self._shown,
             ) from error
-        if self._fed - max(self._parser.CurrentByteIndex, 0) > self._largest:
+        at = max(self._parser.CurrentByteIndex, 0)
+        if self._fed - at > self._largest:  # one name, value or comment that does not end
             raise too_large(f"{self._shown}:{self._parser.CurrentLineNumber}", self._largest)
+        if self._stack:
+            self._refuse_large(at)
 
     def finish(self) -> None:
         """Hear that the document is over.
@@ -182,9 +189,8 @@ class _Reading:
         )
 
     def _start(self, full_name: str, attributes: Mapping[str, str]) -> None:
-        name = _local(full_name)
+        name = full_name.rpartition(" ")[2]
         if self._stack:
-            self._grown(len(name))
             if len(self._stack) > _DEEPEST:
                 raise self._too_deep()
         else:
@@ -193,16 +199,21 @@ class _Reading:
                 return
             self._found = True
             self._line = self._parser.CurrentLineNumber
-            self._size, self._trouble = 0, None
+            self._begin = self._parser.CurrentByteIndex
+            self._trouble = None
         element = _Element(name)
+        if attributes:
+            self._take(element, attributes)
+        self._stack.append(element)
+
+    def _take(self, element: _Element, attributes: Mapping[str, str]) -> None:
         for full, value in attributes.items():
             if full == _NIL:
                 element.nil = value in {"true", "1"}
                 continue
-            self._grown(len(full) + len(value))
-            self._put(element, self._prefix + _local(full), value)
-            element.attributes.add(self._prefix + _local(full))
-        self._stack.append(element)
+            name = self._prefix + full.rpartition(" ")[2]
+            self._put(element, name, value)
+            element.attributes |= {name}
 
     def _end(self, _: str) -> None:
         if not self._stack:
@@ -214,6 +225,7 @@ class _Reading:
             self._put(self._stack[-1], element.name, value)
             return
         self._open.pop()
+        self._refuse_large(self._parser.CurrentByteIndex)
         if self._gathering.skips():
             return
         record = value if isinstance(value, dict) else {TEXT: value}
@@ -224,7 +236,6 @@ class _Reading:
 
     def _characters(self, text: str) -> None:
         if self._stack:
-            self._grown(len(text))
             self._stack[-1].texts.append(text)
 
     # -- records
@@ -255,7 +266,7 @@ class _Reading:
                 f"{name!r} is an attribute of {element.name} and stands for something else there, "
                 'too. Tell them apart: attribute_prefix="at_".'
             )
-        element.put(name, value, repeats=name in self._lists)
+        element.put(name, value, self._lists)
 
     def _too_deep(self) -> Invalid:
         return Invalid(
@@ -267,9 +278,8 @@ class _Reading:
             line=self._line,
         )
 
-    def _grown(self, more: int) -> None:
-        self._size += more
-        if self._size > self._largest:
+    def _refuse_large(self, at: int) -> None:
+        if at - self._begin > self._largest:
             raise too_large(f"{self._shown}:{self._line}", self._largest)
 
 
@@ -278,11 +288,6 @@ def _parser(encoding: str | None) -> expat.XMLParserType:
     parser.buffer_text = True
     parser.ordered_attributes = False
     return parser
-
-
-def _local(name: str) -> str:
-    """Give a name without its namespace, which expat puts before it."""
-    return name.rpartition(" ")[2]
 
 
 def _path(record: object) -> tuple[str, ...]:
