@@ -37,11 +37,13 @@ def table_delivery(
     commit: Commit,
     number: int,
     is_new: bool,
+    is_whole: bool = False,
 ) -> TableDelivery | None:
     """Give what a commit makes of a table at a sink; None where that is nothing.
 
     ``number`` tells the names that are bound in the session apart. ``is_new`` says that the
-    destination has nothing of the table yet. Rows are read while the session is open.
+    destination has nothing of the table yet, ``is_whole`` that it takes a changed table only as a
+    whole. Rows are read while the session is open.
 
     Raises:
         Refused: ``sink-table-gone``, ``sink-column-gone``, ``sink-only-inserts``.
@@ -71,6 +73,8 @@ def table_delivery(
         return None
     if isinstance(found, Dropped) or after is None or how is None:
         return _dropped(lake.tables, declared, before)
+    if is_whole and not isinstance(found, Everything):
+        found = Everything()
     made = _Made(lake.tables, session, after, f"_hg_sink_{number}")
     return made.delivery(sink, declared, how, found, before, commit)
 

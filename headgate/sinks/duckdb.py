@@ -64,6 +64,7 @@ class DuckDBFile:
     parameter = "?"
     ddl_commits = False
     stages_first = False
+    loads = False
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (duckdb.Error,)
@@ -226,6 +227,11 @@ class DuckDBFile:
             raise
         self._session.unregister("headgate_rows")
         return count
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Never asked: rows are staged here."""
+        del schema, rows
+        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""

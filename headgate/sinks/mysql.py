@@ -122,6 +122,7 @@ class MySQL:
     parameter = "%s"
     ddl_commits = True
     stages_first = False
+    loads = False
     folds = True
     holds = True
     errors: tuple[type[Exception], ...] = (pymysql.Error,)
@@ -359,6 +360,11 @@ class MySQL:
         self.run(f"drop temporary table if exists {staged}")
         self.run(f"create temporary table {staged} ({', '.join(typed)})")
         return self._insert(staged, schema, rows)
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Never asked: rows are staged here."""
+        del schema, rows
+        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... join``."""

@@ -117,6 +117,7 @@ class PostgreSQL:
     parameter = "%s"
     ddl_commits = False
     stages_first = False
+    loads = True
     folds = False
     holds = True
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
@@ -297,23 +298,14 @@ class PostgreSQL:
         typed = [f"{self.name(field.name)} {_staged_type(field.type)}" for field in schema]
         staged = self.name(name)
         self.run(f"create temporary table {staged} ({', '.join(typed)}) on commit drop")
-        count = 0
-        options = pa_csv.WriteOptions(include_header=False)
-        cursor = self._session.cursor()
-        with cursor.copy(f"copy {staged} from stdin (format csv)".encode()) as copy:
-            for batch in rows:
-                if not batch.num_rows:
-                    continue
-                count += batch.num_rows
-                columns = zip(batch.columns, schema, strict=True)
-                texts = [_as_text(column, field) for column, field in columns]
-                buffer = pa.BufferOutputStream()
-                pa_csv.write_csv(pa.table(texts, names=schema.names), buffer, options)
-                view = memoryview(buffer.getvalue())
-                for start in range(0, len(view), _BATCH_BYTES):
-                    copy.write(view[start : start + _BATCH_BYTES])
+        count = self._copy(staged, schema, rows)
         self.run(f"analyze {staged}")
         return count
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """COPY rows to where they belong; each column reads our texts as its own type."""
+        names = ", ".join(self.name(field.name) for field in schema)
+        return self._copy(f"{table} ({names})", schema, rows)
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""
@@ -331,6 +323,24 @@ class PostgreSQL:
         if self._connection is None:
             raise Internal("no-session", "The database was not opened.")
         return self._connection
+
+    def _copy(self, to: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        count = 0
+        options = pa_csv.WriteOptions(include_header=False)
+        cursor = self._session.cursor()
+        with cursor.copy(f"copy {to} from stdin (format csv)".encode()) as copy:
+            for batch in rows:
+                if not batch.num_rows:
+                    continue
+                count += batch.num_rows
+                columns = zip(batch.columns, schema, strict=True)
+                texts = [_as_text(column, field) for column, field in columns]
+                buffer = pa.BufferOutputStream()
+                pa_csv.write_csv(pa.table(texts, names=schema.names), buffer, options)
+                view = memoryview(buffer.getvalue())
+                for start in range(0, len(view), _BATCH_BYTES):
+                    copy.write(view[start : start + _BATCH_BYTES])
+        return count
 
     def _same(self, key: Sequence[str]) -> str:
         return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)

@@ -116,9 +116,9 @@ class Sink(Protocol):
     remembers: bool
     """Whether the destination remembers its position. Else the lake does: a delivery may be
     repeated, and whoever receives it tells that by the commit's id."""
-    knows_keys: bool
-    """Whether rows can be found by their key over there; else a table that is not said to be
-    inserted into is replaced."""
+    edits: bool
+    """Whether rows can be added to what is there, and found by key in it. Else a table comes whole
+    each time, unless it is declared to be inserted: then each commit is a piece of its own."""
 
     def describe(self) -> Description:
         """Say what the sink is. No I/O."""

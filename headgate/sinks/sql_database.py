@@ -34,6 +34,8 @@ class SqlDatabase(Protocol):
     """What stands for a bound value in a statement."""
     stages_first: bool
     """Whether rows are staged before the transaction, which would keep others out meanwhile."""
+    loads: bool
+    """Whether rows can be put where they belong as fast as into a temporary table (``load``)."""
     folds: bool
     """Whether names of columns that differ in capital letters are one."""
     holds: bool
@@ -133,6 +135,10 @@ class SqlDatabase(Protocol):
         Raises:
             Invalid: ``sink-value-impossible``.
         """
+        ...
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Add rows to a table, its quoted name; give how many. Only where it ``loads``."""
         ...
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:

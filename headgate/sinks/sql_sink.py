@@ -40,7 +40,7 @@ class SqlSink:
     """A ``Sink`` in any database that ``SqlDatabase`` describes."""
 
     remembers = True
-    knows_keys = True
+    edits = True
 
     def __init__(self, database: SqlDatabase, setting: Setting, *, deliveries: str) -> None:
         self._database = database
@@ -107,8 +107,12 @@ class SqlSink:
                 with self._about(table):
                     if not database.ddl_commits:
                         shapes[table.table] = self._shaped(table)
-                    self._merge(table, number, shapes[table.table])
-                sent[table.table] = staged[number]
+                    shape, waits = shapes[table.table], staged[number]
+                    if waits is None:
+                        sent[table.table] = self._load(table, shape)
+                    else:
+                        self._merge(table, number, shape)
+                        sent[table.table] = waits
             database.commit()
         return {each.table: sent[each.table] for each in delivery.tables}
 
@@ -313,17 +317,38 @@ class SqlSink:
 
     # -- rows
 
-    def _staged(self, number: int, table: TableDelivery, shape: _Shape | None) -> int:
-        """Stage a table's rows, and the keys that are gone; give how many there are in all."""
+    def _staged(self, number: int, table: TableDelivery, shape: _Shape | None) -> int | None:
+        """Stage a table's rows, and the keys that are gone; give how many there are in all.
+
+        None where they need not wait: they are loaded when the position has moved.
+        """
         if table.effect == "drop":
             return 0
         with self._about(table):
+            if self._database.loads and self._only_adds(table):
+                return None
             like = shape.found if shape is not None else {}
             staged = self._database.stage(_stage(number), table.schema, table.rows(), like=like)
             if table.deleted is not None:
                 schema = pa.schema([table.schema.field(name) for name in table.key])
                 staged += self._database.stage(_gone(number), schema, table.deleted(), like=like)
         return staged
+
+    def _only_adds(self, table: TableDelivery) -> bool:
+        """Whether no row over there has to be found by key."""
+        return table.effect != "upsert" or self._database.columns(table.to) is None
+
+    def _load(self, table: TableDelivery, shape: _Shape) -> int:
+        to = self._database.quoted(table.to)
+        self._make_way(table, shape, to)
+        return self._database.load(to, table.schema, table.rows())
+
+    def _make_way(self, table: TableDelivery, shape: _Shape, to: str) -> None:
+        """Take away what is replaced; refuse to begin a log on rows of others."""
+        if table.effect == "insert" and table.whole and not shape.made:
+            self._refuse_rows_there(table, to)
+        if table.effect == "replace" and not shape.made:
+            self._database.run(f"delete from {to}")
 
     def _merge(self, table: TableDelivery, number: int, shape: _Shape) -> None:
         database = self._database
@@ -332,10 +357,7 @@ class SqlSink:
         to, staged = database.quoted(table.to), database.name(_stage(number))
         if table.effect == "upsert":
             self._refuse_bad_keys(table, staged)
-        if table.effect == "insert" and table.whole and not shape.made:
-            self._refuse_rows_there(table, to)
-        if table.effect == "replace" and not shape.made:
-            database.run(f"delete from {to}")
+        self._make_way(table, shape, to)
         values = {
             field.name: database.converted(
                 f"s.{database.name(field.name)}", field, shape.found.get(field.name)

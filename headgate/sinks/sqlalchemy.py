@@ -99,6 +99,7 @@ class AnyDatabase:
     kind = "sqlalchemy"
     parameter = "?"
     stages_first = False
+    loads = False
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError,)
@@ -308,6 +309,11 @@ class AnyDatabase:
             if dictionaries:
                 self._session.execute(staged.insert(), dictionaries)
         return count
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Never asked: rows are staged here."""
+        del schema, rows
+        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give an update by subqueries, as the standard has it."""

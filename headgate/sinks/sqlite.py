@@ -76,6 +76,7 @@ class SQLite:
     parameter = "?"
     ddl_commits = False
     stages_first = True
+    loads = False
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
@@ -222,6 +223,11 @@ class SQLite:
             count += batch.num_rows
         self.run("commit")
         return count
+
+    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
+        """Never asked: rows are staged here."""
+        del schema, rows
+        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""

@@ -56,7 +56,7 @@ class WebhookSink:
 
     kind = "webhook"
     remembers = False
-    knows_keys = True
+    edits = True
 
     def __init__(
         self, options: Mapping[str, object], setting: Setting, *, random: Random | None = None

@@ -13,7 +13,11 @@ import polars as pl
 def customers() -> pl.DataFrame:
     return pl.read_csv("{root}/customers.csv")
 
-share = hg.sink("files", directory="out", format="jsonl", tables=[customers])
+@hg.step(mode="append")
+def visits() -> pl.DataFrame:
+    return pl.read_csv("{root}/customers.csv")
+
+share = hg.sink("files", directory="out", format="jsonl", tables=[customers, visits])
 log = hg.sink("files", directory="log", format="csv", tables=[customers], mode="insert")
 """
 
@@ -44,6 +48,8 @@ def test_a_keyed_table_is_a_file_that_is_replaced(tmp_path):
         {"id": 2, "name": "Bob"},
         {"id": 3, "name": "Cy"},
     ]
+    visits = (tmp_path / "out/visits.jsonl").read_text().splitlines()
+    assert len(visits) == 4  # those of the first commit are still there
     (first,) = (tmp_path / "log/customers").iterdir()
     assert first.read_text().splitlines()[1:] == ['1,"Ann"', '2,"Bo"']
     states = json.loads(headgate(tmp_path, "sinks", "--json").stdout)

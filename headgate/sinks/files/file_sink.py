@@ -47,7 +47,7 @@ class FileSink:
 
     kind = "files"
     remembers = True
-    knows_keys = False
+    edits = False
 
     def __init__(self, options: Mapping[str, object], setting: Setting) -> None:
         self._setting = setting
