@@ -543,6 +543,18 @@ def test_numbers_beyond_floats_are_compared_as_they_are_written() -> None:
         assert read(options, batch.cursor, appends=True) == []
 
 
+@pytest.mark.parametrize("order", ["none", "descending"])
+def test_a_start_is_kept_to_where_the_api_takes_none(order: str) -> None:
+    listing = Listing(RECORDS[::-1], size=5)
+    since = {"field": "at", "start": "2026-01-01T01:00:21+01:00", "order": order}
+    with ApiServer(listing) as server:
+        paging = {"by": "cursor", "next": "next"}
+        options = {"url": server.url, "path": "cursor", "pages": paging, "since": since}
+        batches = read({**options, "parallel": 1}, appends=True)
+        assert records_of(*batches) == RECORDS[:19:-1]
+        assert read(options, batches[-1].cursor, appends=True) == []
+
+
 def test_numbers_as_texts_compare_as_numbers() -> None:
     told = [[{"n": "9"}, {"n": "10"}], [{"n": "10"}, {"n": "11"}, {"n": "9"}]]
     answers = iter(told)

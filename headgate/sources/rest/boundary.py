@@ -66,6 +66,9 @@ class Boundary:
         """
         made = cls(since=since)
         if cursor is None:
+            if since.start is not None and since.parameter is None:
+                made.sort, rank = _ranked(since.start, as_text=False)
+                made.begun = _Known(rank, since.start)  # what is older is left out here
             return made
         sequence = cursor.sequence or ()
         if len(sequence) != 6 or sequence[0] != SINCE:  # noqa: PLR2004 - see `cursor`
