@@ -239,6 +239,7 @@ def result_document(result: "RunResult") -> dict[str, object]:
             {
                 "step": step.step,
                 "skipped": step.skipped.commit if step.skipped else None,
+                "rows_read": step.rows_in,
                 "rows": step.rows_out,
                 "rows_quarantined": step.rows_quarantined,
                 "wall_s": step.wall_s,

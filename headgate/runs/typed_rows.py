@@ -252,7 +252,7 @@ def _digits(kind: pa.DataType) -> tuple[int, int]:
     """Give how many digits a number has before and after its point."""
     if types.is_decimal(kind):
         return kind.precision - kind.scale, kind.scale
-    return {8: 3, 16: 5, 32: 10, 64: 19}[kind.bit_width], 0
+    return {8: 3, 16: 5, 32: 10, 64: 20}[kind.bit_width], 0  # 20: of an unsigned one
 
 
 def _finer(one: pa.DataType, two: pa.DataType) -> pa.DataType | None:
