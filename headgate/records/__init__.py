@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headgate.records.deciding import RecordPlan as RecordPlan
     from headgate.records.deciding import decide as decide
     from headgate.records.deciding import questions as questions
-    from headgate.records.deciding import shown as shown
+    from headgate.records.drift import shown as shown
     from headgate.records.guarding import UNTAGGED_JSON as UNTAGGED_JSON
     from headgate.records.guarding import guarded as guarded
     from headgate.records.guarding import untagged as untagged
@@ -46,6 +46,7 @@ _FILES = {
         "questions",
         "shown",
     ),
+    "drift": ("shown",),
     "guarding": (
         "UNTAGGED_JSON",
         "guarded",

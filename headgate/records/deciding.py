@@ -14,10 +14,10 @@ import pyarrow as pa
 from headgate.errors import Invalid
 from headgate.names import literal
 from headgate.records.drafting import Answers, Cast, Draft, sql_name
+from headgate.records.drift import differences, grown, shown, type_name
 from headgate.records.guarding import UNTAGGED_JSON
 from headgate.records.naming import are_fields, column_names
 from headgate.records.nodes import (
-    LIST,
     Carrier,
     Node,
     Path,
@@ -96,11 +96,6 @@ class RecordPlan:
     drifts: tuple[str, ...] = ()
 
 
-def shown(path: Path) -> str:
-    """Give a path as people read it: ``items[].price``."""
-    return ".".join(path).replace(f".{LIST}", LIST)
-
-
 def questions(level: Level) -> tuple[str, Mapping[tuple[Path, str], str]]:
     """Give what must be counted before columns can be decided: SQL that is true where it fails.
 
@@ -175,7 +170,9 @@ def decide(level: Level, answers: Answers) -> RecordPlan:
         carrier=_carrier(carried),
         columns=tuple(plans),
         aside=tuple(aside),
-        drifts=_drifts(level, plans) if level.replaces else (),
+        drifts=differences(level.present, {plan.name: plan.kind for plan in plans})
+        if level.replaces
+        else (),
     )
 
 
@@ -433,59 +430,3 @@ def _refuse_drift(
             table=level.table,
             changes=found,
         )
-
-
-def grown(given: pa.DataType, now: pa.DataType, path: Path) -> list[str]:
-    """Say which fields a nested type has more than it was given."""
-    if pa.types.is_struct(given) and pa.types.is_struct(now):
-        known = {field.name: field.type for field in given}
-        return [
-            phrase
-            for field in now
-            for phrase in (
-                grown(known[field.name], field.type, (*path, field.name))
-                if field.name in known
-                else [f"{shown((*path, field.name))} is new ({type_name(field.type)})"]
-            )
-        ]
-    if pa.types.is_list(given) and pa.types.is_list(now):
-        return grown(given.value_type, now.value_type, (*path, LIST))
-    return []
-
-
-def _drifts(level: Level, plans: list[ColumnPlan]) -> tuple[str, ...]:
-    if level.present is None:
-        return ()
-    before = {field.name: type_name(field.type) for field in level.present}
-    after = {plan.name: type_name(plan.kind) for plan in plans}
-    return (
-        *(f"added {name} {kind}" for name, kind in after.items() if name not in before),
-        *(f"dropped {name}" for name in before if name not in after),
-        *(
-            f"{name}: {before[name]} became {kind}"
-            for name, kind in after.items()
-            if before.get(name, kind) != kind
-        ),
-    )
-
-
-def type_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - a table of types
-    """Give a type as the lake calls it."""
-    types = pa.types
-    if types.is_struct(kind):
-        return f"struct<{', '.join(f'{f.name}: {type_name(f.type)}' for f in kind)}>"
-    if types.is_list(kind) or types.is_large_list(kind):
-        return f"list<{type_name(kind.value_type)}>"
-    if types.is_timestamp(kind):
-        return "timestamptz" if kind.tz is not None else "timestamp"
-    if types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    if types.is_integer(kind):
-        return "long" if kind.bit_width == 64 else "int"  # noqa: PLR2004 - a long's bits
-    if types.is_floating(kind):
-        return "double" if kind.bit_width == 64 else "float"  # noqa: PLR2004 - a double's bits
-    if types.is_boolean(kind):
-        return "boolean"
-    if types.is_date(kind):
-        return "date"
-    return str(kind)

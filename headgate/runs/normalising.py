@@ -9,16 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headgate import source_columns
 from headgate.contracts import CastPlan, arrow_schema, cast_plan, source_schema, text_cast
 from headgate.engines import Session, Sql
 from headgate.errors import Internal, Invalid
 from headgate.lake import Append, Delete, Operation, Replace, Tree, Upsert, table_key
-from headgate.names import literal, quote
+from headgate.names import quote
 from headgate.records import (
     UNTAGGED_JSON,
     Level,
@@ -29,69 +27,21 @@ from headgate.records import (
     child_columns,
     child_shape,
     decide,
-    doubled_keys,
     exploded,
-    guarded,
-    merged,
-    of_structure,
-    of_text,
     place_of,
     pruned,
     questions,
     select,
-    untagged,
 )
-from headgate.runs.arrivals import UNREAD, Arrivals
+from headgate.runs.arrivals import Arrivals
 from headgate.runs.deletions import delete_keys
+from headgate.runs.kept_records import RECORDS, ROOT, KeptRecords
 from headgate.runs.outputs import Output, Target, Unread, footprint, mask_of, none_unread, stage
 from headgate.runs.wiring import Wiring
 
-RECORDS: Final = "_hg_records"
-"""The engine's table of the records that were kept."""
-
-_ARRIVING: Final = "_hg_arriving"
-_DOUBLED: Final = "_hg_doubled"
-_ASIDE: Final = "_hg_aside"
 _ACCEPTED: Final = "_hg_accepted"
-_ROOT: Final = "_hg_root"
 _ID: Final = "_record_id"
 _SAMPLE: Final = 1_000
-_CHUNK_ROWS: Final = 65_536
-_NO_JSON: Final = "this is no JSON"
-
-_ARRIVED: Final = pa.schema(
-    [
-        pa.field("_hg_row", pa.int64()),
-        pa.field("_hg_position", pa.string()),
-        pa.field("_hg_record", pa.string()),
-        pa.field("_hg_single", pa.bool_()),
-        pa.field("_hg_fault", pa.string()),
-    ]
-)
-
-KEEP: Final = f"""
-select _hg_row, _hg_row as {_ROOT}, _hg_position, _hg_record, _hg_single,
-  case when _hg_fault is not null then _hg_fault
-       when _hg_record is null then 'there is no record'
-       when not json_valid(_hg_record) then '{_NO_JSON}'
-       when try(json_type(_hg_record)) <> 'OBJECT' then 'this is no JSON object'
-  end as _hg_fault
-from {_ARRIVING}
-"""
-
-STRUCTURES: Final = """
-select _hg_structure, min(_hg_row) as _hg_first
-from (select json_structure(_hg_record)::varchar as _hg_structure, _hg_row
-      from {0} where not _hg_single)
-group by 1 order by 2
-"""
-
-SINGLES: Final = """
-select json(_hg_record)::varchar as _hg_record from {0}
-where _hg_single or ({1} and contains(json_structure(_hg_record)::varchar, '"JSON"')
-                     and contains(_hg_record, '['))
-order by _hg_row
-"""
 
 _Answers: TypeAlias = dict[tuple[tuple[str, ...], str], int]
 
@@ -139,17 +89,13 @@ class _Normalising:
         self._target = target
         self._arrivals = arrivals
         self._rules: RecordRules = target.rules
-        self._tagged = False
-        self._raised: BaseException | None = None
-        self._conditions = ["_hg_fault is null"]
-        self._has_aside = False
+        self._kept = KeptRecords(session, arrivals, table=target.table)
         self._relations = 0
 
     # -- the walk
 
     def write(self) -> Output | None:
-        self._keep()
-        shape = self._shape()
+        shape = self._kept.shape()
         if shape == Shape():
             return self._without_records()
         root = _Table(target=self._target, relation=RECORDS, shape=shape)
@@ -176,7 +122,7 @@ class _Normalising:
         Raises:
             Invalid: ``malformed-record``: there were records, and none of them was sound.
         """
-        target, aside = self._target, self._unread()
+        target, aside = self._target, self._kept.unread()
         before = self._tree.get(table_key(target.table))
         if aside is not None and (before is None or target.mode in {"replace", "delete"}):
             self._refuse_unread(aside)
@@ -186,7 +132,7 @@ class _Normalising:
             return None
         if before is not None and aside is None and target.mode != "replace":
             return Output(changes={}, writes=(), rows_in=0, rows=0)
-        output = self._emptied(target, self._unread)
+        output = self._emptied(target, self._kept.unread)
         for table in self._rules.nested.values() if target.mode == "replace" else ():
             if self._tree.get(table_key(table)) is not None:
                 output = _joined(output, self._emptied(_child_of(target, table)))
@@ -204,87 +150,6 @@ class _Normalising:
         return stage(
             self._wiring, self._session, self._tree, target, rows, schema=schema, unread=unread
         )
-
-    # -- kept
-
-    def _keep(self) -> None:
-        """Keep the records where the engine can spill them; say what is wrong with each."""
-        reader = pa.RecordBatchReader.from_batches(_ARRIVED, self._remembering())
-        self._session.bind({_ARRIVING: reader})
-        try:
-            self._session.keep(RECORDS, Sql(text=KEEP))
-        except Exception:
-            if self._raised is not None:
-                raise self._raised  # noqa: B904 - the engine's error is only its echo
-            raise
-
-    def _remembering(self) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from self._arriving()
-        except BaseException as error:
-            self._raised = error
-            raise
-
-    def _arriving(self) -> Iterator[pa.RecordBatch]:
-        row = 0
-        for batch in self._arrivals:
-            if not batch.rows.num_rows:
-                continue
-            if source_columns.RECORD not in batch.rows.column_names:
-                raise Invalid(
-                    "columns-differ",
-                    f"The source of {self._target.table} gives records, and then columns (batch "
-                    f"{self._arrivals.batches}).",
-                    hint="Give one of them.",
-                    table=self._target.table,
-                )
-            for chunk in batch.rows.to_batches(max_chunksize=_CHUNK_ROWS):
-                yield self._chunk(chunk, row)
-                row += chunk.num_rows
-
-    def _chunk(self, chunk: pa.RecordBatch, row: int) -> pa.RecordBatch:
-        count = chunk.num_rows
-        given = chunk.column(source_columns.RECORD).cast(pa.string())
-        texts, faults, single = guarded(given)
-        self._tagged = self._tagged or bool(pc.any(single).as_py())
-        positions = pa.nulls(count, pa.string())
-        if source_columns.POSITION in chunk.schema.names:
-            positions = chunk.column(source_columns.POSITION).cast(pa.string())
-        rows = pa.array(range(row, row + count), pa.int64())
-        return pa.record_batch([rows, positions, texts, single, faults], schema=_ARRIVED)
-
-    def _live(self, relation: str) -> str:
-        """Give the records of a relation that are to become rows, as far as that is known."""
-        return f"(select * from {relation} where {' and '.join(self._conditions)})"
-
-    # -- looked at as a whole
-
-    def _shape(self) -> Shape:
-        """Give the shape of all records that are sound; leave out those with a key twice."""
-        shape = self._found()
-        doubled = f"select {_ROOT} from {self._live(RECORDS)} where {doubled_keys(shape)}"
-        self._session.keep(_DOUBLED, Sql(text=doubled))
-        if self._scalar(f"select count(*) as n from {_DOUBLED}"):
-            self._conditions.append(f"{_ROOT} not in (select {_ROOT} from {_DOUBLED})")
-            shape = self._found()
-        return shape
-
-    def _found(self) -> Shape:
-        live = self._live(RECORDS)
-        shape = Shape()
-        doubtful = False
-        for batch in self._session.reader(Sql(text=STRUCTURES.format(live))):
-            for text in batch.column(0).to_pylist():
-                if '"JSON"' in text and "[" in text:
-                    doubtful = True
-                else:
-                    shape = merged(shape, of_structure(text))
-        if doubtful or self._tagged:
-            asked = Sql(text=SINGLES.format(live, "true" if doubtful else "false"))
-            for batch in self._session.reader(asked):
-                for text in batch.column(0).to_pylist():
-                    shape = merged(shape, of_text(text))
-        return shape
 
     def _branch(self, table: _Table, prefix: str = "") -> None:
         """Split off what becomes tables of its own."""
@@ -307,7 +172,7 @@ class _Normalising:
             table.children.append(child)
             table.shape = pruned(table.shape, path)
             is_deeper = table.parent is not None
-            text = exploded(self._live(table.relation), path, is_deeper=is_deeper)
+            text = exploded(self._kept.live(table.relation), path, is_deeper=is_deeper)
             self._session.keep(child.relation, Sql(text=text))
             self._branch(child, f"{prefix}{path}.")
 
@@ -341,7 +206,7 @@ class _Normalising:
             replaces=target.mode == "replace",
             sets_all=target.mode == "upsert" and table.parent is None,
             taken=taken,
-            tagged=self._tagged,
+            tagged=self._kept.tagged,
         )
         return decide(level, self._answers(table, level))
 
@@ -357,7 +222,7 @@ class _Normalising:
         carrier, asked = questions(level)
         if not asked:
             return {}
-        live = self._live(table.relation)
+        live = self._kept.live(table.relation)
         sample = f"(select * from {live} limit {_SAMPLE})"
         natural = {name: sql for name, sql in asked.items() if name[1] != "misfits"}
         answers = self._counted(natural, sample, carrier)
@@ -377,56 +242,27 @@ class _Normalising:
 
     def _set_aside(self, tables: list[_Table]) -> None:
         """Find the records with a value that no column can hold, where that is the policy."""
-        parts = [
-            f"select {_ROOT}, {literal(_dotted(table, name))} as _hg_column "
-            f"from {carried(self._live(table.relation), table.plan.carrier)} where {sql}"
-            for table in tables
-            if table.plan is not None
-            for name, sql in table.plan.aside
-        ]
-        if not parts:
-            return
-        self._session.keep(_ASIDE, Sql(text=" union ".join(parts)))
-        if self._scalar(f"select count(*) as n from {_ASIDE}"):
-            self._has_aside = True
-            self._conditions.append(f"{_ROOT} not in (select {_ROOT} from {_ASIDE})")
-
-    def _unread(self) -> pa.Table | None:
-        """Give the records that become no rows: broken, or with a value that has no place."""
-        faulty = f"select {_ROOT}, _hg_fault as _reason, NULL::varchar as _column from "
-        parts = [
-            f"{faulty}{RECORDS} where _hg_fault is not null",
-            f"select {_ROOT}, 'an object has a key twice', NULL from {_DOUBLED}",
-        ]
-        if self._has_aside:
-            parts.append(
-                f"select {_ROOT}, 'the value does not fit the column', "
-                f"string_agg(distinct _hg_column, ', ' order by _hg_column) from {_ASIDE} "
-                f"group by {_ROOT}"
-            )
-        text = (
-            "select r._hg_position as _position, r._hg_record as _raw, f._column, f._reason "
-            f"from {RECORDS} r join ({' union all '.join(parts)}) f "
-            f"on r._hg_row = f.{_ROOT} order by r._hg_row"
+        self._kept.set_aside(
+            {
+                _dotted(table, name): f"select {ROOT} from "
+                f"{carried(self._kept.live(table.relation), table.plan.carrier)} where {sql}"
+                for table in tables
+                if table.plan is not None
+                for name, sql in table.plan.aside
+            }
         )
-        found = self._session.reader(Sql(text=text)).read_all().cast(UNREAD)
-        if found.num_rows:
-            found = _explained(found, tagged=self._tagged)
-        never = self._arrivals.unread()
-        parts_found = [each for each in (never, found) if each is not None and each.num_rows]
-        return pa.concat_tables(parts_found) if parts_found else None
 
     # -- written
 
     def _write_root(self, root: _Table) -> Output:
         target, plan = root.target, _made(root)
-        rows = Sql(text=select(plan, self._live(RECORDS), also=self._beside(root)))
+        rows = Sql(text=select(plan, self._kept.live(RECORDS), also=self._beside(root)))
         if target.mode == "delete":
             output = delete_keys(self._wiring, self._session, self._tree, target, rows)
-            self._refuse_unread(self._unread())
+            self._refuse_unread(self._kept.unread())
             return output
         given = self._session.schema(rows)
-        unread: Unread = self._unread
+        unread: Unread = self._kept.unread
         if target.spec is None:
             own = pa.schema([f for f in given if f.name not in _HIDDEN])
             return self._told(
@@ -462,12 +298,12 @@ class _Normalising:
     def _casts(self, root: _Table, given: pa.Schema) -> CastPlan:
         if root.target.spec is None:
             raise Internal("records-undecided", f"{root.target.table} has no contract to cast to.")
-        return cast_plan(root.target.spec, pa.schema([f for f in given if f.name != _ROOT]))
+        return cast_plan(root.target.spec, pa.schema([f for f in given if f.name != ROOT]))
 
     def _beside(self, root: _Table) -> tuple[str, ...]:
         """Give what goes along with a row: where it stands, its text, its own key where needed."""
         record = "_hg_record"
-        text = UNTAGGED_JSON.replace("{0}", record) if self._tagged else record
+        text = UNTAGGED_JSON.replace("{0}", record) if self._kept.tagged else record
         own = (f"left(sha256({record}), 32) as {_ID}",) if self._makes_ids(root) else ()
         beside = () if root.target.mode == "delete" else ("_hg_position", f"{text} as _hg_record")
         return (*own, *beside)
@@ -514,16 +350,18 @@ class _Normalising:
         """Give the keys of the rows that were accepted, by record, as a relation."""
         key = root.target.key or (_ID,)
         names = child_columns(root.target.key)
-        rows = Sql(text=select(_made(root), self._live(RECORDS), also=(*self._beside(root), _ROOT)))
+        rows = Sql(
+            text=select(_made(root), self._kept.live(RECORDS), also=(*self._beside(root), ROOT))
+        )
         text = rows.text
         if root.target.spec is not None:
             casts = self._casts(root, self._session.schema(rows))
             items = ((name, sql) for name, sql in casts.items if name in key)
-            casts = replace(casts, items=(*items, (_ROOT, quote(_ROOT))))
+            casts = replace(casts, items=(*items, (ROOT, quote(ROOT))))
             text = casts.select(f"({text})")
         shown = ", ".join(f"{quote(k)} as {quote(n)}" for k, n in zip(key, names, strict=True))
-        text = f"select {shown}, {_ROOT} from ({text})"
-        unread = self._unread()
+        text = f"select {shown}, {ROOT} from ({text})"
+        unread = self._kept.unread()
         if output.rows_quarantined > (unread.num_rows if unread is not None else 0):
             self._bind_accepted(root, output)
             same = " and ".join(
@@ -555,8 +393,8 @@ class _Normalising:
         own = self._own_columns(table)
         given = {"_parent_index": "_hg_outer", "_index": "_hg_index"}
         places = [f"{given.get(name, quote(name))} as {quote(name)}" for name in own]
-        inner = f"{self._live(table.relation)}"
-        joined = f"(select * from {inner} c join {parents} p using ({_ROOT}))"
+        inner = f"{self._kept.live(table.relation)}"
+        joined = f"(select * from {inner} c join {parents} p using ({ROOT}))"
         plan = table.plan
         text = select(plan, joined, also=tuple(places))
         shown = ", ".join(quote(name) for name in (*own, *(each.name for each in plan.columns)))
@@ -608,42 +446,14 @@ class _Normalising:
         files = tables.collect(written.paths, plan.columns, key_columns=names)
         return Delete(key_columns=names, files=files, footprint=footprint(files, names))
 
-    def _scalar(self, sql: str) -> int:
-        return int(str(self._session.scalars(sql)["n"]))
 
-
-_HIDDEN: Final = (*source_columns.ALL, _ROOT)
+_HIDDEN: Final = (*source_columns.ALL, ROOT)
 
 
 def _all(table: _Table) -> Iterator[_Table]:
     yield table
     for child in table.children:
         yield from _all(child)
-
-
-def _explained(unread: pa.Table, *, tagged: bool) -> pa.Table:
-    """Give records that were set aside as they came, and what is wrong with those that are none."""
-    raw, reasons = unread.column("_raw").to_pylist(), unread.column("_reason").to_pylist()
-    if tagged:
-        raw = [untagged(each) if each else each for each in raw]
-    reasons = [
-        f"{reason}: {_mistake(text)}" if reason == _NO_JSON and text is not None else reason
-        for text, reason in zip(raw, reasons, strict=True)
-    ]
-    columns = {"_raw": raw, "_reason": reasons}
-    for number, name in enumerate(unread.column_names):
-        if name in columns:
-            unread = unread.set_column(number, name, pa.array(columns[name], pa.string()))
-    return unread
-
-
-def _mistake(text: str) -> str:
-    """Say what is wrong with a text that is no JSON."""
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        return str(error).removeprefix("JSON is malformed: ")
-    return "it cannot be read"
 
 
 def _child_of(target: Target, table: str) -> Target:
