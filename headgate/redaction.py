@@ -23,6 +23,7 @@ HIDDEN: Final = "***"
 """What stands for a value that has no name."""
 
 _UNUSUAL = 8
+_HEAD = 8
 _SHORTEST_LINE = 12
 _SHORTEST_CORE = 6
 _WORD = re.compile(r"[a-z]{1,12}\Z")
@@ -38,16 +39,21 @@ class Redaction:
     """
 
     def __init__(self) -> None:
-        self._shown: dict[str, str] = {}
         self._known: set[tuple[str | None, str]] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._shown: dict[str, str] = {}
+        self._forms: tuple[tuple[str, str], ...] = ()
+        self._words: re.Pattern[str] | None = None
+        self._screen: str | None = None
         self._lock = Lock()
 
     @property
-    def pattern(self) -> str | None:
-        """A regular expression that finds every value, as RE2 reads it too; None: there is none."""
-        found = self._pattern
-        return found.pattern if found is not None else None
+    def screen(self) -> str | None:
+        """A regular expression, for RE2 too, that finds every text with a value, and a few others.
+
+        It has the beginnings only: a key's forms are too long to be looked for in a million texts.
+        None: there is nothing to find.
+        """
+        return self._screen
 
     def remember(self, value: str, name: str | None = None) -> None:
         """Take a value out of texts from now on; in its place stands the secret of that name."""
@@ -58,17 +64,27 @@ class Redaction:
             self._known.add((name, value))
             for form in forms(value):
                 self._shown.setdefault(form, shown)
-            self._pattern = re.compile(self._alternatives())
+            long = [form for form in self._shown if not _is_word(form)]
+            words = [_of_word(form) for form in self._shown if _is_word(form)]
+            self._words = re.compile("|".join(words)) if words else None
+            heads = {re.escape(form[:_HEAD]) for form in long}
+            self._screen = "|".join((*sorted(heads), *words))
+            self._forms = tuple(
+                (form, self._shown[form]) for form in sorted(long, key=len, reverse=True)
+            )
 
     def text(self, text: str) -> str:
         """Give a text without the values."""
-        pattern = self._pattern
-        return text if pattern is None else pattern.sub(self._replacement, text)
+        for form, shown in self._forms:
+            if form in text:
+                text = text.replace(form, shown)
+        return text if self._words is None else self._words.sub(self._replacement, text)
 
     def holds(self, text: str) -> bool:
         """Whether a value stands in a text."""
-        pattern = self._pattern
-        return pattern is not None and pattern.search(text) is not None
+        if any(form in text for form, _ in self._forms):
+            return True
+        return self._words is not None and self._words.search(text) is not None
 
     def is_given_away(self, text: str) -> bool:
         """Whether a text holds a named secret's value, which no text holds by chance."""
@@ -84,7 +100,7 @@ class Redaction:
 
         What holds no value of a secret stays the very object.
         """
-        if self._pattern is None:
+        if self._screen is None:
             return value
         if isinstance(value, str):
             return self.text(value) if type(value) is str else value
@@ -105,16 +121,9 @@ class Redaction:
         It is changed where it stands. One that shows a value whatever is done to it is replaced by
         one of the same name with the cleaned text.
         """
-        return error if self._pattern is None else self._cleaned(error, set())
+        return error if self._screen is None else self._cleaned(error, set())
 
     # -- inside
-
-    def _alternatives(self) -> str:
-        long = sorted((form for form in self._shown if len(form) >= SHORT), key=len, reverse=True)
-        short = sorted(form for form in self._shown if len(form) < SHORT)
-        parts = [re.escape(form) + r"\b" * (_WORD.match(form) is not None) for form in long]
-        parts += [rf"[:='\"]{re.escape(form)}" + r"\b" * form[-1].isalnum() for form in short]
-        return "|".join(parts)
 
     def _replacement(self, found: re.Match[str]) -> str:
         text = found[0]
@@ -168,6 +177,17 @@ class Redaction:
                         setattr(error, name, after)
                     except AttributeError:  # what cannot be set is seen in the text, if it is shown
                         continue
+
+
+def _is_word(form: str) -> bool:
+    """Whether a form is looked for by what stands around it."""
+    return len(form) < SHORT or _WORD.match(form) is not None
+
+
+def _of_word(form: str) -> str:
+    if len(form) < SHORT:
+        return rf"[:='\"]{re.escape(form)}" + r"\b" * form[-1].isalnum()
+    return re.escape(form) + r"\b"
 
 
 _SYSTEM = ("filename", "filename2", "strerror", "msg", "text")

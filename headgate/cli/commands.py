@@ -176,7 +176,7 @@ def _confess(call: Call) -> int:
     """Write the traceback of a bug to a file, and say where it is."""
     kind, bug, _ = sys.exc_info()
     error = call.clean(bug) if bug is not None else RuntimeError("no error")
-    shown = "".join(traceback.format_exception(error))
+    shown = call.clean_text("".join(traceback.format_exception(error)))
     stamp = SystemClock().now().strftime("%Y%m%dT%H%M%S%f")
     file = _crash_directory(call) / f"headgate-crash-{stamp}.log"
     file.write_text(f"headgate {__version__}, python {sys.version}\n\n{shown}")

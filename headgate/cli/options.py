@@ -46,6 +46,10 @@ class Call:
         """Take what the project revealed out of an error."""
         return error if self._project is None else self._project.outside.redaction.error(error)
 
+    def clean_text(self, text: str) -> str:
+        """Take what the project revealed out of a text."""
+        return text if self._project is None else self._project.outside.redaction.text(text)
+
     def close(self) -> None:
         """Close the project, if it was opened."""
         if self._project is None:

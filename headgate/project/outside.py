@@ -159,7 +159,7 @@ class _Source:
             self._source.close()
 
     def _refuse_secret(self, cursor: Cursor | None) -> None:
-        if cursor is not None and self._redaction.pattern is not None:
+        if cursor is not None and self._redaction.screen is not None:
             text = cursor.text()
             if self._redaction.is_given_away(text):
                 raise Refused(
@@ -172,8 +172,7 @@ class _Source:
 
     def _told(self, batch: Batch) -> Batch:
         """Give a batch that says no secrets about its rows."""
-        pattern = self._redaction.pattern
-        if pattern is None:
+        if self._redaction.screen is None:
             return batch
         rows = _clean_columns(batch.rows, (POSITION,), self._redaction)
         unread = batch.unread
@@ -192,7 +191,7 @@ def _clean_columns(table: "pa.Table", names: tuple[str, ...], redaction: Redacti
         if name not in table.column_names:
             continue
         column = table.column(name)
-        if pc.any(pc.match_substring_regex(column, redaction.pattern)).as_py():
+        if pc.any(pc.match_substring_regex(column, redaction.screen)).as_py():
             texts = [text and redaction.text(text) for text in column.to_pylist()]
             number = table.column_names.index(name)
             table = table.set_column(number, name, pa.array(texts, column.type))

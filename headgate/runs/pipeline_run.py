@@ -284,7 +284,9 @@ class Coordinator:
                 attempt=1,
                 code=error.code,
                 message=error.message,
-                traceback=user_traceback(cause if error.code == "step-raised" else error, root),
+                traceback=redaction.text(
+                    user_traceback(cause if error.code == "step-raised" else error, root)
+                ),
             )
         )
         return StepRow(

@@ -327,7 +327,9 @@ class StepWork:
                 attempt=number,
                 code=error.code,
                 message=error.message,
-                traceback=user_traceback(error.__cause__ or error, attempt.wiring.root),
+                traceback=attempt.wiring.redaction.text(
+                    user_traceback(error.__cause__ or error, attempt.wiring.root)
+                ),
             )
             attempt.wiring.tell(told)
             events.append(event_row(told, step.name))

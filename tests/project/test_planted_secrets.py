@@ -285,6 +285,25 @@ def test_a_password_in_plain_is_kept_as_well(shop, opened, write, tmp_path):
     assert found_in(tmp_path / "lake") == found_in(tmp_path / ".headgate") == []
 
 
+def test_a_line_of_code_with_a_password_in_a_traceback_does_not_show_it(shop, opened, write, capfd):
+    write(
+        "pipe.py",
+        "import headgate as hg\n"
+        'leak = hg.source("leaky", way="nothing", url="https://me:canary-plain@host/x",\n'
+        '    password=hg.secret("shop"))\n'
+        "@hg.step(after=[leak])\n"
+        "def broken() -> list[dict]:\n"
+        "    raise ValueError('https://me:canary-plain@host/x')\n",
+    )
+    write("headgate.toml", '[project]\nname = "shop"\npipelines = ["pipe.py"]\n')
+    with pytest.raises(HeadgateError):
+        opened(environment={"HEADGATE_SECRET_SHOP": CANARY}).run()
+    answer(["run"])
+    out, err = capfd.readouterr()
+    assert "raise ValueError('https://me:***@host/x')" in out + err
+    assert "canary-plain" not in out + err
+
+
 def test_an_unknown_connection_is_refused_before_anything_runs(shop, opened, write):
     write("pipe.py", 'import headgate as hg\nleak = hg.source("leaky", connection="shop")\n')
     project = opened()
