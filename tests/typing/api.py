@@ -1,7 +1,7 @@
 """The typed face of headgate, read by type checkers, never run: what a user writes must check."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, assert_type
 
 import pandas as pd
@@ -18,7 +18,20 @@ class Airline(hg.Contract):
 
 flights = hg.files("data/flights*.csv", "more/*.csv", mode="upsert", key=("carrier", "flight"))
 airlines = hg.files("data/airlines.csv", contract=Airline, delimiter=";")
+gates = hg.files("s3://b/*.json", format="json", records="a.b", secret_access_key=hg.secret("k"))
 events = hg.source("kafka", topic="events", partition_by="day(at)")
+orders = hg.rest(
+    "https://api.example.org/v1",
+    path="orders",
+    records="data",
+    pages={"by": "page", "size": 100, "total": "total"},
+    since={"field": "updated_at", "overlap": timedelta(minutes=5)},
+    auth={"bearer": hg.secret("shop")},
+    retry={"attempts": 9, "longest": "2m"},
+    key="id",
+)
+books = hg.pages("https://shop.example.org/", select="li", fields={"title": "b"}, delay=2)
+assert_type(hg.page_records({"body": "[]"}, "data"), Iterator[dict[str, object]])
 
 
 class Window(hg.Params):
@@ -65,7 +78,11 @@ nightly = hg.pipeline(flights, delays, worst, isolation="snapshot-isolation")
 decorated: Callable[[pl.LazyFrame, pl.LazyFrame], pl.LazyFrame] = delays
 
 hg.files("a.csv", delimitre=";")  # type: ignore[call-arg]
+hg.rest("https://x", pages={"by": "sheet"})  # type: ignore[typeddict-item]
+hg.rest("https://x", mode="upsrt")  # type: ignore[arg-type]
+hg.pages("https://x", robots="no")  # type: ignore[arg-type]
 hg.files("a.csv", header=1)  # type: ignore[arg-type]
+hg.files("a.csv", format="cvs")  # type: ignore[arg-type]
 delays("text", pl.LazyFrame())  # type: ignore[arg-type]
 hg.step(mode="overwrite")  # type: ignore[call-overload]
 hg.step(contract=int)  # type: ignore[arg-type]
