@@ -13,6 +13,7 @@ import headgate.engines.duckdb
 import headgate.lake
 import headgate.runs.delivering
 import headgate.runs.rows_for_sinks
+import headgate.sinks.mysql
 import headgate.sinks.postgresql  # noqa: F401
 from headgate.project import open_project
 

@@ -239,3 +239,60 @@ def test_a_session_that_ends_in_mid_delivery_is_taken_up_again(place: Place) -> 
 
     place.project.deliver(done=end)
     place.check(500)
+
+
+def test_a_secret_password_is_found_nowhere(tmp_path: Path, postgres) -> None:
+    place = Place(tmp_path, postgres)
+    place.publish(10)
+    place.project.close()
+    sinks = tmp_path / "sinks.py"
+    plain = f"password={postgres.password!r}"
+    assert plain in sinks.read_text()
+    sinks.write_text(sinks.read_text().replace(plain, 'password=hg.secret("warehouse")'))
+    for password, code in (("wr0ng-canary", "sink-login-refused"), (postgres.password, None)):
+        environment = {"HEADGATE_SECRET_WAREHOUSE": password}
+        with open_project(tmp_path, environment=environment) as project:
+            failures: dict[str, HeadgateError] = {}
+            project.deliver(failed=failures.__setitem__)
+            assert [error.code for error in failures.values()] == ([code] if code else [])
+            said = [repr(project.sinks()), *map(str, failures.values())]
+            said += [repr(each.facts) for each in failures.values()]
+            assert not [text for text in said if password in text]
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or password.encode() not in file.read_bytes(), file
+    ((*remembered,),) = postgres.execute(f"select * from {place.schema}.headgate_deliveries")
+    assert postgres.password not in repr(remembered)
+    postgres.execute(f"drop schema {place.schema} cascade")
+
+
+def test_mysql_killed_in_mid_delivery_has_nothing_twice(tmp_path: Path, mariadb) -> None:
+    pytest.importorskip("pymysql", exc_type=ImportError)
+    mariadb.execute("create database killed")
+    (tmp_path / "headgate.toml").write_text('[project]\nname = "p"\npipelines = ["sinks.py"]\n')
+    (tmp_path / "sinks.py").write_text(
+        f"""import headgate as hg
+warehouse = hg.sink(
+    "mysql", host="127.0.0.1", port={mariadb.port}, database="killed", user="owner",
+    password={mariadb.password!r}, tables=["events", "latest"], changes="follow",
+    key={{"latest": "k"}}, mode={{"events": "insert"}},
+)
+"""
+    )
+    rng = random.Random(11)
+    rows = 500
+    with open_project(tmp_path, environment={}) as project, closing(Deliverers(tmp_path)) as others:
+        for number in range(10):
+            with project.transaction() as tx:
+                events = [{"n": number * rows + each} for each in range(rows)]
+                tx.write("events", pa.Table.from_pylist(events))
+                column = "v" if number < 5 else "w"  # one column left: the table is exchanged
+                latest = pa.Table.from_pylist([{"k": k, column: number} for k in range(5)])
+                tx.write("latest", latest, mode="replace")
+            others.deliver_and_die(rng.uniform(0, LONGEST_S))
+        project.deliver()
+    counted = "select count(*), count(distinct n) from killed.events"
+    assert mariadb.execute(counted) == [(10 * rows, 10 * rows)]
+    assert mariadb.execute("select k, w from killed.latest order by k") == [
+        (k, 9) for k in range(5)
+    ]
+    mariadb.execute("drop database killed")
