@@ -25,6 +25,7 @@ from headgate.runs.arrivals import UNREAD, Arrivals
 from headgate.runs.deletions import stage_keys
 from headgate.runs.folding import NONE, Folded, Numbers, Operations, fold
 from headgate.runs.outputs import Output, Target, mask_of, none_unread, stage
+from headgate.runs.overtaken import without_overtaken
 from headgate.runs.spool import Spool
 from headgate.runs.typed_rows import ColumnsGrew, TypedRows
 from headgate.runs.wiring import Wiring
@@ -215,7 +216,15 @@ class _Applying:
         if told.emptied and self._before is not None:
             leading.append(Delete(predicate="true"))
         output = self._staged(told, folded, lost, leading)
-        return replace(output, reads=reads)
+        return without_overtaken(
+            self._wiring,
+            self._session,
+            self._tree,
+            self._target,
+            replace(output, reads=reads),
+            touched=None if told.emptied else told.keys.drop_null(),
+            names=dict(zip(self._target.key, self._keys, strict=True)),
+        )
 
     # -- what was done
 

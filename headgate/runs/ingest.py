@@ -65,7 +65,7 @@ def ingest(
             written = write_arrivals(wiring, session, tree, target, arrivals)
             if written is None:
                 written = _nothing(wiring, session, tree, target, state, arrivals.unread)
-        written = replace(written, notes=tuple(arrivals.notes))
+        written = replace(written, notes=(*written.notes, *arrivals.notes))
         return written, arrivals.cursor.text() if arrivals.cursor else None
 
 
