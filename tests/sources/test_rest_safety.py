@@ -445,3 +445,14 @@ def test_a_cookie_of_one_answer_is_not_sent_with_the_next_request() -> None:
         read({"url": server.url, "pages": {"by": "link"}, "records": "$"})
     assert len(server.asked) == 2
     assert not [asked for asked in server.asked if "cookie" in asked.headers]
+
+
+def test_an_answer_that_takes_too_long_in_all_is_stopped() -> None:
+    clock = ManualClock(START)
+
+    def slow(_: Asked) -> None:
+        clock.move(timedelta(minutes=11))
+
+    with ApiServer(Listing(RECORDS), fault=slow) as server, pytest.raises(Unavailable) as raised:
+        read({"url": server.url, "path": "page", **ONCE}, clock=clock)
+    assert raised.value.code == "answer-too-late"

@@ -157,6 +157,23 @@ def test_a_crawl_keeps_to_its_hosts_depth_and_number() -> None:
     assert len(records_of(*many)) == 6
 
 
+def test_links_that_are_led_to_one_page_or_elsewhere_give_nothing_twice() -> None:
+    with ApiServer(Site({"/": page("far")})) as other:
+        moved = {"/2/": "/2", "/away": f"{other.url}/"}
+        links = "".join(f'<a href="{at}">x</a>' for at in ("/2/", "/2", "/away"))
+        site = Site({"/": page("a", more=links), "/2": page("b")})
+
+        def answer(asked: Asked) -> Told:
+            if asked.path in moved:
+                return Told(status=301, headers={"Location": moved[asked.path]})
+            return site(asked)
+
+        with ApiServer(answer) as server:
+            options = {"delay": 0, **ITEM, "follow": {"select": "a"}}
+            batches = read({"urls": f"{server.url}/", **options})
+    assert [each["name"] for each in records_of(*batches)] == ["a", "b"]
+
+
 def test_a_dead_link_is_told_once_and_stops_nothing() -> None:
     site = Site({"/": page("a", more='<a href="/gone">1</a><a href="/2">2</a>'), "/2": page("b")})
     with ApiServer(site) as server:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import httpx2
 
@@ -117,24 +116,9 @@ class HttpClient:
         """Give an address as messages may say it."""
         return shown(url, self._hidden)
 
-    def is_trusted(self, url: str) -> bool:
-        """Say whether credentials may be sent there."""
-        return origin(url) in self._trusted
-
     def close(self) -> None:
         """Close all connections."""
         self._connections.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _once(
         self,
@@ -146,7 +130,7 @@ class HttpClient:
     ) -> Answer:
         where = self.shown(url)
         asked, sent = url, headers
-        if credentials is not None and self.is_trusted(url):
+        if credentials is not None and origin(url) in self._trusted:
             asked, sent = with_query(url, credentials.query), {**headers, **credentials.headers}
         began_s = self._clock.monotonic_s()
         try:

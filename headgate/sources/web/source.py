@@ -17,7 +17,7 @@ from headgate.errors import HeadgateError, NotFound, Refused
 from headgate.source_columns import POSITION, RECORD
 from headgate.sources.cursors import Cursor
 from headgate.sources.http.client import Answer, Credentials, HttpClient
-from headgate.sources.http.urls import followed, origin
+from headgate.sources.http.urls import HIDDEN, followed, origin
 from headgate.sources.source import Batch, Description, NativeRead, Setting
 from headgate.sources.web.cutting import records_on
 from headgate.sources.web.declaration import WebPages, parsed
@@ -139,7 +139,7 @@ class WebSource:
         """Give the listed pages, then those their links lead to, level by level."""
         follow = self._declared.follow
         level: Sequence[str] = self._declared.urls
-        seen = set(level)
+        seen, arrived = set(level), set[str]()
         depth = 0
         while level:
             deeper = follow is not None and depth < follow.depth
@@ -156,6 +156,10 @@ class WebSource:
                     elif answer.code != "robots-forbid":
                         raise answer
                     continue
+                if self._is_elsewhere(answer, depth) or answer.url in arrived:
+                    continue  # it was led there, or two addresses lead to one page
+                if HIDDEN not in answer.url:
+                    arrived.add(answer.url)
                 yield url, answer
                 if deeper and follow is not None:
                     for link in self._links(url, answer):
@@ -163,6 +167,11 @@ class WebSource:
                             seen.add(link)
                             found[link] = None
             level, depth = tuple(found), depth + 1
+
+    def _is_elsewhere(self, answer: Answer, depth: int) -> bool:
+        """Say whether a link was led to a host that links may not lead to."""
+        follow = self._declared.follow
+        return depth > 0 and follow is not None and origin(answer.url) not in follow.hosts
 
     def _links(self, url: str, answer: Answer) -> Iterator[str]:
         follow = self._declared.follow
