@@ -19,6 +19,7 @@ class Airline(hg.Contract):
 flights = hg.files("data/flights*.csv", "more/*.csv", mode="upsert", key=("carrier", "flight"))
 airlines = hg.files("data/airlines.csv", contract=Airline, delimiter=";")
 gates = hg.files("s3://b/*.json", format="json", records="a.b", secret_access_key=hg.secret("k"))
+issues = hg.airbyte(["source-github"], stream="issues", config={"t": hg.secret("t")}, key="id")
 events = hg.source("kafka", topic="events", partition_by="day(at)")
 orders = hg.rest(
     "https://api.example.org/v1",
@@ -81,6 +82,7 @@ hg.files("a.csv", delimitre=";")  # type: ignore[call-arg]
 hg.rest("https://x", pages={"by": "sheet"})  # type: ignore[typeddict-item]
 hg.rest("https://x", mode="upsrt")  # type: ignore[arg-type]
 hg.pages("https://x", robots="no")  # type: ignore[arg-type]
+hg.airbyte(["x"], stream="y", repeats="yes")  # type: ignore[arg-type]
 hg.files("a.csv", header=1)  # type: ignore[arg-type]
 hg.files("a.csv", format="cvs")  # type: ignore[arg-type]
 delays("text", pl.LazyFrame())  # type: ignore[arg-type]
