@@ -19,6 +19,8 @@ class ServedFile:
     tells: tuple[str, ...] = ("ETag", "Last-Modified")
     breaks_after: int | None = None
     modified: str = "Fri, 20 Nov 2026 10:00:00 GMT"
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 @dataclass(slots=True)
@@ -86,11 +88,13 @@ def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:  #
                 self.send_error(404)
                 return
             etag = f'"{digest(file.content)}"'
-            if self.headers.get("If-Match", etag) != etag:
+            if file.status == http.HTTPStatus.OK and self.headers.get("If-Match", etag) != etag:
                 self.send_error(412)
                 return
-            self.send_response(200)
+            self.send_response(file.status)
             self.send_header("Content-Length", str(len(file.content)))
+            for name, value in file.headers.items():
+                self.send_header(name, value)
             if "ETag" in file.tells:
                 self.send_header("ETag", etag)
             if "Last-Modified" in file.tells:

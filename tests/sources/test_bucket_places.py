@@ -58,8 +58,12 @@ def lines(*numbers: int) -> bytes:
 
 
 class TestBucketPlace(SourceSuite):
-    @pytest.fixture
-    def outside(self, tmp_path: Path, store: ObjectServer, bucket: Bucket) -> Situation:
+    @pytest.fixture(autouse=True)
+    def in_a_store(self, store: ObjectServer, bucket: Bucket) -> None:
+        self.store, self.bucket = store, bucket
+
+    def situation(self, directory: Path) -> Situation:
+        store, bucket = self.store, self.bucket
         bucket.put("d/a.jsonl", lines(1, 2))
         bucket.put("d/x/b.jsonl.gz", gzip.compress(lines(3)))
         bucket.put("e/c.jsonl", lines(100))
@@ -69,10 +73,10 @@ class TestBucketPlace(SourceSuite):
             return [{"id": 4}]
 
         return Situation(
-            open=lambda: opened(store, tmp_path, f"{bucket.url}/d/"),
+            open=lambda: opened(store, directory, f"{bucket.url}/d/"),
             rows=[{"id": number} for number in (1, 2, 3)],
             grow=grow,
-            unreachable=lambda: opened(store, tmp_path, f"{bucket.url}/d/none.jsonl"),
+            unreachable=lambda: opened(store, directory, f"{bucket.url}/d/none.jsonl"),
         )
 
 

@@ -76,34 +76,37 @@ WRITERS: dict[str, Callable[[Sequence[Row], Path], object]] = {
 
 @pytest.mark.parametrize("end", sorted(WRITERS))
 class TestFormats(SourceSuite):
-    @pytest.fixture
-    def outside(self, tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> Situation:
+    @pytest.fixture(autouse=True)
+    def in_small_pieces(self, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.end = end
         for name in ("pieces", "parquet", "orc", "avro", "excel"):
             monkeypatch.setattr(f"headgate.sources.formats.{name}.PIECE_ROWS", 2)
-        write = WRITERS[end]
+
+    def situation(self, directory: Path) -> Situation:
+        end, write = self.end, WRITERS[self.end]
         made = [self.row(number, end) for number in range(7)]
-        write(made[:5], tmp_path / f"a.{end}")
-        write(made[5:], tmp_path / f"b.{end}")
+        write(made[:5], directory / f"a.{end}")
+        write(made[5:], directory / f"b.{end}")
 
         def grow() -> Sequence[Row]:
             more = [self.row(number, end) for number in range(10, 13)]
-            write(more, tmp_path / f"c.{end}")
+            write(more, directory / f"c.{end}")
             return more
 
         def widen() -> Sequence[Row]:
             more = [{**self.row(number, end), "more": f"m{number}"} for number in range(20, 23)]
-            write(more, tmp_path / f"d.{end}")
+            write(more, directory / f"d.{end}")
             return more
 
-        (tmp_path / "none").mkdir()
-        write([], tmp_path / f"none/n.{end}")
+        (directory / "none").mkdir()
+        write([], directory / f"none/n.{end}")
         return Situation(
-            open=lambda: open_files(tmp_path, f"*.{end}"),
+            open=lambda: open_files(directory, f"*.{end}"),
             rows=made,
             grow=grow,
             widen=widen,
-            empty=lambda: open_files(tmp_path, f"none/n.{end}"),
-            unreachable=lambda: open_files(tmp_path, f"gone.{end}"),
+            empty=lambda: open_files(directory, f"none/n.{end}"),
+            unreachable=lambda: open_files(directory, f"gone.{end}"),
         )
 
     def row(self, number: int, end: str) -> Row:

@@ -1,5 +1,6 @@
 """Files on web servers: their state, their failures, and whom they are asked for."""
 
+import gzip
 import socket
 import ssl
 from contextlib import closing
@@ -43,8 +44,12 @@ def failing(root: Path, *urls: str, **options: object) -> HeadgateError:
 
 
 class TestWebPlace(SourceSuite):
-    @pytest.fixture
-    def outside(self, tmp_path: Path, server: FileServer) -> Situation:
+    @pytest.fixture(autouse=True)
+    def on_a_server(self, server: FileServer) -> None:
+        self.server = server
+
+    def situation(self, directory: Path) -> Situation:
+        server = self.server
         urls = [server.url(f"/d/{name}.jsonl") for name in "ab"]
         server.files["/d/b.jsonl"] = ServedFile(b'{"id": 3}\n')
         paths = list(urls)
@@ -55,10 +60,10 @@ class TestWebPlace(SourceSuite):
             return [{"id": 4}]
 
         return Situation(
-            open=lambda: opened(tmp_path, *paths),
+            open=lambda: opened(directory, *paths),
             rows=[{"id": number} for number in (1, 2, 3)],
             grow=grow,
-            unreachable=lambda: opened(tmp_path, server.url("/no.jsonl")),
+            unreachable=lambda: opened(directory, server.url("/no.jsonl")),
         )
 
 
@@ -100,6 +105,31 @@ def test_headers_may_be_secrets(tmp_path, server):
         assert len(rows_of(source.read(None))) == 2
     assert {asked.headers["Authorization"] for asked in server.asked} == {"revealed key"}
     assert {asked.headers["X-Plain"] for asked in server.asked} == {"p"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_another_server_is_not_told_what_was_said_for_this_one(tmp_path, server, status):
+    headers = {"Authorization": Secret("key"), "X-Api-Key": "mine"}
+    with FileServer() as other:
+        other.files["/moved.jsonl"] = ServedFile(LINES)
+        to = {"Location": other.url("/moved.jsonl")}
+        server.files["/d/a.jsonl"] = ServedFile(b"", headers=to, status=status)
+        with closing(opened(tmp_path, server.url("/d/a.jsonl"), headers=headers)) as source:
+            assert rows_of(source.read(None)) == [{"id": 1}, {"id": 2}]
+        assert other.asked
+        for asked in other.asked:
+            assert not {"authorization", "x-api-key"} & {name.lower() for name in asked.headers}
+
+
+def test_an_answer_packed_unasked_is_unpacked(tmp_path, server):
+    packed = {"Content-Encoding": "gzip"}
+    server.files["/d/a.jsonl"] = ServedFile(gzip.compress(LINES), headers=packed)
+    with closing(opened(tmp_path, server.url("/d/a.jsonl"))) as source:
+        assert rows_of(source.read(None)) == [{"id": 1}, {"id": 2}]
+    server.files["/d/a.jsonl"] = ServedFile(gzip.compress(LINES)[:-9], headers=packed)
+    assert failing(tmp_path, server.url("/d/a.jsonl")).code == "server-unavailable"
+    server.files["/d/a.jsonl"] = ServedFile(LINES, headers={"Content-Encoding": "br"})
+    assert failing(tmp_path, server.url("/d/a.jsonl")).code == "compression-unknown"
 
 
 def test_what_fails_for_a_while_is_tried_again(tmp_path, server):

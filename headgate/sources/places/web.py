@@ -1,11 +1,14 @@
 """Files on web servers: one URL is one file. Its state is what its headers say of it."""
 
+import gzip
 import http.client
+import shutil
 import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from email.message import Message
 from pathlib import PurePosixPath
@@ -42,6 +45,29 @@ class _NotGivenError(OSError):
         super().__init__(str(status))
         self.status = status
         self.headers = headers
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows to other servers without what was said for this one."""
+
+    def __init__(self, said: Collection[str]) -> None:
+        self._said = said
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        if following is not None and (here.scheme, here.netloc) != (there.scheme, there.netloc):
+            for name in self._said:
+                following.remove_header(name.capitalize())
+        return following
 
 
 class WebPlace:
@@ -107,17 +133,35 @@ class WebPlace:
             with self._asked("GET", conditional=True) as answer:
                 if self._etag is not None and answer.headers.get("ETag", self._etag) != self._etag:
                     raise self._changed()
-                count = 0
-                while chunk := answer.read(_CHUNK_BYTES):
-                    count += len(chunk)
-                    _write(target, chunk)
-                length = answer.headers.get("Content-Length")
-                if length is not None and length.isdigit() and count != int(length):
-                    raise http.client.IncompleteRead(b"", int(length) - count)
+                self._copy(answer, target)
 
         self._trying(once)
         if self._etag is None and file.size_bytes is not None and target.tell() != file.size_bytes:
             raise self._changed()
+
+    def _copy(self, answer: http.client.HTTPResponse, target: IO[bytes]) -> None:
+        encoding = answer.headers.get("Content-Encoding", "identity").lower()
+        if encoding in {"gzip", "x-gzip"}:  # although it was asked for the bytes as they are
+            try:
+                with gzip.GzipFile(fileobj=answer) as unpacked:
+                    shutil.copyfileobj(unpacked, target, _CHUNK_BYTES)
+            except (EOFError, zlib.error) as error:
+                raise http.client.IncompleteRead(b"") from error
+            return
+        if encoding != "identity":
+            raise Invalid(
+                "compression-unknown",
+                f"{self._shown} is sent packed in a way that is not read here: {encoding}.",
+                path=self._shown,
+                compression=encoding,
+            )
+        count = 0
+        while chunk := answer.read(_CHUNK_BYTES):
+            count += len(chunk)
+            target.write(chunk)
+        length = answer.headers.get("Content-Length")
+        if length is not None and length.isdigit() and count != int(length):
+            raise http.client.IncompleteRead(b"", int(length) - count)
 
     # -- asking
 
@@ -144,7 +188,7 @@ class WebPlace:
             request.add_header("If-Match", self._etag)
         timeout = float(str(self._options.get("timeout_s", _TIMEOUT_S)))
         handler = urllib.request.HTTPSHandler(context=self._trust())
-        opener = urllib.request.build_opener(handler)
+        opener = urllib.request.build_opener(handler, _Redirects(self._said_headers()))
         try:
             answer: http.client.HTTPResponse = opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
@@ -258,7 +302,3 @@ def _again(error: Exception) -> bool:
     if isinstance(error, urllib.error.URLError):
         return not isinstance(error.reason, (ssl.SSLCertVerificationError, socket.gaierror))
     return isinstance(error, (ConnectionError, TimeoutError, http.client.HTTPException))
-
-
-def _write(target: IO[bytes], chunk: bytes) -> None:
-    target.write(chunk)
