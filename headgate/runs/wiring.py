@@ -12,8 +12,8 @@ from headgate.events import Event, Listener, tell
 from headgate.lake import Commit, FileSync, Lake
 from headgate.names import Ids
 from headgate.redaction import Redaction
-from headgate.secrets import no_secrets
-from headgate.sources import Reveal, Setting, Source
+from headgate.secrets import Reveal, no_secrets
+from headgate.sources import Setting, Source
 
 LEASE = timedelta(seconds=30)
 """How long a run stays somebody's without a sign of life."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from headgate.sources.source import Description as Description
     from headgate.sources.source import NativeRead as NativeRead
     from headgate.sources.source import Reserving as Reserving
-    from headgate.sources.source import Reveal as Reveal
     from headgate.sources.source import Setting as Setting
     from headgate.sources.source import Source as Source
     from headgate.sources.web.cutting import html_records as html_records
@@ -29,7 +28,7 @@ _FILES = {
     "rest.source": ("RestSource",),
     "web.cutting": ("html_records",),
     "web.source": ("WebSource",),
-    "source": ("Batch", "Description", "NativeRead", "Reserving", "Reveal", "Setting", "Source"),
+    "source": ("Batch", "Description", "NativeRead", "Reserving", "Setting", "Source"),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

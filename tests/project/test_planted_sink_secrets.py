@@ -1,7 +1,5 @@
 """A sink that says what it knows, in every way, tells nobody a secret either."""
 
-# ruff: noqa: Q001 - a program in a text has texts of its own
-
 import sys
 
 import pytest

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from headgate.errors import Invalid, Refused
 from headgate.names import suggestion
-from headgate.secrets import Secret
+from headgate.secrets import Reveal, Secret
 from headgate.source_columns import POSITION, RECORD
 from headgate.sources.airbyte.connector import Connector
 from headgate.sources.airbyte.messages import (
@@ -24,7 +24,7 @@ from headgate.sources.airbyte.messages import (
     kept_state,
 )
 from headgate.sources.cursors import Cursor
-from headgate.sources.source import Batch, Description, NativeRead, Reveal, Setting
+from headgate.sources.source import Batch, Description, NativeRead, Setting
 
 BATCH_ROWS: Final = 10_000
 BATCH_BYTES: Final = 16 << 20
