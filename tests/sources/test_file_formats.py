@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
+from reading_files import failure
 
 from headgate.sources import FileSource, Setting
 from headgate.testing.source_suite import Row, Situation, SourceSuite
@@ -72,6 +74,27 @@ WRITERS: dict[str, Callable[[Sequence[Row], Path], object]] = {
     "xlsx": excel,
     "xml": xml,
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [
+        ("a.avro", "fastavro", "avro"),
+        ("a.html", "lxml", "web"),
+        ("a.html", "cssselect", "web"),
+        ("a.xlsx", "python_calamine", "excel"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    tmp_path, name, library, extra, monkeypatch
+):
+    module = {"a.avro": "avro", "a.html": "html", "a.xlsx": "excel"}[name]
+    monkeypatch.delitem(sys.modules, f"headgate.sources.formats.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    (tmp_path / name).write_bytes(b"x")
+    error = failure(tmp_path, name)
+    assert error.code == "library-missing"
+    assert error.hint == f"pip install headgate[{extra}]"
 
 
 @pytest.mark.parametrize("end", sorted(WRITERS))

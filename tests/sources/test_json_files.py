@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import json
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -249,3 +250,19 @@ def test_a_gzip_that_breaks_off_is_named_with_where(tmp_path):
     error = failure(tmp_path / "a.jsonl.gz", packed[:-1000])
     assert error.code == "file-damaged"
     assert error.facts["offset"] == len(packed) - 1000
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_memory_is_bounded_by_the_piece_and_not_by_the_file(tmp_path, name):
+    record = json.dumps({"id": 1, "x": "y" * 200})
+    separator, begin, end = (",", "[", "]") if name == "a.json" else ("\n", "", "")
+    (tmp_path / name).write_text(begin + separator.join([record] * 150_000) + end)
+    setting = Setting(root=tmp_path, cache=tmp_path / ".cache")
+    with closing(FileSource({"paths": (name,)}, setting)) as source:
+        source.fingerprint()
+        tracemalloc.start()
+        count = sum(batch.rows.num_rows for batch in source.read(None))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert count == 150_000
+    assert peak < 16_000_000  # the file has 34 MB
