@@ -44,7 +44,6 @@ _FILES = {
         "RecordPlan",
         "decide",
         "questions",
-        "shown",
     ),
     "drift": ("shown",),
     "guarding": (
