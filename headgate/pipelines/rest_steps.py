@@ -147,9 +147,7 @@ def rest(url: str | None = None, **options: Unpack[RestOptions]) -> Declaration:
         Invalid: what ``hg.step`` raises. What is wrong with the options is said when it is read.
     """
     chosen: dict[str, object] = {} if url is None else {"url": url}
-    paging = options.get("pages", {})
-    reads_on = "since" in options or options.get("grows") or paging.get("by") == "time"
-    return declare_source("rest", chosen, {"mode": _mode(options, reads_on), **_plain(options)})
+    return declare_source("rest", chosen, {"mode": _mode(options), **_plain(options)})
 
 
 def pages(*urls: str, **options: Unpack[PagesOptions]) -> Declaration:
@@ -177,10 +175,19 @@ def pages(*urls: str, **options: Unpack[PagesOptions]) -> Declaration:
     return declare_source("pages", chosen, _plain(options))
 
 
-def _mode(options: Mapping[str, object], reads_on: object) -> str:
-    if not reads_on:
+def _mode(options: Mapping[str, object]) -> str:
+    if not _reads_on(options):
         return "replace"
     return "upsert" if options.get("key") else "append"
+
+
+def _reads_on(options: Mapping[str, object]) -> bool:
+    """Say whether a reading goes on where the one before it ended: that of the parents, if any."""
+    parent, paging = options.get("parent"), options.get("pages")
+    if isinstance(parent, Mapping):
+        return _reads_on(parent)
+    by_time = isinstance(paging, Mapping) and paging.get("by") == "time"
+    return by_time or bool(options.get("since")) or bool(options.get("grows"))
 
 
 def _plain(options: Mapping[str, object]) -> dict[str, object]:

@@ -479,6 +479,8 @@ def test_what_is_declared_is_json_and_takes_effect_in_the_step() -> None:
     assert step.settings.mode == "append"
     assert hg.rest("https://x", since={"field": "at"}, key="id").settings.mode == "upsert"
     assert hg.rest("https://x").settings.mode == "replace"
+    assert hg.rest("https://x", parent={"since": {"field": "at"}}).settings.mode == "append"
+    assert hg.rest("https://x", pages={"by": "time"}, key="id").settings.mode == "upsert"
 
 
 @given(

@@ -13,7 +13,7 @@ from headgate.sources.rest.answers import Page
 from headgate.sources.source import Batch
 
 _BATCH_BYTES: Final = 32 << 20
-_NOT_AN_OBJECT: Final = "is no JSON object"
+_NOT_AN_OBJECT: Final = "It is no JSON object."
 _RECORDS: Final = pa.schema([(RECORD, pa.string()), (POSITION, pa.string())])
 _PAGES: Final = pa.schema(
     [
