@@ -290,9 +290,7 @@ class PostgresChanges:
             self._patiently(lambda: slots.drop(session, place.slot))
             slot = None
         name = place.slot if slot is None else f"{place.slot[:52]}_{session.info.backend_pid}"
-        made = log.execute(slots.creation(name, temporary=slot is not None)).fetchone()
-        if made is None:
-            raise Refused("slot-missing", f"The server made no slot {name}.", slot=name)
+        [made] = log.execute(slots.creation(name, temporary=slot is not None)).fetchall()
         position, snapshot = read_lsn(made[1]), str(made[2])
         here = Reached(
             number=before.number + 1 if before else 1,
