@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001 - a workbook's instants have no zone
 
+import struct
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -194,3 +195,28 @@ def test_what_is_no_workbook_is_named(tmp_path):
         error = failure(tmp_path, "a.xlsx")
         assert error.code == "file-damaged"
         assert "a.xlsx" in error.message
+
+
+def encrypted() -> bytes:
+    """Give what Office makes of a workbook with a password: a compound file with one stream."""
+    free, end, is_table = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+    def entry(name: str, kind: int, child: int) -> bytes:
+        raw = name.encode("utf-16-le")
+        links = struct.pack("<BBIII", kind, 1, free, free, child)
+        rest = bytes(36) + struct.pack("<IQ", end, 0)
+        return raw.ljust(64, b"\0") + struct.pack("<H", len(raw) + 2) + links + rest
+
+    head = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16)
+    head += struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
+    head += struct.pack("<IIIIIIIIII", 0, 1, 1, 0, 4096, end, 0, end, 0, 0)
+    table = struct.pack("<II", is_table, end)
+    entries = entry("Root Entry", 5, 1) + entry("EncryptedPackage", 2, free)
+    return head.ljust(512, b"\xff") + table.ljust(512, b"\xff") + entries.ljust(512, b"\0")
+
+
+def test_a_workbook_with_a_password_is_named(tmp_path):
+    (tmp_path / "a.xlsx").write_bytes(encrypted())
+    error = failure(tmp_path, "a.xlsx")
+    assert error.code == "file-encrypted"
+    assert "a.xlsx" in error.message

@@ -15,7 +15,7 @@ import python_calamine as calamine
 
 from headgate.errors import Corrupt, Invalid, NotFound, Refused
 from headgate.source_columns import POSITION
-from headgate.sources.formats.packing import opened, unpacked
+from headgate.sources.formats.packing import refuse_changed, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
@@ -115,9 +115,10 @@ def _sheet(file: RawFile, wanted: object) -> calamine.CalamineSheet:
             "bad-option", f"sheet is a name or a number from 1, not {wanted!r}.", option="sheet"
         )
     try:
-        with opened(unpacked(file)) as stream:
-            book = calamine.CalamineWorkbook.from_filelike(stream)
-            return book.get_sheet_by_name(_sheet_name(file, book, wanted))
+        there = unpacked(file)
+        book = calamine.CalamineWorkbook.from_path(str(there.path))
+        refuse_changed(there)
+        return book.get_sheet_by_name(_sheet_name(file, book, wanted))
     except calamine.PasswordError as error:
         raise Refused(
             "file-encrypted",

@@ -69,10 +69,11 @@ def opened(file: RawFile) -> IO[bytes]:
     ``unpacked-too-large`` (Refused) where there is too much in them.
     """
     packed = file.path.open("rb", buffering=_BUFFER_BYTES)
-    stat = os.fstat(packed.fileno())
-    if file.facts not in {None, (stat.st_size, stat.st_mtime_ns, stat.st_ino)}:
+    try:
+        refuse_changed(file, packed.fileno())
+    except Unavailable:
         packed.close()
-        raise changed_meanwhile(file.shown)
+        raise
     if file.packing is None:
         return packed
     return io.BufferedReader(_Unpacking(file, packed), _BUFFER_BYTES)
@@ -89,6 +90,18 @@ def unpacked(file: RawFile) -> RawFile:
             while chunk := source.read(_CHUNK_BYTES):
                 target.write(chunk)
     return replace(file, path=path, packing=None, facts=None)
+
+
+def refuse_changed(file: RawFile, descriptor: int | None = None) -> None:
+    """Refuse a file, or what is open as it, that is not what it was when it was listed.
+
+    Raises:
+        Unavailable: ``file-changed-meanwhile``.
+    """
+    if file.facts is not None:
+        stat = file.path.stat() if descriptor is None else os.fstat(descriptor)
+        if file.facts != (stat.st_size, stat.st_mtime_ns, stat.st_ino):
+            raise changed_meanwhile(file.shown)
 
 
 def changed_meanwhile(shown: str) -> Unavailable:
