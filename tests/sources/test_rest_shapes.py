@@ -423,6 +423,10 @@ def test_a_yaml_file_says_the_same(tmp_path: Path) -> None:
         assert records_of(*source.read(None)) == items(*range(1, 8))
         with pytest.raises(NotFound, match="Did you mean items"):
             list(RestSource({"file": "shop.yaml", "resource": "item"}, at).read(None))
+        circle = "url: http://x\nresources:\n  a: {parent: b}\n  b: {parent: a}\n"
+        (tmp_path / "circle.yaml").write_text(circle)
+        with pytest.raises(Invalid, match="'a' is its own parent"):
+            list(RestSource({"file": "circle.yaml", "resource": "a"}, at).read(None))
         (tmp_path / "bad.yaml").write_text("url: [\n")
         with pytest.raises(Invalid, match=r"bad\.yaml:2"):
             list(RestSource({"file": "bad.yaml"}, at).read(None))

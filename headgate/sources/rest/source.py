@@ -212,7 +212,11 @@ def _from_file(options: Mapping[str, object], root: FilePath) -> dict[str, objec
     return {**content, **own, **beside}
 
 
-def _resource(resources: object, wanted: object, name: str) -> Mapping[str, object]:
+def _resource(
+    resources: object, wanted: object, name: str, below: tuple[object, ...] = ()
+) -> Mapping[str, object]:
+    if wanted in below:
+        raise Invalid("rest-yaml", f"{name}: {wanted!r} is its own parent.", path=name)
     known = resources if isinstance(resources, dict) else {}
     own = known.get(wanted)
     if not isinstance(own, dict):
@@ -225,6 +229,6 @@ def _resource(resources: object, wanted: object, name: str) -> Mapping[str, obje
         )
     parent = own.get("parent")
     if isinstance(parent, str):
-        above = dict(_resource(resources, parent, name))
+        above = dict(_resource(resources, parent, name, (*below, wanted)))
         return {**own, "parent": above}
     return own
