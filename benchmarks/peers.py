@@ -13,7 +13,11 @@ PACKAGES = {
     "dataframely": ("dataframely>=2.0",),
     "deltalake": ("deltalake>=1.6", "pyarrow>=22"),
     "dlt": ("dlt[duckdb,filesystem,parquet]>=1.20",),
-    "dlt-sql": ("dlt[filesystem,parquet,sql_database]>=1.20", "psycopg2-binary>=2.9"),
+    "dlt-sql": (
+        "dlt[filesystem,parquet,sql_database]>=1.20",
+        "psycopg2-binary>=2.9",
+        "sqlalchemy>=2.0,<2.1",
+    ),
     "hamilton": ("sf-hamilton>=1.90",),
     "kedro": ("kedro>=1.7",),
     "luigi": ("luigi>=3.8",),

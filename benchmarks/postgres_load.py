@@ -110,7 +110,7 @@ def _peer(backend: str, url: str, rows: int) -> int | None:
     except RuntimeError as error:
         sys.stderr.write(f"  dlt, {backend}: {error}\n")
         return None
-    return round(rows / done.wall_s)
+    return round(rows / float(done.output.splitlines()[-1]))
 
 
 def _measured(work: Callable[[str, Path], None], url: str) -> None:

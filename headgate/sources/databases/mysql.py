@@ -295,11 +295,18 @@ def _context(mode: str, options: Mapping[str, str]) -> ssl.SSLContext | None:
     if mode == "DISABLED":
         return None
     verifies = mode in {"VERIFY_CA", "VERIFY_IDENTITY"} or "ssl_ca" in options
-    context = ssl.create_default_context(cafile=options.get("ssl_ca"))
-    context.check_hostname = mode == "VERIFY_IDENTITY"
-    context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
-    if "ssl_cert" in options:
-        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    try:
+        context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+        context.check_hostname = mode == "VERIFY_IDENTITY"
+        context.verify_mode = ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE
+        if "ssl_cert" in options:
+            context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    except OSError as error:
+        raise Invalid(
+            "bad-database-url",
+            f"A certificate that the URL names cannot be read: {error.strerror or error}.",
+            hint="Look at ssl_ca, ssl_cert and ssl_key.",
+        ) from error
     return context
 
 
