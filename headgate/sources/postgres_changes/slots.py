@@ -1,23 +1,18 @@
 """Replication slots: what a server keeps of its log for one reader. One for each, by its name."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 
-from headgate.digests import digest_json
 from headgate.errors import Refused
 from headgate.sources.postgres_changes.catalog import Session, quoted
 from headgate.sources.postgres_changes.positions import lsn_text, read_lsn
 
 PLUGIN: Final = "pgoutput"
-PREFIX: Final = "headgate_"
 LOST: Final = "lost"
 
-_LONGEST = 63
-_DIGEST = 10
 
 _FIND = """
 select plugin, database, active_pid, confirmed_flush_lsn::text, restart_lsn::text, wal_status,
@@ -49,14 +44,6 @@ class Slot:
     reader: int | None
     retained_bytes: int
     lag_bytes: int
-
-
-def slot_name(lake: str, owner: tuple[str, str, str]) -> str:
-    """Give the name of a reader's slot: its owner for people, a digest for certainty."""
-    pipeline, step, target = owner
-    shown = re.sub(r"[^a-z0-9]+", "_", f"{pipeline}_{step}_{target}".lower()).strip("_")
-    mark = re.sub(r"[^a-f0-9]", "", digest_json([lake, *owner]).rpartition(":")[2])[:_DIGEST]
-    return f"{PREFIX}{shown[: _LONGEST - len(PREFIX) - _DIGEST - 1]}_{mark}"
 
 
 def find_slot(session: Session, name: str) -> Slot | None:

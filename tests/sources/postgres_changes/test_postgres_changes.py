@@ -1,5 +1,7 @@
 """Changes of a table on a real server: what comes of each, and what is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +10,7 @@ from followed import Followed, operations, url_of
 
 from headgate.errors import HeadgateError, Invalid, NotFound, Refused, Unavailable
 from headgate.sources.postgres_changes.positions import Reached, reached
-from headgate.sources.postgres_changes.slots import slot_name
+from headgate.sources.postgres_changes.slot_names import slot_name
 from headgate.testing.postgres_servers import PostgresServer
 
 LARGE = "repeat(md5(random()::text), 300)"
@@ -460,9 +462,9 @@ def test_a_slot_that_another_reads_is_waited_for_and_then_told(
     table: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from headgate.retrying import Retry
-    from headgate.sources.postgres_changes import source
+    from headgate.sources.postgres_changes import reading
 
-    monkeypatch.setattr(source, "PATIENCE", Retry(attempts=1))
+    monkeypatch.setattr(reading, "PATIENCE", Retry(attempts=1))
     _, cursor = table.read(None)
     table.do("insert into {} select i from generate_series(100, 200000) i")
     reading = table.source().read(cursor)
@@ -515,3 +517,23 @@ def test_a_source_says_what_the_server_keeps_for_it_when_it_is_asked(table: Foll
     assert "(reserved)" in facts["log kept"]
     assert facts["log not read"].endswith(" MB")
     assert table.source("dev").describe().facts["slot"] in facts["other slots of headgate"]
+
+
+def test_without_its_library_it_can_be_declared_and_says_what_to_install() -> None:
+    text = """
+import sys
+sys.modules["psycopg"] = None
+from pathlib import Path
+from headgate.errors import Unavailable
+from headgate.sources import Setting
+from headgate.sources.postgres_changes.source import PostgresChanges
+setting = Setting(root=Path(), cache=Path())
+source = PostgresChanges({"url": "postgresql://h/d", "relation": "t"}, setting)
+print(source.describe().title, "numpy" in sys.modules or "pyarrow" in sys.modules)
+try:
+    source.read(None)
+except Unavailable as error:
+    print(error.code, error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
+    assert done.stdout == ("changes of t False\nlibrary-missing pip install 'headgate[postgres]'\n")
