@@ -244,6 +244,11 @@ def test_endless_nesting_is_put_aside(tmp_path, name):
     assert len(aside) == 1
 
 
+def test_endless_lists_on_the_way_to_records_are_refused(tmp_path):
+    error = failure(tmp_path / "a.json", "[" * 100_000, records="a")
+    assert error.code == "record-too-deep"
+
+
 def test_a_gzip_that_breaks_off_is_named_with_where(tmp_path):
     lines = "".join(f'{{"id": {number}}}\n' for number in range(100_000)).encode()
     packed = gzip.compress(lines)

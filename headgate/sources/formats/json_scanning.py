@@ -19,6 +19,7 @@ _BRACKET = re.compile(_BETWEEN.pattern + rb"[{}\[\]]", re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}\[{\"]++")
 _OPENING = b"{["
+_DEEPEST = 200
 
 
 class Scanner:
@@ -62,13 +63,21 @@ class Scanner:
                 records=".".join(path),
             )
 
-    def _under(self, path: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+    def _under(self, path: tuple[str, ...], depth: int = 0) -> Iterator[tuple[int, bytes]]:
         first = self._peek()
+        if depth > _DEEPEST:
+            raise Invalid(
+                "record-too-deep",
+                f"{self._shown}:{self._line}: lists within lists, more than {_DEEPEST} deep.",
+                hint="Mend records=, or the file.",
+                path=self._shown,
+                line=self._line,
+            )
         if first == b"[":
             self._found = self._found or not path
             for _ in self._elements():
                 if path:
-                    yield from self._under(path)
+                    yield from self._under(path, depth + 1)
                 else:
                     yield self._line, self._value()
         elif not path:
