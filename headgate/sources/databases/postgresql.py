@@ -75,9 +75,9 @@ _KEYS: Final = (
     "and a.attrelid = i.indrelid and a.attnum = k.number order by k.at"
 )
 _RELATION: Final = (
-    "select c.oid, c.relkind::text, c.relhassubclass, pg_relation_size(c.oid) / "
-    "current_setting('block_size')::int from pg_catalog.pg_class c "
-    "where c.oid = to_regclass(%s)"
+    "select c.oid, c.relkind in ('r', 'm') and not c.relhassubclass and a.amname = 'heap', "
+    "pg_relation_size(c.oid) / current_setting('block_size')::int from pg_catalog.pg_class c "
+    "left join pg_catalog.pg_am a on a.oid = c.relam where c.oid = to_regclass(%s)"
 )
 _RELATIONS: Final = (
     "select case when pg_table_is_visible(c.oid) then c.relname else n.nspname || '.' || c.relname "
@@ -317,8 +317,8 @@ class PostgresReading:
         row = self._lead.execute(_RELATION, (_quoted(self._selection.relation),)).fetchone()
         if row is None:
             return ()
-        oid, kind, has_heirs, pages = row
-        if kind in {"r", "m"} and not has_heirs:
+        oid, has_pages, pages = row
+        if has_pages:
             self._pages = pages
         return tuple(name for (name,) in self._lead.execute(_KEYS, (oid,)))
 

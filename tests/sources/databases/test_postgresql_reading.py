@@ -48,6 +48,18 @@ def test_heirs_and_partitions_of_a_table_are_read_too(pg, opened):
     assert rows(opened(pg.url(), "old", **both)) == [{"n": 1}, {"n": 2}]
 
 
+def test_a_pooler_in_front_changes_nothing(postgres, poolers, opened):
+    postgres.execute("create table pooled as select n from generate_series(1, 5000) n")
+    with poolers(postgres, connections=4) as pooler:
+        base = postgres.url("any", port=pooler.port).partition("?")[0]
+        read = opened(base, "pooled", connections=2)
+        assert sorted(row["n"] for row in rows(read)) == [*range(1, 5001)]
+        grown = opened(base, "pooled", cursor="n", appends=True)
+        cursor = list(grown.read(None))[-1].cursor
+        assert rows(grown, cursor) == []
+    postgres.execute("drop table pooled")
+
+
 def test_views_queries_and_other_schemas_are_read(pg, opened):
     pg.execute(
         "create table t (id int, name text)",
