@@ -7,8 +7,9 @@ Text is read as people write it in files: spaces around it do not count, ``1.0``
 half-read text is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -108,8 +109,17 @@ class CastPlan:
             )
 
 
-def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
-    """Plan how raw columns become the contract's."""
+TextRule: TypeAlias = Callable[[str, pa.DataType], str]
+"""Gives SQL for a text as it is to be read as a type, of the SQL of the text as it came."""
+
+
+def _as_it_came(text: str, _: pa.DataType) -> str:
+    return text
+
+
+def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = None) -> CastPlan:
+    """Plan how raw columns become the contract's; ``texts`` are read by that rule."""
+    texts = texts or _as_it_came
     given = _by_name(raw)
     items: list[tuple[str, str]] = []
     fields: list[pa.Field] = []
@@ -128,8 +138,10 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
             [*fields, pa.field(column.name, arrow_type(column.kind))],
         )
         attempt = f"{TRIED}{column.name}"
-        number = _number_text(source, field.type, column.kind)
-        cast = cast_sql(source, field.type, column.kind, number=number and quote(attempt))
+        rule = texts if pa.types.is_string(field.type) else _as_it_came
+        text = rule(source, arrow_type(column.kind))
+        number = _number_text(text, field.type, column.kind)
+        cast = cast_sql(text, field.type, column.kind, number=number and quote(attempt))
         if number is not None:
             tried.append((attempt, number))
         if cast is None:
@@ -143,7 +155,8 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema) -> CastPlan:
         kept = f"{RAW}{column.name}"
         beside.append((kept, source))
         raw_names[column.name] = quote(kept)
-        unread = f"({quote(kept)} IS NOT NULL AND {quote(column.name)} IS NULL)"
+        came = rule(quote(kept), arrow_type(column.kind))
+        unread = f"({came} IS NOT NULL AND {quote(column.name)} IS NULL)"
         flags.append(Flag(check=spec.typed(column.name), sql=unread))
     taken = {(given.get(c.source) or given.get(c.source.casefold())) for c in spec.columns} - {None}
     names = {column.name.casefold() for column in spec.columns}

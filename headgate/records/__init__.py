@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headgate.records.deciding import RecordPlan as RecordPlan
     from headgate.records.deciding import decide as decide
     from headgate.records.deciding import questions as questions
+    from headgate.records.drafting import text_rule as text_rule
     from headgate.records.drift import shown as shown
     from headgate.records.guarding import UNTAGGED_JSON as UNTAGGED_JSON
     from headgate.records.guarding import guarded as guarded
@@ -45,6 +46,7 @@ _FILES = {
         "decide",
         "questions",
     ),
+    "drafting": ("text_rule",),
     "drift": ("shown",),
     "guarding": (
         "UNTAGGED_JSON",

@@ -198,12 +198,7 @@ class Draft:
 
     def text_for(self, kind: pa.DataType) -> str:
         """Give a text as the rules say, ready to be read as a type."""
-        text = ruled_text(self.rules, tagged=self.tagged)
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
-            return instant_text(text, self.rules)
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            return number_text(text, self.rules)
-        return text
+        return ruled_for(self.rules, kind, tagged=self.tagged)
 
     def _kept_struct(self, shape: Shape, kind: pa.DataType, path: Path, *, exact: bool) -> Node:
         known = {field.name: field.type for field in kind}
@@ -242,6 +237,23 @@ class Draft:
             guard="ARRAY" if mixed else None,
             check=f"json_type({HOLE}) = 'ARRAY'" if mixed else None,
         )
+
+
+def ruled_for(rules: RecordRules, kind: pa.DataType, *, tagged: bool = False) -> str:
+    """Give a text as the rules say, ready to be read as a type: SQL over ``HOLE``."""
+    text = ruled_text(rules, tagged=tagged)
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return instant_text(text, rules)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return number_text(text, rules)
+    return text
+
+
+def text_rule(rules: RecordRules) -> Callable[[str, pa.DataType], str] | None:
+    """Give how texts of columns are read, None where they are read as they are."""
+    if not rules.changes_texts:
+        return None
+    return lambda text, kind: filled(ruled_for(rules, kind), text)
 
 
 def _struct_of(fields: Mapping[str, Node]) -> pa.DataType:

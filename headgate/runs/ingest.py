@@ -17,6 +17,7 @@ from headgate.errors import Internal, Invalid
 from headgate.filesets import NativeFiles
 from headgate.lake import Tree, table_key
 from headgate.names import quote
+from headgate.records import text_rule
 from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
@@ -131,22 +132,48 @@ def write_raw(
 
     Raises:
         Invalid: ``contract-raw-columns``: the columns are not those the contract speaks of.
-            ``malformed-record``: a key to delete by cannot be read.
+            ``malformed-record``: a key to delete by cannot be read. ``rules-need-records``.
     """
     if target.mode == "delete":
         output = delete_keys(wiring, session, tree, target, rows)
         _refuse_unread_keys(target, unread())
         return output
+    _refuse_rules_of_records(target)
     schema = session.schema(rows)
     if target.spec is None:
         own = _own_columns(schema)
         return stage(wiring, session, tree, target, rows, schema=own, unread=unread)
-    plan = cast_plan(target.spec, schema)
+    plan = cast_plan(target.spec, schema, texts=text_rule(target.rules))
     plan.refuse()
     session.bind({RAW: rows})
     typed: Rows = Sql(text=plan.select(quote(RAW)))
     mask = mask_of(wiring, session, tree, target, target.spec, plan.columns, plan)
     return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread)
+
+
+def _refuse_rules_of_records(target: Target) -> None:
+    """Refuse what is declared of records, or of texts without a type, where there are columns.
+
+    Raises:
+        Invalid: ``rules-need-records``.
+    """
+    rules = target.rules
+    given = {
+        "nested=": bool(rules.nested),
+        "on_conflict=": rules.on_conflict != "evolve",
+        "null_tokens=, time_zone=, decimal_mark= or unicode= without a contract": (
+            rules.changes_texts and target.spec is None
+        ),
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise Invalid(
+                "rules-need-records",
+                f"{target.table} is declared with {name}, and its source gives columns that have "
+                "their types already, no records.",
+                hint="Leave it away, or give the step a contract where it is about texts.",
+                table=target.table,
+            )
 
 
 def _own_columns(schema: pa.Schema) -> pa.Schema:

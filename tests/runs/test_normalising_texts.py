@@ -207,3 +207,49 @@ def test_a_choice_that_is_none_is_refused_when_it_is_declared(
 def test_an_unknown_zone_is_refused_when_it_is_declared(place: Workplace) -> None:
     with pytest.raises(HeadgateError, match="Europe/Berlim"):
         load(place, {"id": 1}, options=', time_zone="Europe/Berlim"')
+
+
+COLUMNS = """
+import headgate as hg
+
+class Order(hg.Contract):
+    id: int
+    when: hg.UtcTimestamp | None
+    amount: float | None
+    note: str | None
+
+orders = hg.files("orders.csv", contract=Order{options})
+"""
+CSV = """id,when,amount,note
+1,2026-07-01 12:00:00,"1.234,5",e\u0301
+2,2026-03-29 02:30:00,,x
+3,2026-07-01T12:00:00Z,7,n/a
+"""
+
+
+def test_rules_hold_for_columns_under_a_contract(place: Workplace) -> None:
+    (place.root / "orders.csv").write_text(CSV)
+    options = ', time_zone="Europe/Berlin", decimal_mark=",", null_tokens="n/a", unicode="NFC"'
+    place.hall.run(place.pipeline(COLUMNS.replace("{options}", options)), target="main")
+    assert place.rows("orders") == [
+        {
+            "id": 1,
+            "when": datetime(2026, 7, 1, 10, tzinfo=UTC),
+            "amount": 1234.5,
+            "note": "\u00e9",
+        },
+        {"id": 3, "when": datetime(2026, 7, 1, 12, tzinfo=UTC), "amount": 7.0, "note": None},
+    ]
+    [rejected] = place.rows("_quarantine.orders")
+    assert rejected["position"] == "orders.csv:3"
+    assert json.loads(str(rejected["payload"]))["when"] == "2026-03-29 02:30:00"
+
+
+@pytest.mark.parametrize(
+    "option", ['nested={"a": "b"}', 'on_conflict="variant"', 'time_zone="Europe/Berlin"']
+)
+def test_rules_that_columns_cannot_follow_are_refused(place: Workplace, option: str) -> None:
+    (place.root / "orders.csv").write_text(CSV)
+    text = f'import headgate as hg\norders = hg.files("orders.csv", {option})'
+    with pytest.raises(HeadgateError, match="types already"):
+        place.hall.run(place.pipeline(text), target="main")
