@@ -173,6 +173,7 @@ class _Replay:
         present = self._wiring.lake.tables.scan_files(entry, ()).schema if entry else None
         back = returned(plain, target.spec, present)
         aside = _joined(aside, back.unread)
+        target = replace(target, rules=_of_texts(target))
         return write_raw(self._wiring, session, self._tree, target, back.rows, unread=lambda: aside)
 
     def _write_records(
@@ -371,6 +372,13 @@ def _way(attempt: Attempt, choice: Choice) -> tuple[Literal["append", "upsert"],
                     if isinstance(operation, Upsert):
                         return "upsert", operation.key_columns
     return "append", ()
+
+
+def _of_texts(target: Target) -> RecordRules:
+    """Give what a step declares of texts, for rows that are no records."""
+    if target.spec is None:
+        return RecordRules()
+    return replace(target.rules, nested={}, on_conflict="evolve")
 
 
 def _joined(*tables: pa.Table | None) -> pa.Table | None:
