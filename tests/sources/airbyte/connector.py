@@ -84,6 +84,9 @@ def read(config, way):
         if way == f"hang at {number}":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             time.sleep(600)
+        if way == f"kill at {number}" and not Path(config["file"] + ".killed").exists():
+            Path(config["file"] + ".killed").touch()
+            os.kill(os.getppid(), 9)
         if way == f"rubbish at {number}":
             print('{"type": "RECORD", "record": {"stream": "orders"')
         if way == f"deaf at {number}":

@@ -354,3 +354,30 @@ def test_a_stream_becomes_a_table_and_its_state_a_cursor_of_the_same_commit(tmp_
         assert project.table("orders").to_arrow().num_rows == 7
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in kept if b"canary-1" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "at", [pytest.param(1, marks=pytest.mark.soak), 3, pytest.param(5, marks=pytest.mark.soak)]
+)
+def test_a_reader_that_is_killed_loses_and_doubles_nothing_and_leaves_no_file(tmp_path, file, at):
+    (tmp_path / "headgate.toml").write_text('[project]\nname = "shop"\npipelines = ["pipe.py"]\n')
+    pipeline = PIPELINE.format(command=COMMAND, file=str(file), way=f"kill at {at}")
+    (tmp_path / "pipe.py").write_text(pipeline.replace('key="id"', 'mode="append", repeats="keep"'))
+    (tmp_path / "tmp").mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "TMPDIR": str(tmp_path / "tmp"),
+        "HEADGATE_SECRET_TOKEN": "canary-1",
+    }
+    program = "import headgate; headgate.open('.').run()"
+    codes = [
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment, check=False
+        ).returncode
+        for _ in range(2)
+    ]
+    assert codes == [-signal.SIGKILL, 0]
+    with open_project(tmp_path, environment={}) as project:
+        assert sorted(project.table("orders").to_arrow()["id"].to_pylist()) == [1, 2, 3, 4, 5]
+    assert list((tmp_path / "tmp").glob(f"{PREFIX}*")) == []
