@@ -6,20 +6,30 @@ child delivers: its id is printed as it begins, and how it ended.
 
 import os
 import sys
+from importlib import import_module
 
-import psycopg  # noqa: F401 - loaded before the clock starts
-
-import headgate.engines.duckdb
-import headgate.lake
-import headgate.runs.delivering
-import headgate.runs.rows_for_sinks
-import headgate.sinks.mysql
-import headgate.sinks.postgresql  # noqa: F401
 from headgate.project import open_project
+
+LOADED = (  # before the clock starts
+    "headgate.engines.duckdb",
+    "headgate.lake.scanning",
+    "headgate.lake.table_metadata",
+    "headgate.lake.tables",
+    "headgate.project.deliveries",
+    "headgate.runs.rows_for_sinks",
+    "headgate.sinks.mysql",
+    "headgate.sinks.postgresql",
+    "headgate.sinks.sql_kinds",
+    "pandas",
+    "pyiceberg.table",
+    "sqlglot",
+)
 
 
 def main() -> None:
     """Fork a child for each line."""
+    for module in LOADED:
+        import_module(module)
     print("ready", flush=True)
     for _ in sys.stdin:
         child = os.fork()
