@@ -2,7 +2,7 @@
 
 import queue
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -210,7 +210,7 @@ class PostgresReading:
 
     def _rows(
         self, layout: Layout, queries: Iterable[str], snapshot: str | None = None
-    ) -> Iterator[pa.Table]:
+    ) -> Generator[pa.Table]:
         """Stream queries' rows by one connection of ADBC, in the snapshot of the lead."""
         snapshot = snapshot or self._snapshot()
         with (

@@ -2,12 +2,13 @@
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import Final, TypeAlias
 
 import pyarrow as pa
 
-Work: TypeAlias = Callable[[], Iterator[pa.Table]]
+Work: TypeAlias = Callable[[], Generator[pa.Table]]
 
 _WAITING_TABLES: Final = 4
 _LOOK_S: Final = 0.1
@@ -49,9 +50,10 @@ def _follow(
 ) -> None:
     last: BaseException | None = None
     try:
-        for table in work():
-            if not _put(done, table, stopped):
-                return
+        with closing(work()) as tables:
+            for table in tables:
+                if not _put(done, table, stopped):
+                    return
     except BaseException as error:  # noqa: BLE001 - raised again where the tables are taken
         last = error
     _put(done, last, stopped)
