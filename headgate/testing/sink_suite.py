@@ -324,7 +324,7 @@ class SinkSuite:
 
         def broken() -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pylist([{"id": 2, "name": "b"}], schema=SMALL)
-            raise Unavailable("gone", "the lake's files went away")
+            raise Unavailable("sink-unreachable", "the lake's files went away")
 
         ends = replace(
             rows_delivery([]), rows=lambda: pa.RecordBatchReader.from_batches(SMALL, broken())
