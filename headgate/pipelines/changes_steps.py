@@ -39,9 +39,10 @@ def changes(
             ``_committed_at``, ``_before`` (the key, where it was another) and ``_unchanged`` (the
             columns whose large values did not change and are not told).
         options: ``key`` (the columns rows are known by: the primary key, or others of the replica
-            identity; needed to keep the table); ``connection`` (a name of the project's settings), ``user``, ``password``;
-            ``publication`` and ``slot`` (made, under names of ours, where they are left out and
-            where the role may); ``batch_rows`` (of the first reading); and what every step has.
+            identity; needed to keep the table); ``connection`` (a name of the project's settings),
+            ``user``, ``password``; ``publication`` and ``slot`` (made, under names of ours, where
+            they are left out and where the role may); ``batch_rows`` (of the first reading); and
+            what every step has.
 
     Raises:
         Invalid: ``step-key-missing``; what ``hg.step`` raises. What is wrong with the server, or

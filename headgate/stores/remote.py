@@ -1,4 +1,7 @@
-"""Objects of others: listed and read, and written by sinks. S3, Google's Cloud Storage, Azure's blobs."""
+"""Objects of others: listed and read, written by sinks. S3, Google's Cloud Storage, Azure's blobs.
+
+Unlike those of a lake they may change at any moment.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
