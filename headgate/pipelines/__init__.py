@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
-    from headgate.pipelines.changes_steps import changes as changes
     from headgate.pipelines.airbyte_steps import airbyte as airbyte
+    from headgate.pipelines.changes_steps import changes as changes
     from headgate.pipelines.code_digests import CodeDigest as CodeDigest
     from headgate.pipelines.code_digests import CodeDigests as CodeDigests
     from headgate.pipelines.conditions import assignment as assignment
