@@ -236,8 +236,7 @@ def test_reading_half_and_stopping_leaves_no_session_behind(patient, pg):
         batches.close()
         assert not [t for t in threading.enumerate() if t.daemon and "follow" in repr(t)]
     left = "select count(*) from pg_stat_activity where application_name = 'headgate'"
-    until = [pg.execute(left) for _ in range(200)]
-    assert until[-1] == [(0,)]
+    assert any(pg.execute(left) == [(0,)] for _ in range(500)), "sessions are left"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def kill_loads(pg, root, kills, seed):
 
 
 def test_killed_loads_lose_no_row_and_double_none(pg, tmp_path):
-    kill_loads(pg, tmp_path, kills=7, seed=7)
+    kill_loads(pg, tmp_path, kills=5, seed=7)
 
 
 @pytest.mark.soak
