@@ -69,7 +69,7 @@ class StepProgressed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished(Event):
-    """A step's output was committed to the run's branch."""
+    """A step's output was committed to the run's branch; ``table`` is empty where it has none."""
 
     step: str
     attempt: int
@@ -78,6 +78,7 @@ class StepFinished(Event):
     wall_s: float
     cpu_s: float
     quarantine_reasons: Mapping[str, int]
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,9 @@ def _options(given: tuple[str, ...], name: str) -> dict[str, object]:
     for text in given:
         option, mark, value = text.partition("=")
         if not mark or not option:
-            raise Invalid("usage", f"{name} {text} is no NAME=VALUE.", hint="headgate copy --help")
+            raise Invalid(
+                "usage", f"{name} {text} is no NAME=VALUE.", hint="Write it like --from sheet=May."
+            )
         options[option] = _value(value)
     return options
 

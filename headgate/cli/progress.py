@@ -89,8 +89,8 @@ class Progress:
                 self._running[event.step] = (began, event.rows)
             case events.StepFinished():
                 self._ended(event.step)
-                if event.rows_quarantined and event.step not in self._quarantined:
-                    self._quarantined.append(event.step)
+                if event.rows_quarantined and (event.table or event.step) not in self._quarantined:
+                    self._quarantined.append(event.table or event.step)
                 self._say(self._finished(event))
             case events.StepSkipped():
                 self._ended(event.step)

@@ -12,6 +12,7 @@ needed.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 WriteMode: TypeAlias = Literal["append", "replace", "upsert"]
 
 _CACHED_FOOTERS = 2_000
+LOADING = RLock()
+"""Held while the heavy files are imported: PyIceberg imports itself in circles, and two threads
+that enter such a circle at different places both find modules that are half made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +161,9 @@ class Tables:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
                 ``partition-...``; ``sort-unknown-column``.
         """
-        from headgate.lake.schemas import arrow_schema as to_arrow
-        from headgate.lake.schemas import columns_of
+        with LOADING:
+            from headgate.lake.schemas import arrow_schema as to_arrow
+            from headgate.lake.schemas import columns_of
 
         incoming = columns_of(arrow_schema)
         _check_keys(key_columns, incoming, table)
@@ -320,7 +325,8 @@ class Tables:
 
     def scan_staged(self, files: Iterable[DataFile], columns: Sequence[Column]) -> Scan:
         """Give a scan of files that are in no table yet, written under ``columns``."""
-        from headgate.lake.scanning import scan_of
+        with LOADING:
+            from headgate.lake.scanning import scan_of
 
         return scan_of(self._storage, columns, [(columns, tuple(files))])
 
@@ -337,7 +343,8 @@ class Tables:
 
     def iceberg(self, name: str, entry: Entry) -> "IcebergTable":
         """Give a table as PyIceberg sees it; read only."""
-        from headgate.lake.table_metadata import static_table
+        with LOADING:
+            from headgate.lake.table_metadata import static_table
 
         body = _body(entry)
         return static_table(self._storage, name, body.metadata, body.uuid)
@@ -398,7 +405,8 @@ class Tables:
 
         With ``checksums`` every byte is read, else only lengths are compared.
         """
-        from headgate.lake.table_metadata import read_listing
+        with LOADING:
+            from headgate.lake.table_metadata import read_listing
 
         body = _body(entry)
         problems: list[Problem] = []
@@ -425,13 +433,15 @@ class Tables:
         Raises:
             Corrupt: ``data-file-missing``, ``data-file-damaged``.
         """
-        from headgate.lake.erased_files import StoredRows
+        with LOADING:
+            from headgate.lake.erased_files import StoredRows
 
         return StoredRows(self._storage, path, columns)
 
     def put_instead(self, of: str, content: bytes) -> DataFile:
         """Write a data file that takes the place of another, beside it; give its value."""
-        from headgate.lake.datafiles import data_file, read_footer
+        with LOADING:
+            from headgate.lake.datafiles import data_file, read_footer
 
         directory, _, _ = of.rpartition("/")
         path = f"{directory}/kept-{self._ids.unique()}.parquet"
@@ -451,7 +461,8 @@ class Tables:
         Writes all of its metadata anew, as the successor of ``base``, a version that was written
         so before: nothing of the old metadata is referred to.
         """
-        from headgate.lake.datafiles import read_footer
+        with LOADING:
+            from headgate.lake.datafiles import read_footer
 
         body = _body(entry)
         listing = self._lists.listing(body)
@@ -504,12 +515,14 @@ class Tables:
         return self._lists.files(listing, manifest, body.uuid, body.partition)
 
     def _footers(self) -> "Footers":
-        from headgate.lake.datafiles import Footers
+        with LOADING:
+            from headgate.lake.datafiles import Footers
 
         return Footers(self._storage, self._recent_footers)
 
     def _writer(self) -> "TableWriter":
-        from headgate.lake.table_writing import TableWriter
+        with LOADING:
+            from headgate.lake.table_writing import TableWriter
 
         return TableWriter(
             storage=self._storage,
@@ -527,7 +540,8 @@ class Tables:
         names: Sequence[str] | None,
         written: Iterable[tuple[Sequence[Column], Sequence[DataFile]]],
     ) -> Scan:
-        from headgate.lake.scanning import scan_of, selected
+        with LOADING:
+            from headgate.lake.scanning import scan_of, selected
 
         groups: dict[tuple[Column, ...], list[DataFile]] = {}
         for columns, files in written:

@@ -143,7 +143,8 @@ def _read(wiring: Wiring, evaluator: str, origin: Address) -> None:
     except HeadgateError as error:
         error.message = error.message.removeprefix(f"Step {COPY}: ")
         error.readers = "Nothing was copied."
-        error.hint = None if error.hint is None else error.hint.partition("\n")[0]
+        first = (error.hint or "").partition("\n")[0]
+        error.hint = None if not first or "headgate " in first else first
         raise
 
 

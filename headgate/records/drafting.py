@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import pyarrow as pa
 
-from headgate.names import quote
+from headgate.names import literal, quote
 from headgate.records.guarding import UNTAGGED_JSON
 from headgate.records.naming import are_fields
 from headgate.records.nodes import LIST, Node, Path
@@ -212,18 +212,23 @@ class Draft:
             if key not in known and (node := self.natural(inner, (*path, key))) is not None:
                 fields[key] = node
         mixed = shape.kinds != {"object"} or shape.is_map
-        lost = exact and any(
-            key not in known and not one.holds_nothing for key, one in shape.fields.items()
-        )
-        if lost or not are_fields({*known, *shape.fields}) or not fields:
+        lost = [
+            literal(key)
+            for key, one in shape.fields.items()
+            if exact and key not in known and not one.holds_nothing
+        ]
+        if not are_fields(known if exact else {*known, *shape.fields}) or not fields:
             return Node(
                 kind=kind, carrier="JSON", read=f"cast(NULL as {sql_name(kind)})", check="false"
             )
+        checks = [f"json_type({HOLE}) = 'OBJECT'"] if mixed or lost else []
+        if lost:  # only records that hold such a key do not fit
+            checks.append(f"not list_has_any(json_keys({HOLE}), [{', '.join(lost)}])")
         return Node(
             kind=_struct_of(fields),
             fields=fields,
-            guard="OBJECT" if mixed else None,
-            check=f"json_type({HOLE}) = 'OBJECT'" if mixed else None,
+            guard="OBJECT" if checks else None,
+            check=" and ".join(checks) or None,
         )
 
     def _kept_list(self, shape: Shape, kind: pa.DataType, path: Path, *, exact: bool) -> Node:

@@ -22,7 +22,15 @@ from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
 from headgate.runs.normalising import write_records
-from headgate.runs.outputs import Output, Target, Unread, mask_of, none_unread, stage
+from headgate.runs.outputs import (
+    Output,
+    Target,
+    Unread,
+    contract_output,
+    mask_of,
+    none_unread,
+    stage,
+)
 from headgate.runs.source_states import SourceState
 from headgate.runs.spool import Spool
 from headgate.runs.typed_rows import ColumnsGrew, TypedRows
@@ -222,7 +230,7 @@ def _nothing(
         schema = None
         if before is not None:
             if aside is None:
-                return Output(changes={}, writes=(), rows_in=0, rows=0)
+                return contract_output(tree, target)
             schema = wiring.lake.tables.scan_files(before, ()).schema
         elif target.spec is not None:
             schema = arrow_schema(target.spec)

@@ -305,6 +305,7 @@ class _Replay:
                 wall_s=record.wall_s,
                 cpu_s=0.0,
                 quarantine_reasons=dict(output.reasons),
+                table=self._target.table,
             )
         )
         return tuple(told)

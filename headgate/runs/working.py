@@ -29,6 +29,7 @@ from headgate.lake import (
     StepState,
     Tree,
     Write,
+    contract_key,
     cursor_key,
     damage,
     step_key,
@@ -194,7 +195,17 @@ class StepWork:
 
     def _without_news(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone | None:
         """Give a step whose incremental inputs have nothing new: it does nothing."""
-        return None if inputs.has_news else self._nothing_new(step, inputs, digest)
+        if inputs.has_news or self._has_other_contract(step):
+            return None
+        return self._nothing_new(step, inputs, digest)
+
+    def _has_other_contract(self, step: Step) -> bool:
+        """Whether the table stands under another contract than the step declares now."""
+        if step.table is None or step.mode == "delete":
+            return False
+        spec = self.spec(step)
+        there = _content(self.attempt.base_tree, contract_key(step.table))
+        return there != (spec.digest if spec is not None else None)
 
     def _nothing_new(self, step: Step, inputs: Inputs, digest: str | None) -> StepDone:
         return self._settled(step, inputs.reads(), digest)
@@ -479,6 +490,7 @@ class StepWork:
             wall_s=wall,
             cpu_s=spent,
             quarantine_reasons=dict(output.reasons) if output else {},
+            table=step.table or "",
         )
         noted = tuple(
             SourceNoted(run=attempt.id, at=told.at, step=step.name, note=note)

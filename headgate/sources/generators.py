@@ -126,10 +126,18 @@ class GeneratorSource:
         """Give the cursor after rows with this mark.
 
         Raises:
-            Invalid: ``bad-cursor``, ``cursor-descends``.
+            Invalid: ``bad-cursor``, ``cursor-descends``, ``cursor-argument-missing``.
         """
         if mark is None:
             return last
+        if self._appends and not self._takes_cursor:
+            raise Invalid(
+                "cursor-argument-missing",
+                f"{self._title} gives a cursor and takes none: its next call would begin anew, and "
+                "its rows would be added once more.",
+                hint="Give it an argument of that name:  def rows(cursor=None): ...",
+                source=self._title,
+            )
         found = cursor_of(mark, kind=self.kind)
         if last is not None and is_behind(found, last):
             raise Invalid(

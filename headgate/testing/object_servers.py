@@ -55,7 +55,8 @@ def make_bucket(endpoint: str, name: str) -> None:
         connection.request("PUT", f"/{name}", body, headers)
         answer = connection.getresponse()
         said = answer.read()
-        if answer.status != http.client.OK:
+        # Servers in one process share what they hold.
+        if answer.status != http.client.OK and b"BucketAlreadyOwnedByYou" not in said:
             raise RuntimeError(said.decode())
     finally:
         connection.close()

@@ -394,3 +394,29 @@ def test_an_empty_object_or_list_is_no_scalar(place: Workplace, value: str) -> N
     error = first_and_second(place, [FIRST], [f'{{"id": 2, "a": {value}}}'], "evolve")
     assert error is not None
     assert error.code == "records-conflict"
+
+
+def test_only_records_with_an_undeclared_field_are_set_aside(place: Workplace) -> None:
+    text = """
+from typing import TypedDict
+import headgate as hg
+
+class Customer(TypedDict):
+    id: int
+
+class Order(hg.Contract):
+    id: int
+    customer: Customer | None
+
+orders = hg.files("o.jsonl", mode="append", on_conflict="quarantine", contract=Order)
+"""
+    lines = [
+        '{"id": 1, "customer": {"id": 1}}',
+        '{"id": 2, "customer": {"id": 2, "phone": "x"}}',
+        '{"id": 3, "customer": null}',
+    ]
+    (place.root / "o.jsonl").write_text("\n".join(lines))
+    place.hall.run(place.pipeline(text), target="main")
+    assert [row["id"] for row in place.rows("orders")] == [1, 3]
+    (aside,) = place.rows("_quarantine.orders")
+    assert str(aside["position"]).endswith("o.jsonl:2")

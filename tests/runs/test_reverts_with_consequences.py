@@ -126,6 +126,8 @@ def test_a_kept_cursor_keeps_the_table_that_the_run_created(
         lake.run("report")
     lake.revert(wrong, policy, keep_cursor=True)
     assert lake.rows()["orders"] == []
+    assert lake.run("ingest").steps[0].rows_out == 0  # the contract comes back, no row does
+    assert lake.rows()["orders"] == []
     assert lake.run("ingest").state is RunState.NOTHING
     lake.day(1)
     assert len(lake.place.rows("orders")) == 2

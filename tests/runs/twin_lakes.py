@@ -124,4 +124,4 @@ class Twin:
         }
 
 
-HOW_IT_CAME = ("run", "step", "attempt", "quarantined_at", "position")
+HOW_IT_CAME = ("id", "run", "step", "attempt", "quarantined_at", "position")

@@ -258,3 +258,14 @@ def test_a_reading_that_ends_early_lets_the_function_clean_up() -> None:
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert ended == [True]
+
+
+def test_appended_rows_with_a_cursor_that_nobody_hears_are_refused() -> None:
+    def read(_: object) -> object:
+        yield {"id": 1}, 1
+
+    with closing(source(read, takes_cursor=False)) as opened, pytest.raises(Invalid) as raised:
+        list(opened.read(None))
+    assert raised.value.code == "cursor-argument-missing"
+    with closing(source(read, takes_cursor=False, appends=False)) as opened:
+        assert len(list(opened.read(None))) == 1

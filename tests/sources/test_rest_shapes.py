@@ -265,6 +265,12 @@ def test_values_that_cannot_be_compared_are_refused(told: list[object], code: st
     assert raised.value.facts["position"] == "page 1, record 2"
 
 
+def test_a_field_that_no_record_has_is_missed_at_once() -> None:
+    with ApiServer(lambda _: told_json([{"id": 1}])) as server, pytest.raises(Invalid) as raised:
+        read({"url": server.url, "records": "$", "since": {"field": "at"}})
+    assert raised.value.code == "since-missing"
+
+
 def test_what_could_not_be_read_on_is_not_appended() -> None:
     with (
         ApiServer(Listing(RECORDS)) as server,

@@ -85,7 +85,7 @@ def bad_message(what: str) -> Corrupt:
         "bad-replication-message",
         f"What came over the replication connection cannot be read: {what}.",
         readers="Nothing of it was taken.",
-        hint="Is there something between headgate and the server that changes what passes by?",
+        hint="Does something between here and the server change what passes by?",
     )
 
 

@@ -188,7 +188,7 @@ class Boundary:
         """Give how a record's value compares, and how it is written."""
         value = self._pick(record)
         sort, rank = _ranked(value, as_text=self.sort == "text")
-        if sort != self.sort:
+        if not sort or sort != self.sort:
             self._settle(sort, where)
         return rank, cast("float | str", value)
 
