@@ -139,7 +139,8 @@ class _Replay:
             Refused: ``replay-superseded``: no other is left.
         """
         target = self._target
-        if target.mode != "upsert" or self._choice.overwrite:
+        choice = self._choice
+        if target.mode != "upsert" or choice.overwrite:
             return rows, None
         entry = self._tree.get(table_key(target.table))
         older = superseded(
@@ -153,8 +154,8 @@ class _Replay:
             raise Refused(
                 "replay-superseded",
                 f"The replay would put older values in the place of newer ones, in {why}.",
-                hint=f"Discard them:  headgate quarantine discard {target.table} --reason ...\n"
-                f"Or all the same:  headgate quarantine replay {target.table} --overwrite",
+                hint=f"Discard them:  headgate quarantine discard {choice.words} --reason ...\n"
+                f"Or all the same:  headgate quarantine replay {choice.words} --overwrite",
                 table=target.table,
             )
         kept = pa.array([id not in older for id in rows.column(ID).to_pylist()])

@@ -94,11 +94,17 @@ class DuckDBFile:
             return refusals.failed(self._where(), what, str(error).partition("\n")[0])
         return refusals.failed(self._where(), what, kind)
 
+    def is_there(self) -> bool:
+        """Whether the file is there."""
+        return self._path.exists()
+
     # -- a session
 
     def open(self) -> None:
-        """Open the file; make it if there is none."""
+        """Open the file; make it, and its directory, if there is none."""
         if self._connection is None:
+            with suppress(OSError):  # the database says what is wrong
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = duckdb.connect(str(self._path))
             self.run("set timezone = 'UTC'")
 

@@ -163,6 +163,10 @@ class MySQL:
             return refusals.rows_refused(what, kind)
         return refusals.failed(where, what, kind)
 
+    def is_there(self) -> bool:
+        """Leave it to the server to say."""
+        return True
+
     # -- a session
 
     def open(self) -> None:

@@ -167,6 +167,10 @@ class PostgreSQL:
             return refusals.rows_refused(what, f"{kind} ({named})" if named else kind)
         return refusals.failed(where, what, said)
 
+    def is_there(self) -> bool:
+        """Leave it to the server to say."""
+        return True
+
     # -- a session
 
     def open(self) -> None:

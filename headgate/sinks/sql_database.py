@@ -53,6 +53,10 @@ class SqlDatabase(Protocol):
         """Give what an error of the driver's means; no row's content and no secret is in it."""
         ...
 
+    def is_there(self) -> bool:
+        """Whether there is anything to open; where it is, nothing is asked or made."""
+        ...
+
     # -- a session
     def open(self) -> None:
         """Begin a session, if there is none."""

@@ -65,6 +65,8 @@ class SqlSink:
             Unavailable: ``sink-unreachable``. Refused: ``sink-of-another-lake``,
             ``sink-login-refused``.
         """
+        if not self._database.is_there():
+            return None
         with self._session("reading how far it is"):
             return self._position()
 

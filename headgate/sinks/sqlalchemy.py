@@ -135,6 +135,10 @@ class AnyDatabase:
             return refusals.unreachable(where, kind)
         return refusals.failed(where, what, kind)
 
+    def is_there(self) -> bool:
+        """Leave it to the server to say."""
+        return True
+
     # -- a session
 
     def open(self) -> None:

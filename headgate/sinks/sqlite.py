@@ -105,11 +105,17 @@ class SQLite:
             return refusals.failed(self._where(), what, "it is no database of SQLite")
         return refusals.failed(self._where(), what, said)
 
+    def is_there(self) -> bool:
+        """Whether the file is there."""
+        return self._path.exists()
+
     # -- a session
 
     def open(self) -> None:
-        """Open the file; make it if there is none."""
+        """Open the file; make it, and its directory, if there is none."""
         if self._connection is None:
+            with suppress(OSError):  # the database says what is wrong
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 self._path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
             )
