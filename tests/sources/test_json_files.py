@@ -263,6 +263,9 @@ def test_memory_is_bounded_by_the_piece_and_not_by_the_file(tmp_path, name):
     separator, begin, end = (",", "[", "]") if name == "a.json" else ("\n", "", "")
     (tmp_path / name).write_text(begin + separator.join([record] * 150_000) + end)
     setting = Setting(root=tmp_path, cache=tmp_path / ".cache")
+    (tmp_path / f"small-{name}").write_text(record)
+    with closing(FileSource({"paths": (f"small-{name}",)}, setting)) as source:
+        list(source.read(None))  # what is imported does not count
     with closing(FileSource({"paths": (name,)}, setting)) as source:
         source.fingerprint()
         tracemalloc.start()

@@ -203,7 +203,10 @@ def test_memory_is_bounded_by_the_record_and_not_by_the_file(tmp_path):
         file.write("</r>")
     from headgate.sources import FileSource, Setting
 
-    source = FileSource({"paths": ("a.xml",)}, Setting(root=tmp_path, cache=tmp_path / ".cache"))
+    (tmp_path / "b.xml").write_text("<r><a><id>1</id></a><a><id>2</id></a></r>")
+    setting = Setting(root=tmp_path, cache=tmp_path / ".cache")
+    list(FileSource({"paths": ("b.xml",)}, setting).read(None))  # what is imported does not count
+    source = FileSource({"paths": ("a.xml",)}, setting)
     tracemalloc.start()
     count = sum(batch.rows.num_rows for batch in source.read(None))
     _, peak = tracemalloc.get_traced_memory()

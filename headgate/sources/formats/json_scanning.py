@@ -14,11 +14,15 @@ from headgate.sources.formats.limits import too_large
 
 _CHUNK_BYTES = 1 << 20
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_BETWEEN = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+', re.DOTALL)
+# Possessive groups are read wrongly before Python 3.11.5 (gh-106052); single characters rightly.
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
+_BETWEEN = re.compile(rb'[^"{}\[\]]*+(?:' + _TEXT + rb'[^"{}\[\]]*+)*', re.DOTALL)
 _BRACKET = re.compile(_BETWEEN.pattern + rb"[{}\[\]]", re.DOTALL)
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(_TEXT, re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}\[{\"]++")
 _OPENING = b"{["
+_WINDOW_BYTES = 1 << 18
+"""How far is looked for a bracket at once: a group that may go back remembers each string."""
 _DEEPEST = 200
 
 
@@ -151,12 +155,17 @@ class Scanner:
             self._more()
 
     def _end_of_brackets(self, *, keep: bool) -> int:
-        depth, at = 0, self._at
+        depth, at, window = 0, self._at, _WINDOW_BYTES
         while True:
-            found = _BRACKET.match(self._buffer, at)
+            found = _BRACKET.match(self._buffer, at, at + window)
             if found is None:
-                between = _BETWEEN.match(self._buffer, at)
-                at = between.end() if between else at
+                between = _BETWEEN.match(self._buffer, at, at + window)
+                end = between.end() if between else at
+                if at + window < len(self._buffer):
+                    window = _WINDOW_BYTES if end > at else 2 * window  # one string fills it
+                    at = end
+                    continue
+                at = end
                 if not keep:
                     self._pass(at)
                 offset = at - self._at
