@@ -61,6 +61,12 @@ _CONFIGURE = """select set_config('synchronous_commit', %s, true),
     set_config('lock_timeout', %s, true),
     set_config('idle_in_transaction_session_timeout', %s, true)"""
 _SCHEMA = "create schema {schema}"
+_FASTER = (
+    psycopg.errors.DuplicateObject,  # of the table's row type
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.UniqueViolation,
+)
 _RECEIPTS = """create table if not exists {schema}.receipts (
     lane text primary key, number bigint not null, at timestamptz not null default now())"""
 _SIGN = """insert into {schema}.receipts (lane, number) values (%s, %s)
@@ -234,7 +240,7 @@ class PostgresDatabase:
             for text in (_RECEIPTS,) if there else (_SCHEMA, _RECEIPTS):
                 try:
                     execute(lane.connection(), text.format(schema=schema))
-                except (psycopg.errors.DuplicateSchema, psycopg.errors.UniqueViolation):
+                except _FASTER:
                     pass  # another creator was faster, this very moment
                 except psycopg.Error as error:
                     raise self._translated(error, lane) from error

@@ -259,9 +259,10 @@ def test_a_dropped_table_stops_the_sink_or_is_dropped(opened, tmp_path) -> None:
 
 def test_one_sink_that_fails_does_not_keep_the_others(opened, tmp_path) -> None:
     project = opened(
-        'bad = hg.sink("sqlite", path="no/such/place.db", tables="b")\n'
+        'bad = hg.sink("sqlite", path="file/place.db", tables="b")\n'
         'good = hg.sink("sqlite", path="out.db", tables="b")\n'
     )
+    (tmp_path / "file").write_text("no directory can be here")
     write(project, "b", {"n": 1})
     failures = {}
     project.deliver(failed=failures.__setitem__)
