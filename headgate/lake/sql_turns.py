@@ -28,14 +28,15 @@ class SqlTurns:
 
         A key that ends with ``/`` is a listing and overlaps all it lists. A ticket of an older
         attempt of the same run gives way; one of a newer attempt does not. One that holds for
-        longer than a lease from now is of a clock that was ahead: nobody waits for it, since
-        tickets order publications and decide nothing.
+        longer than two leases from now is of a clock that was ahead (one, may be, of somebody who
+        came first while this one waited): nobody waits for it, since tickets order publications
+        and decide nothing.
         """
         now = self._clock.now()
         with self._database.writing(durable=False) as session:
             _, taken = session.together(
                 (statements.LOCK_BRANCH, (branch,)),  # one ticket is taken at a time
-                (statements.TICKETS, (branch, stored(now), stored(now + lease))),
+                (statements.TICKETS, (branch, stored(now), stored(now + 2 * lease))),
             )
             for holder, held_fence, held in taken:
                 if holder == run:
