@@ -85,6 +85,7 @@ def kill_everywhere(
     raise AssertionError("the job never ended")
 
 
+@pytest.mark.in_one_directory
 @pytest.mark.parametrize(
     ("job", "begin", "step"),
     [
