@@ -654,6 +654,15 @@ class MetastoreSuite(ABC):
             s.clock.move(SECOND / 2)
             assert self._ticket(s, "bb", "k")
 
+    def test_a_ticket_taken_while_another_one_waited_to_ask_counts(self, tmp_path: Path) -> None:
+        with self.situation(tmp_path) as s:
+            s.clock.move(SECOND / 2)
+            assert self._ticket(s, "aa", "k")
+            s.clock.move(-SECOND / 2)  # when the other one looked at its clock
+            assert not self._ticket(s, "bb", "k")
+            s.clock.move(-600 * SECOND)  # that of a clock far ahead does not
+            assert self._ticket(s, "bb", "k")
+
     def test_a_run_renews_its_own_ticket(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
             assert self._ticket(s, "aa", "k")
