@@ -12,6 +12,7 @@ A destination takes each commit whole, once, in order; what it has is compared w
 import string
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -197,7 +198,7 @@ def different(seen: Row, meant: Row) -> dict[str, tuple[object, object]]:
     }
 
 
-class SinkSuite:
+class SinkSuite(ABC):
     """The suite. ``destination`` sets up an empty place to deliver to."""
 
     can_upsert = True
@@ -205,8 +206,9 @@ class SinkSuite:
     examples = 10
     """How many sequences of commits are tried."""
 
+    @abstractmethod
     def destination(self, directory: Path) -> Destination:
-        raise NotImplementedError
+        """Set up an empty place."""
 
     def shown(self, row: Row) -> Row:
         """Give a row of ``EVERY_TYPE`` as ``read`` gives it."""
