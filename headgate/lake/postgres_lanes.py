@@ -112,6 +112,7 @@ class Lanes:
         self._clock = SystemClock()
         self._greeted = False
         self._gave_up = False
+        self._closed = False
         self._new()
         _OPEN.add(self)
 
@@ -132,15 +133,21 @@ class Lanes:
             try:
                 yield lane
             finally:
-                lane.used_s = self._clock.monotonic_s()
-                with self._lock:
-                    old = [each for each in self._idle if lane.used_s - each.used_s > _IDLE_S]
-                    self._idle = [each for each in self._idle if each not in old]
-                    self._idle.append(lane)
-                    if lane.number:
-                        self._used.add(lane.name)
-                for each in old:
+                for each in self._take_back(lane):
                     each.drop()
+
+    def _take_back(self, lane: Lane) -> list[Lane]:
+        """Keep a lane for the next; give those to be dropped: too old, or come after the end."""
+        lane.used_s = self._clock.monotonic_s()
+        with self._lock:
+            if lane.number:
+                self._used.add(lane.name)
+            if self._closed:
+                return [lane]
+            old = [each for each in self._idle if lane.used_s - each.used_s > _IDLE_S]
+            self._idle = [each for each in self._idle if each not in old]
+            self._idle.append(lane)
+        return old
 
     def used(self) -> list[str]:
         """Give the names of the lanes that have written since this was last asked."""
@@ -149,8 +156,9 @@ class Lanes:
         return sorted(used)
 
     def close(self) -> None:
-        """Drop all connections that are not in use."""
+        """Drop all connections; one in use, a heartbeat's for example, when it is given back."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for lane in idle:
             lane.drop()

@@ -367,6 +367,16 @@ def test_a_server_that_restarts_is_waited_for(postgres: PostgresServer, store: M
     assert {each.name for each in store.tags()} == {"before", "after"}
 
 
+def test_a_connection_in_use_is_closed_when_it_is_given_back_after_the_end(url: str) -> None:
+    """A heartbeat is on its way while the lake is closed."""
+    lanes = postgres_lanes.Lanes(address_of(url))
+    with lanes.lane() as lane:
+        connection = lane.connection()
+        lanes.close()
+        assert connection.execute("select 1").fetchall() == [(1,)]
+    assert connection.closed
+
+
 def test_a_server_that_stays_away_is_waited_for_once(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
