@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from headgate.project.listed_connections import NamedSecret as NamedSecret
     from headgate.project.project import Project as Project
     from headgate.project.project import open_project as open_project
+    from headgate.project.reading_settings import read_settings as read_settings
     from headgate.project.scaffolding import scaffold as scaffold
-    from headgate.project.settings import KEYS as KEYS
+    from headgate.project.setting_keys import KEYS as KEYS
     from headgate.project.settings import Settings as Settings
-    from headgate.project.settings import find_root as find_root
-    from headgate.project.settings import read_settings as read_settings
+    from headgate.project.settings_file import find_root as find_root
     from headgate.project.source_statuses import SourceStatus as SourceStatus
     from headgate.project.spans import span as span
     from headgate.project.views import TableHandle as TableHandle
@@ -58,13 +58,11 @@ _FILES = {
         "Project",
         "open_project",
     ),
+    "reading_settings": ("read_settings",),
     "scaffolding": ("scaffold",),
-    "settings": (
-        "KEYS",
-        "Settings",
-        "find_root",
-        "read_settings",
-    ),
+    "setting_keys": ("KEYS",),
+    "settings": ("Settings",),
+    "settings_file": ("find_root",),
     "source_statuses": ("SourceStatus",),
     "spans": ("span",),
     "views": (

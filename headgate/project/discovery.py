@@ -13,7 +13,8 @@ from headgate.lake import Isolation
 from headgate.names import suggestion
 from headgate.pipelines import Declaration, Declared, Pipeline, PipelineDeclaration, collect
 from headgate.project.imports import Code, stamp
-from headgate.project.settings import FILE_NAME, Settings
+from headgate.project.settings import Settings
+from headgate.project.settings_file import FILE_NAME
 
 _IMPORTS_HEADGATE = re.compile(rb"^\s*(from\s+|import\s+([^\n#]*,\s*)?)headgate\b", re.MULTILINE)
 _NO_PIPELINES = re.compile(r"test_.*|.*_test|conftest|setup|noxfile|_.*")

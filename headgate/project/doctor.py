@@ -14,7 +14,8 @@ from headgate.pipelines import Pipeline
 from headgate.project.findings import Finding, Level
 from headgate.project.life import life
 from headgate.project.plain_credentials import lines_with_credentials
-from headgate.project.settings import FILE_NAME, Settings
+from headgate.project.settings import Settings
+from headgate.project.settings_file import FILE_NAME
 from headgate.stores import Bucket
 
 _LIBRARIES = ("duckdb", "polars", "pyarrow", "pyiceberg", "sqlglot", "msgspec", "pandas")

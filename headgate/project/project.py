@@ -38,8 +38,10 @@ from headgate.project.lakes import create_lake, lake_place, open_lake
 from headgate.project.outside import Outside
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.quarantines import Changing, Quarantine, making_table
+from headgate.project.reading_settings import read_settings
 from headgate.project.run_logs import RunLogs
-from headgate.project.settings import COMPACT_AFTER, Settings, find_root, read_settings
+from headgate.project.settings import COMPACT_AFTER, Settings
+from headgate.project.settings_file import find_root
 from headgate.project.source_statuses import SourceStatus, source_statuses
 from headgate.project.views import TableHandle, View
 from headgate.runs import Hall, Plan, Request, RunResult, Wiring, is_alive, is_at_work, owner_name

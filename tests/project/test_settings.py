@@ -133,8 +133,11 @@ def test_a_mistyped_variable_is_refused_and_a_strangers_left_alone(read):
     assert read("", {"HEADGATE_SOMETHING_ELSE": "4", "PATH": "/bin"}).threads is None
 
 
-def test_a_bad_variable_is_named(read):
-    assert "HEADGATE_ENGINE_THREADS" in refused(read, "", {"HEADGATE_ENGINE_THREADS": "x"}).message
+@pytest.mark.parametrize("text", ["x", "--5", "1.5", "", "²"])
+def test_a_bad_variable_is_named(read, text):
+    error = refused(read, "", {"HEADGATE_ENGINE_THREADS": text})
+    assert error.code == "bad-setting"
+    assert "HEADGATE_ENGINE_THREADS" in error.message
 
 
 def test_lists_in_the_environment_are_divided_by_commas(read):
