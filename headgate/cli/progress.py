@@ -104,7 +104,7 @@ class Progress:
                 for change in event.changes:
                     self._later(f"    {event.table}: {change}")
             case events.SourceNoted():
-                self._later(f"    {event.note}")
+                self._later(self._terminal.style(f"    {event.note}", "notice"))
             case events.SourceNotAcknowledged():
                 self._later(f"    {event.step}: not acknowledged. {event.message}")
             case events.ContractJudged():

@@ -131,7 +131,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
     for column in spec.columns:
         field = given.get(column.source) or given.get(column.source.casefold())
         if field is None:
-            problems.append(_missing(column, raw))
+            problems.append(_missing(column, raw, spec))
             continue
         source, fields = (
             quote(field.name),
@@ -201,8 +201,10 @@ def _by_name(raw: pa.Schema) -> dict[str, pa.Field]:
     return found | {field.name: field for field in raw}
 
 
-def _missing(column: ColumnSpec, raw: pa.Schema) -> str:
-    close = suggestion(column.source, raw.names)
+def _missing(column: ColumnSpec, raw: pa.Schema, spec: ContractSpec) -> str:
+    declared = {each.source.casefold() for each in spec.columns}
+    names = [name for name in raw.names if name not in source_columns.ALL]
+    close = suggestion(column.source, (n for n in names if n.casefold() not in declared))
     return f"{column.source} is missing" + (f" (there is {close})" if close else "")
 
 

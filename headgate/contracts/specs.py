@@ -186,6 +186,12 @@ class ContractSpec(
         strict = {check.column for check in self.checks if isinstance(check, NotNull)}
         return frozenset(column.name for column in self.columns if column.name not in strict)
 
+    @property
+    def required(self) -> Mapping[str, str]:
+        """The columns in which a NULL fails the run, each with the name of the check."""
+        strict = (check for check in self.checks if isinstance(check, NotNull))
+        return {check.column: check.name for check in strict if check.severity is Severity.FAIL}
+
     def typed(self, column: str) -> Typed:
         """Give the check that raw values of a column can be read; every column has one."""
         return Typed(column=column, type=str(self.kinds[column]))

@@ -6,6 +6,7 @@ them apart from all others, else of all. A row whose line cannot be told has its
 position.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -75,11 +76,7 @@ def _keys(rejected: pa.Table, raw: Raw) -> list[list[str]]:
     names = [name for name in rejected.column_names if name not in {MASK, POSITION}]
     cheap = [name for name in names if f"{RAW_PREFIX}{name}" not in names]
     best = max(cheap, key=lambda name: _distinct(rejected.column(name)), default=None)
-    kinds = {
-        kind
-        for part in raw.files.parts
-        for kind in dict(part.options.get("columns") or {}).values()  # type: ignore[call-overload]
-    }
+    kinds = {kind for part in raw.files.parts for kind in _kinds(part).values()}
     if best is None or kinds != {"VARCHAR"} or _distinct(rejected.column(best)) < len(rejected):
         return [cheap]
     return [[best], cheap]
@@ -133,7 +130,7 @@ def _places_in(
     query = raw.staged if alone and raw.staged is not None else raw.query
     rows = 0
     ordinals = [np.empty(0, np.int64)]
-    only = replace(part, paths=(path,), also=())
+    only = replace(part, paths=(path,), also=(), options=_with_lacking(part, raw.files))
     with bindings.raw_as(raw.name, only, rejects=f"{bindings.catalog}_again"):
         relation = bindings.connection.sql(
             f"select {key} as k from ({query.text}\n)", params=query.parameters_or_none
@@ -147,6 +144,23 @@ def _places_in(
         path, all_ordinals, Layout.of(part), rows=rows, malformed=malformed.positions(path)
     )
     return _places(part.shown.get(path, path), lines, len(all_ordinals))
+
+
+def _with_lacking(part: NativeFiles, whole: NativeFiles) -> dict[str, object]:
+    """Give the options of files that are read alone as if the others were there: by all columns."""
+    here = {name.casefold() for name in _kinds(part)}
+    lacking = {
+        name: kind
+        for other in whole.parts
+        for name, kind in _kinds(other).items()
+        if name.casefold() not in here
+    }
+    return {**part.options, "lacking": lacking} if lacking else dict(part.options)
+
+
+def _kinds(part: NativeFiles) -> Mapping[str, str]:
+    """Give the SQL types of a part's columns."""
+    return dict(part.options.get("columns") or {})  # type: ignore[call-overload, no-any-return]
 
 
 def _places(shown: str, lines: Integers | None, count: int) -> pa.Array:

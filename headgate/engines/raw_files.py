@@ -3,8 +3,8 @@
 Options of ``csv`` (every one optional): ``columns`` (name -> SQL type, all of them, in the file's
 order), ``delimiter``, ``quote``, ``escape``, ``comment``, ``header`` (bool), ``skip`` (lines),
 ``encoding``, ``compression``, ``null`` (tuple of texts), ``date_format``, ``timestamp_format``,
-``decimal_separator``, ``select`` (name -> name in the file: the columns to keep, renamed). Parquet
-takes ``select``.
+``decimal_separator``, ``select`` (name -> name in the file: the columns to keep, renamed),
+``lacking`` (name -> SQL type: columns it has not, which are NULL). Parquet takes ``select``.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _TEXT_OPTIONS = {
     "timestamp_format": "timestampformat",
     "decimal_separator": "decimal_separator",
 }
-_KNOWN = {*_TEXT_OPTIONS, "columns", "header", "skip", "null", "select"}
+_KNOWN = {*_TEXT_OPTIONS, "columns", "header", "skip", "null", "select", "lacking"}
 
 
 def raw_query(files: NativeFiles, *, rejects: str | None = None) -> str:
@@ -42,8 +42,10 @@ def raw_query(files: NativeFiles, *, rejects: str | None = None) -> str:
 
 def _part_query(files: NativeFiles, rejects: str | None) -> str:
     selected: Mapping[str, str] = files.options.get("select") or {}  # type: ignore[assignment]
-    columns = ", ".join(f"{quote(there)} as {quote(name)}" for name, there in selected.items())
-    return f"select {columns or '*'} from {reader(files, rejects=rejects)}"
+    lacking: Mapping[str, str] = files.options.get("lacking") or {}  # type: ignore[assignment]
+    columns = [f"{quote(there)} as {quote(name)}" for name, there in selected.items()] or ["*"]
+    columns += [f"cast(NULL as {kind}) as {quote(name)}" for name, kind in lacking.items()]
+    return f"select {', '.join(columns)} from {reader(files, rejects=rejects)}"
 
 
 def reader(files: NativeFiles, *, rejects: str | None = None) -> str:

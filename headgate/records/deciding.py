@@ -18,6 +18,7 @@ from headgate.records.drift import differences, grown, shown, type_name
 from headgate.records.guarding import UNTAGGED_JSON
 from headgate.records.naming import are_fields, column_names
 from headgate.records.nodes import (
+    LIST,
     Carrier,
     Node,
     Path,
@@ -28,7 +29,7 @@ from headgate.records.nodes import (
     value,
 )
 from headgate.records.rules import RecordRules
-from headgate.records.shapes import Shape
+from headgate.records.shapes import NOTHING, Shape
 
 RECORD: Final = "_hg_record"
 CARRIED: Final = "_hg_carried"
@@ -62,15 +63,20 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Values that a column cannot hold: where, of which type it is, how many records have one."""
+    """Values that a column cannot hold: where, of which type it is, how many records have one.
+
+    ``undeclared`` are fields that the values have and the type has not.
+    """
 
     path: Path
     kind: str
     records: int
+    undeclared: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         values = "a value" if self.records == 1 else f"values in {self.records:,} records"
-        return f"{shown(self.path)} is {self.kind}, and {values} cannot be written so"
+        why = f": {', '.join(self.undeclared)} is no field of it" if self.undeclared else ""
+        return f"{shown(self.path)} is {self.kind}, and {values} cannot be written so{why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,10 +352,33 @@ def _conflicts(column: _Column, answers: Answers) -> list[Conflict]:
     found = failures("", column.node, (column.key,))
     kind = type_name(column.given)
     return [
-        Conflict(path=path, kind=kind if path == (column.key,) else "another type", records=count)
+        Conflict(
+            path=path,
+            kind=kind if path == (column.key,) else "another type",
+            records=count,
+            undeclared=_undeclared(column, path),
+        )
         for path, _ in found
         if (count := answers.get((path, "misfits"), 0))
     ]
+
+
+def _undeclared(column: _Column, path: Path) -> tuple[str, ...]:
+    """Give the fields at a place of a declared column that its type does not have."""
+    kind, shape = column.given, column.shape
+    for key in path[1:]:
+        if kind is None or (key == LIST and shape.element is None):
+            return ()
+        kind = kind.value_type if key == LIST else kind.field(key).type
+        shape = shape.element if key == LIST and shape.element else shape.fields.get(key, NOTHING)
+    if kind is None or not column.is_declared or not pa.types.is_struct(kind):
+        return ()
+    known = {field.name for field in kind}
+    return tuple(
+        shown((*path, key))
+        for key, one in shape.fields.items()
+        if key not in known and not one.holds_nothing
+    )
 
 
 def _may_fail(column: _Column, conflicts: Mapping[str, object]) -> bool:

@@ -21,6 +21,7 @@ from headgate.records import text_rule
 from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
+from headgate.runs.lacking import refuse_lacking_columns
 from headgate.runs.normalising import write_records
 from headgate.runs.outputs import (
     Output,
@@ -153,10 +154,14 @@ def write_raw(
         return stage(wiring, session, tree, target, rows, schema=own, unread=unread)
     plan = cast_plan(target.spec, schema, texts=text_rule(target.rules))
     plan.refuse()
+    notes = refuse_lacking_columns(target.spec, rows) if isinstance(rows, NativeFiles) else ()
     session.bind({RAW: rows})
     typed: Rows = Sql(text=plan.select(quote(RAW)))
     mask = mask_of(wiring, session, tree, target, target.spec, plan.columns, plan)
-    return stage(wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread)
+    output = stage(
+        wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread
+    )
+    return replace(output, notes=(*output.notes, *notes))
 
 
 def _refuse_rules_of_records(target: Target) -> None:

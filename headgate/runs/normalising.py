@@ -36,6 +36,7 @@ from headgate.records import (
 from headgate.runs.arrivals import Arrivals
 from headgate.runs.deletions import delete_keys
 from headgate.runs.kept_records import RECORDS, ROOT, KeptRecords
+from headgate.runs.lacking import lacking_fields, told_of_lacking
 from headgate.runs.outputs import Output, Target, Unread, footprint, mask_of, none_unread, stage
 from headgate.runs.wiring import Wiring
 
@@ -293,7 +294,9 @@ class _Normalising:
             mask=mask,
             unread=unread,
         )
-        return self._told(plan, output)
+        is_new = target.mode == "replace" or self._tree.get(table_key(target.table)) is None
+        lacking = lacking_fields(target.spec, root.shape)
+        return self._told(plan, told_of_lacking(target, output, lacking, is_new=is_new))
 
     def _casts(self, root: _Table, given: pa.Schema) -> CastPlan:
         if root.target.spec is None:
