@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from headgate.retrying import Retry
 from headgate.secrets import Secret
-from headgate.sinks.posting import Posting, shown
+from headgate.sinks.posting import Posting, plainly_shown
 from headgate.sinks.refusals import bad_option
 from headgate.sinks.sink import Delivery, Description, Position, Setting
 from headgate.sinks.sink_options import SinkOptions
@@ -42,13 +42,14 @@ class WebhookOptions:
     most_bytes: int
     timeout_s: int
     attempts: int
+    ca_file: str | None = None
 
 
 class WebhookSink:
     """Posts commits as JSON, signed by Standard Webhooks.
 
     Options: ``url``, ``secret`` (``whsec_...``, or a list of them), ``headers``, ``most_rows``,
-    ``most_bytes``, ``timeout_s``, ``attempts``.
+    ``most_bytes``, ``timeout_s``, ``attempts``, ``ca_file``.
 
     Raises:
         Invalid: ``bad-option``.
@@ -72,7 +73,7 @@ class WebhookSink:
         signed = "signed" if self._options.secret else "not signed"
         return Description(
             kind=self.kind,
-            title=shown(url) if isinstance(url, str) else repr(url),
+            title=plainly_shown(url) if isinstance(url, str) else repr(url),
             facts={"messages": signed, "rows in one": f"{self._options.most_rows:,} at most"},
         )
 
@@ -91,7 +92,7 @@ class WebhookSink:
         Raises:
             Unavailable: ``webhook-unavailable``. Refused: ``webhook-refused``, ``webhook-gone``,
             ``certificate-not-trusted``. Invalid: ``bad-address``, ``bad-signing-secret``,
-            ``sink-value-impossible``.
+            ``ca-file-unreadable``, ``sink-value-impossible``.
         """
         setting, options = self._setting, self._options
         keys = [signing_key(setting.reveal(each), setting.name) for each in options.secret]
@@ -124,11 +125,12 @@ class WebhookSink:
             url = setting.reveal(options.url)
             self._posting = Posting(
                 url,
-                where=shown(url, path=isinstance(options.url, str)),
+                where=plainly_shown(url, path=isinstance(options.url, str)),
                 clock=setting.clock,
                 random=self._random,
                 retry=Retry(attempts=options.attempts, longest=timedelta(seconds=30)),
                 timeout_s=options.timeout_s,
+                ca_file=setting.root / options.ca_file if options.ca_file else None,
             )
         return self._posting
 
@@ -145,6 +147,7 @@ def _parsed(options: Mapping[str, object]) -> WebhookOptions:
     url = given.secret("url")
     rows, size = given.number("most_rows", _MOST_ROWS), given.number("most_bytes", _MOST_BYTES)
     timeout, attempts = given.number("timeout_s", _TIMEOUT_S), given.number("attempts", _ATTEMPTS)
+    ca_file = given.text("ca_file")
     given.finish()
     if url is None:
         raise given.required("url")
@@ -156,6 +159,7 @@ def _parsed(options: Mapping[str, object]) -> WebhookOptions:
         most_bytes=_positive("most_bytes", size),
         timeout_s=_positive("timeout_s", timeout),
         attempts=_positive("attempts", attempts),
+        ca_file=ca_file,
     )
 
 

@@ -4,9 +4,11 @@ import base64
 import datetime as dt
 import decimal
 import json
+import logging
 import socket
 import ssl
 from random import Random
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pytest
@@ -16,9 +18,10 @@ from hypothesis import strategies as st
 
 from headgate.clock import ManualClock
 from headgate.errors import HeadgateError, Invalid, Refused, Unavailable
+from headgate.http import asked_wait
 from headgate.secrets import Secret
 from headgate.sinks import Delivery, Position, Setting, Sink, TableDelivery
-from headgate.sinks.posting import asked_wait, shown
+from headgate.sinks.posting import plainly_shown
 from headgate.sinks.webhook import WebhookSink
 from headgate.sinks.webhook_parts import parts
 from headgate.sinks.webhook_signing import signed_headers, signing_key
@@ -381,7 +384,7 @@ def test_nobody_listening_is_said(clock, tmp_path):
         {"url": f"http://me:pass@127.0.0.1:{port}/x?key=1", "attempts": 2},
         setting(clock, tmp_path),
     )
-    with pytest.raises(Unavailable, match=rf"http://127\.0\.0\.1:{port}/x takes no .*: nobody"):
+    with pytest.raises(Unavailable, match=rf"Nobody listens at http://127\.0\.0\.1:{port}/x\."):
         sink.deliver(delivery(table({"id": [1]})))
 
 
@@ -389,18 +392,29 @@ def test_a_host_that_is_not_known_is_said(clock, tmp_path):
     sink = WebhookSink(
         {"url": "http://no.such.host.invalid/", "attempts": 1}, setting(clock, tmp_path)
     )
-    with pytest.raises(Unavailable, match="its host is not known"):
+    with pytest.raises(Unavailable, match=r"http://no\.such\.host\.invalid/ is not known"):
         sink.deliver(delivery(table({"id": [1]})))
 
 
-def test_a_certificate_that_is_not_trusted_is_refused(hook, clock, tmp_path):
+def test_a_certificate_is_trusted_by_its_authority_alone(hook, clock, tmp_path):
     trustme = pytest.importorskip("trustme")
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    server = HTTPServer(("127.0.0.1", 0), Taking)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -411,6 +425,9 @@ def test_a_certificate_that_is_not_trusted_is_refused(hook, clock, tmp_path):
         with pytest.raises(Refused) as caught:
             sink.deliver(delivery(table({"id": [1]})))
         assert caught.value.code == "certificate-not-trusted"
+        trusting = WebhookSink({"url": url, "ca_file": "ca.pem"}, setting(clock, tmp_path))
+        trusting.deliver(delivery(table({"id": [1]})))
+        trusting.close()
     finally:
         server.shutdown()
         server.server_close()
@@ -425,6 +442,31 @@ def test_an_address_that_is_secret_is_said_by_its_host_only(sink, hook):
         made.deliver(delivery(table({"id": [1]})))
     assert "/hook" not in str(caught.value)
     assert "127.0.0.1" in str(caught.value)
+
+
+CANARY = "canary-7d1f0c"
+
+
+def test_nothing_is_logged_with_a_secret_in_it(sink, hook, clock, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    port = urlsplit(hook.url).port
+    url = f"http://{CANARY}:{CANARY}@127.0.0.1:{port}/hook/{CANARY}?key={CANARY}"
+    options = {"url": Secret("url"), "headers": {"X-Token": Secret("token")}, "secret": KEY}
+    made = WebhookSink(options, setting(clock, tmp_path, url=url, token=CANARY))
+    made.deliver(delivery(table({"id": [1]})))
+    hook.answers = [(400, {})]
+    with pytest.raises(Refused) as caught:
+        made.deliver(delivery(table({"id": [1]})))
+    made.close()
+    assert CANARY not in caplog.text
+    assert CANARY not in str(caught.value)
+    assert CANARY not in repr(caught.value.facts)
+
+
+def test_a_user_in_the_address_is_sent_as_basic_authorization(sink, hook):
+    sink(url=hook.url.replace("://", "://me:p%40ss@")).deliver(delivery(table({"id": [1]})))
+    sent = hook.messages[0][0]["authorization"]
+    assert base64.b64decode(sent.removeprefix("Basic ")) == b"me:p@ss"
 
 
 @pytest.mark.parametrize("secret", ["short", "whsec_c2hvcnQ=", "no base64 at all!!", "whsec_"])
@@ -478,6 +520,6 @@ def test_a_wait_is_read_as_seconds_or_as_a_date(headers, seconds):
 
 
 def test_an_address_is_shown_without_what_may_be_secret():
-    assert shown("https://me:pw@host:8443/a/b?token=x#y") == "https://host:8443/a/b"
-    assert shown("https://host/T00/B00/xyz", path=False) == "https://host"
-    assert shown("http://host:port/") == "the address"
+    assert plainly_shown("https://me:pw@host:8443/a/b?token=x#y") == "https://host:8443/a/b"
+    assert plainly_shown("https://host/T00/B00/xyz", path=False) == "https://host"
+    assert plainly_shown("http://host:port/") == "the address"

@@ -11,12 +11,20 @@ from rest_readers import START, Lower, Upper
 
 from headgate.clock import ManualClock, SystemClock
 from headgate.errors import Invalid, Unavailable
+from headgate.http import (
+    Crew,
+    Failed,
+    Gate,
+    asked_wait,
+    followed,
+    joined,
+    origin,
+    server_message,
+    shown,
+    with_query,
+    without_query,
+)
 from headgate.retrying import Retry
-from headgate.sources.http.crew import Crew
-from headgate.sources.http.failures import Failed, server_message
-from headgate.sources.http.gates import Gate
-from headgate.sources.http.retry_after import asked_wait
-from headgate.sources.http.urls import followed, joined, origin, shown, with_query, without_query
 from headgate.testing.api_server import http_date
 
 SECOND = timedelta(seconds=1)

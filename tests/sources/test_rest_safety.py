@@ -369,9 +369,7 @@ def test_a_certificate_is_trusted_only_where_its_authority_is(tmp_path: Path) ->
 def test_a_secure_address_leads_to_no_other() -> None:
     pytest.importorskip("trustme")
     # The client decides it alone: no server is needed to see where it would lead.
-    from headgate.sources.http.client import Answer, HttpClient
-    from headgate.sources.http.connections import Bounds
-    from headgate.sources.http.failures import Failed
+    from headgate.http import Answer, Bounds, Failed, HttpClient
 
     client = HttpClient(clock=ManualClock(START), bounds=Bounds())
     told = Answer(

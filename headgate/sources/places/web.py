@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from headgate.digests import digest
 from headgate.errors import HeadgateError, Invalid, NotFound, Refused, Unavailable
+from headgate.http import asked_wait
 from headgate.retrying import Retry, retrying
 from headgate.secrets import Secret
-from headgate.sources.http.retry_after import asked_wait
 from headgate.sources.places.patterns import is_pattern
 from headgate.sources.places.place import Listed
 from headgate.sources.source import Setting

@@ -10,8 +10,7 @@ import msgspec
 
 from headgate.digests import digest
 from headgate.errors import HeadgateError, Invalid, Unavailable
-from headgate.sources.http.client import Answer
-from headgate.sources.http.failures import Failed
+from headgate.http import Answer, Failed
 from headgate.sources.rest.cutting import cut_out
 from headgate.sources.rest.paths import MISSING, Path, value_at
 

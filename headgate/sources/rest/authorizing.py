@@ -1,6 +1,5 @@
 """Who asks: credentials for requests, tokens fetched before they are needed and renewed in time."""
 
-import base64
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -12,10 +11,17 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.errors import Refused
+from headgate.http import (
+    Credentials,
+    Failed,
+    HttpClient,
+    Request,
+    basic,
+    is_worth_again,
+    wait_asked,
+)
 from headgate.retrying import Retry, retrying
 from headgate.secrets import Reveal, Secret
-from headgate.sources.http.client import Credentials, HttpClient, Request
-from headgate.sources.http.failures import Failed, is_worth_again, wait_asked
 from headgate.sources.rest.declaration import Auth
 
 _EARLY: Final = timedelta(seconds=30)
@@ -196,11 +202,6 @@ def authority(
         return Credentials(headers=sent, query=asked)
 
     return Fixed(make)
-
-
-def basic(user: str, password: str) -> str:
-    """Give the header of HTTP's basic authentication (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _is_number(value: object) -> bool:

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, TypeAlias, cast
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from headgate.errors import Invalid
+from headgate.http import Bounds, joined, origin, without_user
 from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
-from headgate.sources.http.connections import Bounds
-from headgate.sources.http.urls import joined, origin
 from headgate.sources.options import Options, bad, retry_of
 from headgate.sources.rest.paths import Path, path_of
 
@@ -197,7 +195,8 @@ def _declaration(fields: Options, connection: Mapping[str, object]) -> Declarati
     shared = {**connection, **own}
     link = Options(shared)
     url = link.needed("url", "the API's address, here or in a connection")
-    url, named = without_user(url)
+    url, who = without_user(url)
+    named = None if who is None else Auth(kind="basic", user=who[0], value=who[1])
     auth = _auth(link.inner("auth")) or named
     hosts = link.words("hosts")
     origins = frozenset(origin(each if "://" in each else f"https://{each}") for each in hosts)
@@ -425,17 +424,6 @@ def _auth(fields: Options | None) -> Auth | None:
         auth = _oauth2(Options(value, "auth.oauth2"))
     fields.end()
     return auth
-
-
-def without_user(url: str) -> tuple[str, Auth | None]:
-    """Take user and password out of an address: they are credentials like any others."""
-    parts = urlsplit(url)
-    who, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, None
-    user, _, password = who.partition(":")
-    plain = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
-    return plain, Auth(kind="basic", user=unquote(user), value=unquote(password))
 
 
 def _oauth2(fields: Options) -> Auth:

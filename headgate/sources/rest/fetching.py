@@ -7,10 +7,8 @@ from typing import Final
 import msgspec
 
 from headgate.errors import Refused
+from headgate.http import Failed, HttpClient, Request, origin, with_query
 from headgate.secrets import Secret
-from headgate.sources.http.client import HttpClient, Request
-from headgate.sources.http.failures import Failed
-from headgate.sources.http.urls import origin, with_query
 from headgate.sources.rest.answers import Page, page_of
 from headgate.sources.rest.authorizing import Authority
 from headgate.sources.rest.declaration import Declaration

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Protocol, TypeAlias
 
 from headgate.errors import Invalid, Unavailable
-from headgate.sources.http.urls import followed, without_query
+from headgate.http import followed, without_query
 from headgate.sources.rest.answers import Page, is_missing
 from headgate.sources.rest.declaration import Chained, Counted
 from headgate.sources.rest.links import link_to

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+from headgate.http import Crew
 from headgate.sources.cursors import Cursor
-from headgate.sources.http.crew import Crew
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.walk import Given, Visit, Walk
 

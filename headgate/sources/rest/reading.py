@@ -11,9 +11,8 @@ import msgspec
 
 from headgate.clock import Clock
 from headgate.errors import Invalid, Unavailable
+from headgate.http import Crew, shown
 from headgate.sources.cursors import Cursor
-from headgate.sources.http.crew import Crew
-from headgate.sources.http.urls import shown
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.batching import Piece
 from headgate.sources.rest.boundary import KIND, Boundary, another_way, record_digest

@@ -12,13 +12,10 @@ from random import Random, SystemRandom
 import yaml
 
 from headgate.errors import Invalid, NotFound
+from headgate.http import Crew, Gate, HttpClient, origin, shown
 from headgate.names import suggestion
 from headgate.secrets import Secret
 from headgate.sources.cursors import Cursor
-from headgate.sources.http.client import HttpClient
-from headgate.sources.http.crew import Crew
-from headgate.sources.http.gates import Gate
-from headgate.sources.http.urls import origin, shown
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.authorizing import Tokens, authority
 from headgate.sources.rest.batching import batches

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headgate.errors import HeadgateError
-from headgate.sources.http.failures import Failed
+from headgate.http import Failed
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.paging import (
     Ask,

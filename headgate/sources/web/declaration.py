@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from headgate.http import USER_AGENT, Bounds, origin
 from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
-from headgate.sources.http.client import USER_AGENT
-from headgate.sources.http.connections import Bounds
-from headgate.sources.http.urls import origin
 from headgate.sources.options import Options, bad, retry_of
 
 

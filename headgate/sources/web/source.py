@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from headgate.digests import digest
 from headgate.errors import HeadgateError, NotFound, Refused
+from headgate.http import HIDDEN, Answer, Credentials, HttpClient, followed, origin
 from headgate.source_columns import POSITION, RECORD
 from headgate.sources.cursors import Cursor
-from headgate.sources.http.client import Answer, Credentials, HttpClient
-from headgate.sources.http.urls import HIDDEN, followed, origin
 from headgate.sources.source import Batch, Description, NativeRead, Setting
 from headgate.sources.web.cutting import records_on
 from headgate.sources.web.declaration import WebPages, parsed

@@ -7,12 +7,19 @@ from typing import Final
 
 from headgate.clock import Clock
 from headgate.errors import HeadgateError, Refused
+from headgate.http import (
+    Answer,
+    Credentials,
+    Crew,
+    Failed,
+    Gate,
+    HttpClient,
+    Request,
+    is_worth_again,
+    origin,
+    wait_asked,
+)
 from headgate.retrying import retrying
-from headgate.sources.http.client import Answer, Credentials, HttpClient, Request
-from headgate.sources.http.crew import Crew
-from headgate.sources.http.failures import Failed, is_worth_again, wait_asked
-from headgate.sources.http.gates import Gate
-from headgate.sources.http.urls import origin
 from headgate.sources.web.declaration import WebPages
 from headgate.sources.web.robots import (
     EVERYTHING,

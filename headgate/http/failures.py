@@ -10,9 +10,11 @@ from typing import Any
 import httpx2
 import msgspec
 
-from headgate.errors import Corrupt, HeadgateError, NotFound, Refused, Unavailable
+from headgate.errors import Corrupt, HeadgateError, Invalid, NotFound, Refused, Unavailable
 
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
+WORTH_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
+"""Statuses that may be others when the same is asked later."""
+
 _LATER_HINT = "Check the address, or try again later."
 _MISSING = (404, 410)
 _SERVER = 500
@@ -121,6 +123,18 @@ def not_reached(where: str, error: Exception) -> Failed:  # noqa: PLR0911 - a ta
     )
 
 
+def unusable(where: str) -> Failed:
+    """Give the failure for what is no address."""
+    return Failed(
+        Invalid(
+            "bad-address",
+            f"{where!r} is no address of a web server.",
+            hint='Write a whole one: "https://api.example.org/v1".',
+            url=where,
+        )
+    )
+
+
 def too_late(where: str, after_s: float) -> Failed:
     """Give the failure for an answer that never ends."""
     return _later(
@@ -152,8 +166,7 @@ def bad_status(
     where: str, status: int, said: str, asked: timedelta | None, *, refused: bool = False
 ) -> Failed:
     """Give the failure for an answer that says no. ``refused`` means a rate that is used up."""
-    words = f"{status} {_phrase(status)}".strip()
-    told = f"{where} answered {words}{f': {said}' if said else ''}."
+    told = f"{where} answered {status_words(status)}{f': {said}' if said else ''}."
     facts: dict[str, Any] = {"url": where, "status": status}
     error: HeadgateError
     if status == HTTPStatus.TOO_MANY_REQUESTS or refused:
@@ -172,13 +185,13 @@ def bad_status(
         )
     elif status in _MISSING:
         error = NotFound("address-missing", told, hint="Check url= and path=.", **facts)
-    elif status >= _SERVER or status in _LATER:
+    elif status >= _SERVER or status in WORTH_AGAIN:
         error = Unavailable("server-failed", told, hint="Try again later.", **facts)
     else:
         error = Refused("request-refused", told, hint="Check what is asked for.", **facts)
     return Failed(
         error,
-        again=status in _LATER,
+        again=status in WORTH_AGAIN,
         asked=asked,
         busy=asked is not None and status == HTTPStatus.SERVICE_UNAVAILABLE,
         status=status,
@@ -207,11 +220,12 @@ def _later(error: HeadgateError) -> Failed:
     return Failed(error, again=True)
 
 
-def _phrase(status: int) -> str:
+def status_words(status: int) -> str:
+    """Give a status with what RFC 9110 calls it."""
     try:
-        return HTTPStatus(status).phrase
+        return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        return ""
+        return str(status)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -5,8 +5,6 @@ they are meant for and to no other. Nothing is tried again here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,54 +12,19 @@ import httpx2
 
 from headgate.clock import Clock
 from headgate.errors import Invalid, Refused, Unavailable
-from headgate.sources.http.connections import Bounds, Connections
-from headgate.sources.http.failures import (
-    Failed,
-    bad_status,
-    not_reached,
-    server_message,
-    too_large,
-    too_late,
-)
-from headgate.sources.http.retry_after import asked_wait
-from headgate.sources.http.urls import HIDDEN, followed, origin, shown, with_query
+from headgate.http.bounds import Bounds
+from headgate.http.connections import Connections
+from headgate.http.failures import Failed, bad_status, server_message, too_large, too_late
+from headgate.http.messages import USER_AGENT, Answer, Credentials, Request
+from headgate.http.retry_after import asked_wait
+from headgate.http.urls import HIDDEN, followed, origin, shown, with_query
 
-USER_AGENT: Final = "headgate"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SAME_METHOD: Final = frozenset({307, 308})
 _MOST_REDIRECTS: Final = 10
 _SUCCESS: Final = range(200, 300)
 _NOT_MODIFIED: Final = 304
 _SHORTEST_SECRET: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What proves who asks; sent to the origins they are for, never shown."""
-
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked. The address has no credentials in it."""
-
-    url: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole answer. ``url`` is as it may be shown; names of headers are lower-case."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    fetched_at: datetime
 
 
 class HttpClient:
@@ -133,16 +96,10 @@ class HttpClient:
         if credentials is not None and origin(url) in self._trusted:
             asked, sent = with_query(url, credentials.query), {**headers, **credentials.headers}
         began_s = self._clock.monotonic_s()
-        try:
-            response = self._connections.send(method, asked, self._headers(sent), body)
-            try:
-                content = self._content(response, where, began_s)
-            finally:
-                response.close()
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-            raise Failed(_unusable(where)) from error
-        except (httpx2.HTTPError, OSError) as error:
-            raise not_reached(where, error) from error
+        with self._connections.answer(
+            method, asked, self._headers(sent), body, where=where
+        ) as response:
+            content = self._content(response, where, began_s)
         return Answer(
             url=where,
             status=response.status_code,
@@ -214,15 +171,6 @@ def _without(text: str, credentials: Credentials | None) -> str:
             if len(part) >= _SHORTEST_SECRET:
                 text = text.replace(part, HIDDEN)
     return text
-
-
-def _unusable(where: str) -> Invalid:
-    return Invalid(
-        "bad-address",
-        f"{where!r} is no address of a web server.",
-        hint='Write a whole one: "https://api.example.org/v1".',
-        url=where,
-    )
 
 
 def _redirect_refused(where: str, there: str, why: str) -> Failed:

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 from headgate.clock import Clock
+from headgate.http.failures import Failed
+from headgate.http.gates import Gate
 from headgate.retrying import Retry
-from headgate.sources.http.failures import Failed
-from headgate.sources.http.gates import Gate
 
 _SLICE: Final = timedelta(milliseconds=100)
 _MICROSECOND: Final = timedelta(microseconds=1)

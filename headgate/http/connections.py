@@ -6,7 +6,8 @@ keys in it, and keeps cookies.
 
 import ssl
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -14,19 +15,10 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from headgate.errors import Invalid
+from headgate.http.bounds import Bounds
+from headgate.http.failures import not_reached, unusable
 
 _KEPT_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What a request may take."""
-
-    largest_bytes: int = 256 << 20
-    connect_timeout_s: float = 10.0
-    read_timeout_s: float = 60.0
-    answer_timeout_s: float = 600.0
-    connections: int = 8
 
 
 class Connections:
@@ -45,19 +37,39 @@ class Connections:
             bounds.read_timeout_s, connect=bounds.connect_timeout_s
         ).as_dict()
 
-    def send(
-        self, method: str, url: str, headers: dict[str, str], content: bytes | None
-    ) -> httpx2.Response:
-        """Ask; the answer's body is read by who called, and the answer closed.
+    @contextmanager
+    def answer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        *,
+        where: str,
+    ) -> Iterator[httpx2.Response]:
+        """Ask, and give an answer whose body is read within; messages call the address ``where``.
 
         Raises:
-            httpx2.HTTPError, httpx2.InvalidURL, OSError: there is no answer.
+            Failed: there is no answer, or it broke off while it was read.
             Invalid: ``ca-file-unreadable``.
         """
-        request = httpx2.Request(
-            method, url, headers=headers, content=content, extensions={"timeout": self._timeouts}
-        )
-        return self._pool(url).handle_request(request)
+        try:
+            request = httpx2.Request(
+                method,
+                url,
+                headers=dict(headers),
+                content=content,
+                extensions={"timeout": self._timeouts},
+            )
+            response = self._pool(url).handle_request(request)
+            try:
+                yield response
+            finally:
+                response.close()
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+            raise unusable(where) from error
+        except (httpx2.HTTPError, OSError) as error:
+            raise not_reached(where, error) from error
 
     def close(self) -> None:
         """Close all of them."""

@@ -1,7 +1,8 @@
 """Addresses: which host one belongs to, and how one is shown."""
 
+from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 from headgate.errors import Invalid
 from headgate.secrets import is_sensitive
@@ -62,6 +63,22 @@ def without_query(url: str, names: Collection[str]) -> str:
         return url
     kept = [pair for pair in pairs if pair[0] not in names]
     return urlunsplit((*parts[:3], urlencode(kept, quote_via=quote), ""))
+
+
+def without_user(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Take user and password out of an address: they are credentials like any others."""
+    parts = urlsplit(url)
+    who, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = who.partition(":")
+    plain = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
+    return plain, (unquote(user), unquote(password))
+
+
+def basic(user: str, password: str) -> str:
+    """Give the header ``Authorization`` for a user (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
 def shown(url: str, hidden: Iterable[str] = ()) -> str:
