@@ -59,17 +59,19 @@ class Deliveries:
         *,
         branch: str | None,
         done: Callable[[Delivered], None],
-        failed: Callable[[str, HeadgateError], None],
+        failed: Callable[[str, HeadgateError], None] | None,
         is_new: bool,
     ) -> tuple[Delivered, ...]:
         """Deliver what sinks lack; one that fails does not keep the others.
 
         With a ``branch`` only its sinks. Unless something ``is_new``, a sink that has the head as
-        far as the lake knows is not asked.
+        far as the lake knows is not asked. Where nobody hears of those that ``failed``, the first
+        failure is raised when all were tried.
 
         Raises:
-            NotFound: ``unknown-sink``.
+            NotFound: ``unknown-sink``. And as ``Deliverer.deliver``.
         """
+        errors: list[HeadgateError] = []
         chosen = [self._named(name) for name in names] or list(self._declared.values())
         delivered: list[Delivered] = []
         for declared in chosen:
@@ -83,7 +85,12 @@ class Deliveries:
                         delivered.append(each)
                         done(each)
             except HeadgateError as error:
-                failed(declared.name, error)
+                if failed is not None:
+                    failed(declared.name, error)
+                else:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
         return tuple(delivered)
 
     def reset(self, name: str, to: Commit | None) -> None:

@@ -1,51 +1,36 @@
 """Project: a directory with settings, pipelines and a lake; everything a user does hangs here."""
 
-import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
 from headgate.clock import Clock, SystemClock
-from headgate.contracts import EVALUATOR, ContractSpec
+from headgate.contracts import ContractSpec
 from headgate.engines import Engine
-from headgate.errors import AlreadyExists, HeadgateError, Interrupted, NotFound, Refused
+from headgate.errors import HeadgateError, NotFound
 from headgate.events import Listener
-from headgate.lake import (
-    Change,
-    Commit,
-    Isolation,
-    Lake,
-    RetentionPolicy,
-    RunRow,
-    RunState,
-    contract_key,
-    table_key,
-)
+from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState
 from headgate.names import Ids, RandomIds
-from headgate.pipelines import Graph, Pipeline
-from headgate.project.compactor import Compactor
-from headgate.project.connections import connected
-from headgate.project.discovery import Discovery, discover
-from headgate.project.engines import make_engine
-from headgate.project.lakes import create_lake, lake_place, open_lake
+from headgate.pipelines import Pipeline
+from headgate.project.contracts_at import contract_at, contracts_at
+from headgate.project.discovery import Discovery
+from headgate.project.launcher import Launcher
+from headgate.project.opened import Opened
 from headgate.project.outside import Outside
-from headgate.project.parameters import Asked, Settled, given_before, settled
-from headgate.project.quarantines import Changing, Quarantine, making_table
+from headgate.project.parameters import Asked
+from headgate.project.quarantines import Changing, Quarantine
 from headgate.project.reading_settings import read_settings
 from headgate.project.run_logs import RunLogs
-from headgate.project.settings import COMPACT_AFTER, Settings
+from headgate.project.settings import Settings
 from headgate.project.settings_file import find_root
 from headgate.project.source_statuses import SourceStatus, source_statuses
 from headgate.project.views import TableHandle, View
-from headgate.runs import Hall, Plan, Request, RunResult, Wiring, is_alive, is_at_work, owner_name
-from headgate.sources import Setting
+from headgate.runs import Plan, RunResult
 from headgate.stores import is_address
 from headgate.verdicts import Verdict
 
@@ -54,6 +39,7 @@ if TYPE_CHECKING:
     from headgate.project.deliveries import Deliveries
     from headgate.project.findings import Finding
     from headgate.project.listed_connections import Connection
+    from headgate.project.upkeep import Upkeep
     from headgate.runs import (
         Compaction,
         CompactionPlan,
@@ -64,8 +50,6 @@ if TYPE_CHECKING:
         SinkState,
         Transaction,
     )
-
-_FEWEST_WORKERS = 2
 
 
 def open_project(
@@ -128,16 +112,10 @@ class Project:
         self.clock = clock
         self.ids = ids
         self.listeners = listeners
-        self.logs = RunLogs(settings.logs)
-        self.outside = Outside(settings, environment)
-        self._environment = environment
-        self._lock = RLock()
-        self._lake: Lake | None = None
-        self._engine: Engine | None = None
-        self._discovery: Discovery | None = None
-        self._compactor = Compactor(
-            settings.compact_after, lake=lambda: self.lake, hall=self._plain_hall
+        self._opened = Opened(
+            settings, environment=environment, clock=clock, ids=ids, listeners=listeners
         )
+        self._launcher = Launcher(self._opened)
 
     def __enter__(self) -> Self:
         return self
@@ -169,24 +147,11 @@ class Project:
 
         What goes on behind publications ends first (``settle``).
         """
-        try:
-            self.settle()
-        except KeyboardInterrupt:
-            if self._engine is not None:
-                self._engine.interrupt()
-            raise
-        with self._lock:
-            engine, lake = self._engine, self._lake
-            self._engine = self._lake = None
-        self.logs.close()
-        if engine is not None:
-            engine.close()
-        if lake is not None:
-            lake.close()
+        self._opened.close()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait for what goes on behind publications (compaction); False where it goes on still."""
-        return self._compactor.wait(timeout_s)
+        return self._opened.settle(timeout_s)
 
     # -- what there is
 
@@ -207,15 +172,7 @@ class Project:
         Raises:
             NotFound: ``no-lake``: nothing was run yet.
         """
-        with self._lock:
-            if self._lake is None:
-                self._lake = open_lake(
-                    self.settings,
-                    environment=self._environment,
-                    clock=self.clock,
-                    ids=self.ids,
-                )
-            return self._lake
+        return self._opened.lake
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -234,10 +191,21 @@ class Project:
     @property
     def discovery(self) -> Discovery:
         """What the project's files declare; imported again when one of them changed."""
-        with self._lock:
-            if self._discovery is None or not self._discovery.is_current(self.settings):
-                self._discovery = discover(self.settings, clock=self.clock)
-            return self._discovery
+        return self._opened.discovery
+
+    @property
+    def logs(self) -> RunLogs:
+        """The log files of runs."""
+        return self._opened.logs
+
+    @property
+    def outside(self) -> Outside:
+        """What the project meets outside: who knows its secrets, its sources and sinks."""
+        return self._opened.outside
+
+    def engine(self) -> Engine:
+        """Give the engine, started at the first use."""
+        return self._opened.engine()
 
     # -- reading
 
@@ -283,8 +251,8 @@ class Project:
             target=ref,
             lake=self.lake,
             engine=self.engine,
-            hall=lambda listeners: self._hall(self.lake, listeners),
-            making=lambda table: self._making(table, ref),
+            hall=self._opened.hall,
+            making=lambda table: self._launcher.making(table, ref),
         )
         return Quarantine(self.at(ref).quarantine(table), table, changing)
 
@@ -314,7 +282,7 @@ class Project:
             NotFound: ``unknown-run``.
             Refused: ``ambiguous-run``.
         """
-        return self._plain_hall().find_run(id)
+        return self._opened.plain_hall().find_run(id)
 
     def contract(self, table: str, *, ref: str | None = None) -> ContractSpec:
         """Give a table's contract as it holds at a ref.
@@ -322,26 +290,11 @@ class Project:
         Raises:
             NotFound: ``no-contract``, ``unknown-table``; and what ``at`` raises.
         """
-        view = self.at(self._or_target(ref))
-        entry = view.tree.get(contract_key(table))
-        if entry is None or entry.data is None:
-            view.table(table)
-            raise NotFound(
-                "no-contract",
-                f"{table} has no contract at {view.ref}.",
-                hint="headgate contract list  shows which tables have one.",
-                table=table,
-            )
-        return ContractSpec.from_json(entry.data)
+        return contract_at(self.at(self._or_target(ref)), table)
 
     def contracts(self, *, ref: str | None = None) -> Mapping[str, ContractSpec]:
         """Give every contract that holds at a ref, by table."""
-        view = self.at(self._or_target(ref))
-        return {
-            key.removeprefix(contract_key("")): ContractSpec.from_json(entry.data)
-            for key, entry in view.tree.items(contract_key(""))
-            if entry.data is not None
-        }
+        return contracts_at(self.at(self._or_target(ref)))
 
     def connections(self) -> "tuple[Connection, ...]":
         """List the settings' connections, without secrets, and who uses them."""
@@ -378,17 +331,7 @@ class Project:
         Raises:
             NotFound: ``no-lake``. Refused: ``runs-at-work``, ``lake-too-new``.
         """
-        with self._lock:
-            lake, self._lake = self._lake, None
-            if lake is not None:
-                lake.close()
-        return Lake.upgrade(
-            lake_place(self.settings, environment=self._environment, clock=self.clock),
-            clock=self.clock,
-            is_alive=is_alive,
-            keep_copy=keep_copy,
-            metastore=self.settings.metastore,
-        )
+        return self._opened.upgrade(keep_copy=keep_copy)
 
     def backup(
         self,
@@ -419,23 +362,7 @@ class Project:
         Raises:
             Refused: ``runs-at-work``. Corrupt: ``metadata-missing``, ``metadata-damaged``.
         """
-        from headgate.lake import relocate, table_entries  # noqa: PLC0415 - few processes need it
-
-        lake = self.lake
-        states, now = (RunState.RUNNING, RunState.PUBLISHING), self.clock.now()
-        working = [run.id for run in self.runs(states=states) if is_at_work(run, now)]
-        if working:
-            raise Refused(
-                "runs-at-work",
-                f"Runs are at work: {', '.join(working)}.",
-                hint="Wait for their end:  headgate status",
-                runs=working,
-            )
-        heads = [each.head for each in lake.branches()] + [each.commit for each in lake.tags()]
-        bodies = [entry.table for _, entry in table_entries(lake, heads) if entry.table is not None]
-        done = relocate(lake.storage, bodies)
-        lake.tables.forget()
-        return done
+        return self._upkeep().relocate()
 
     def take_over(self) -> str:
         """Make this lake the one that may delete its files, in a new epoch; give the epoch.
@@ -505,26 +432,17 @@ class Project:
             Refused: ``partial-run``, ``tainted``, ...
             NotFound, Invalid: what is asked for, or what the files declare, is wrong.
         """
-        chosen = self._chosen(pipeline, isolation, steps)
-        values = self._settled(chosen, parameters)
-        lake = self._made_lake()
-        target = self._or_target(target)
-        if branch is not None:
-            if lake.metastore.branch(branch) is None:
-                with contextlib.suppress(AlreadyExists):  # another process was faster
-                    lake.create_branch(branch, target)
-            target = branch
-        if steps and lake.branch(target).protected:
-            raise Refused(
-                "partial-run",
-                f"{target} is protected: a run publishes every step of {chosen.name}, or nothing.",
-                hint="Try some of the steps on a branch:  branch='dev'",
-                target=target,
-            )
-        with self._hall(lake, listeners) as hall:
-            return hall.run(
-                chosen, target=target, parameters=values, force=force, take_over=take_over
-            )
+        return self._launcher.run(
+            pipeline,
+            target=self._or_target(target),
+            branch=branch,
+            isolation=isolation,
+            parameters=parameters,
+            steps=steps,
+            force=force,
+            take_over=take_over,
+            listeners=listeners,
+        )
 
     def resume(
         self, run: str, *, parameters: Asked = (), listeners: Iterable[Listener] = ()
@@ -537,17 +455,7 @@ class Project:
             NotFound: ``unknown-run``.
             Refused: ``run-is-final``, ``run-is-alive``, ``not-resumable``; and as ``run``.
         """
-        row = self.find_run(run)
-        if row.settings.get("policy") == "rebuild":
-            _ = self.discovery
-            with self._hall(self.lake, listeners) as hall:
-                return hall.resume_revert(row.id, remake=self._remade)
-        isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
-        by_hand = row.settings.get("kind", "run") != "run"  # the hall refuses it, with the way out
-        chosen = self._chosen(None if by_hand else row.pipeline, isolation, ())
-        values = self._settled(chosen, parameters, before=given_before(row.settings))
-        with self._hall(self.lake, listeners) as hall:
-            return hall.resume(row.id, chosen, parameters=values)
+        return self._launcher.resume(self.find_run(run), parameters=parameters, listeners=listeners)
 
     def plan(
         self,
@@ -561,21 +469,7 @@ class Project:
         Raises:
             NotFound, Invalid: as ``run``.
         """
-        chosen = self._chosen(pipeline, None, ())
-        values = self._settled(chosen, parameters)
-        target = self._or_target(target)
-        with contextlib.ExitStack() as stack:
-            try:
-                lake = self.lake
-            except NotFound:  # nothing was ever run: plan for the lake that the first run makes
-                from tempfile import TemporaryDirectory  # noqa: PLC0415 - for this case only
-
-                directory = Path(stack.enter_context(TemporaryDirectory(prefix="headgate-plan-")))
-                lake = stack.enter_context(
-                    Lake.create(directory, clock=self.clock, ids=self.ids, main=target)
-                )
-            hall = stack.enter_context(self._hall(lake, ()))
-            return hall.plan(chosen, target=target, parameters=values)
+        return self._launcher.plan(pipeline, target=self._or_target(target), parameters=parameters)
 
     def transaction(self, target: str | None = None, *, name: str = "transaction") -> "Transaction":
         """Begin a transaction by hand: the gate of a run, for code that is no pipeline.
@@ -586,8 +480,8 @@ class Project:
         Raises:
             NotFound: ``unknown-branch``.
         """
-        self._made_lake()
-        return self._plain_hall().transaction(self._or_target(target), name=name)
+        self._opened.made_lake()
+        return self._opened.plain_hall().transaction(self._or_target(target), name=name)
 
     def merge(
         self, branch: str, *, into: str | None = None, listeners: Iterable[Listener] = ()
@@ -598,7 +492,7 @@ class Project:
             Conflict: ``cannot-rebase``. Refused: ``tainted``. NotFound: ``unknown-ref``.
             CheckFailed: a contract fails on the union.
         """
-        with self._hall(self.lake, listeners) as hall:
+        with self._opened.hall(listeners) as hall:
             return hall.merge(branch, self._or_target(into))
 
     def adopt(self, run: str, *, listeners: Iterable[Listener] = ()) -> RunResult:
@@ -608,7 +502,7 @@ class Project:
             NotFound: ``unknown-run``. Invalid: ``nothing-to-adopt``.
             CheckFailed, Conflict, Refused: as any publication.
         """
-        with self._hall(self.lake, listeners) as hall:
+        with self._opened.hall(listeners) as hall:
             return hall.adopt(self.find_run(run).id)
 
     def abandon(self, run: str) -> RunRow:
@@ -617,7 +511,7 @@ class Project:
         Raises:
             NotFound: ``unknown-run``. Refused: ``run-is-final``, ``run-is-alive``.
         """
-        return self._plain_hall().abandon(run)
+        return self._opened.plain_hall().abandon(run)
 
     def revert(
         self,
@@ -647,13 +541,13 @@ class Project:
         """
         if policy == "rebuild":
             _ = self.discovery  # its modules must be importable while steps run
-        with self._hall(self.lake, listeners) as hall:
+        with self._opened.hall(listeners) as hall:
             return hall.revert(
                 which,
                 target=self._or_target(target),
                 policy=policy,
                 keep_cursor=keep_cursor,
-                remake=self._remade,
+                remake=self._launcher.remade,
             )
 
     def plan_revert(
@@ -669,7 +563,7 @@ class Project:
         Raises:
             As ``revert``.
         """
-        return self._plain_hall().plan_revert(
+        return self._opened.plain_hall().plan_revert(
             which, target=self._or_target(target), policy=policy, keep_cursor=keep_cursor
         )
 
@@ -698,9 +592,9 @@ class Project:
             Refused: ``delete-files-unsupported``, ``run-branch``.
             Corrupt: ``data-file-damaged``, ``data-file-missing``. Unavailable: ``disk-full``.
         """
-        with self._hall(self.lake, listeners) as hall:
-            after = self._due_after() if due else 0
-            return hall.compact(self._or_target(target), tables, after=after, done=done)
+        return self._upkeep().compact(
+            self._or_target(target), tables, due=due, listeners=listeners, done=done
+        )
 
     def plan_compaction(
         self, *tables: str, target: str | None = None, due: bool = False
@@ -710,8 +604,7 @@ class Project:
         Raises:
             As ``compact``.
         """
-        after = self._due_after() if due else 0
-        return self._plain_hall().plan_compaction(self._or_target(target), tables, after=after)
+        return self._upkeep().plan_compaction(self._or_target(target), tables, due=due)
 
     def collect(
         self,
@@ -731,12 +624,11 @@ class Project:
             Refused: ``not-the-owner``, ``grace-too-short``.
             Conflict: ``roots-moved``. Corrupt: what is kept is damaged; nothing is deleted.
         """
-        with self._hall(self.lake, ()) as hall:
-            return hall.collect(self._retention(grace), progress=progress)
+        return self._upkeep().collect(grace, progress=progress)
 
     def plan_collection(self, *, grace: timedelta | None = None) -> "Swept":
         """Say what ``collect`` would delete, what waits, and which runs lose reproducibility."""
-        return self._plain_hall().collect(self._retention(grace), plan=True)
+        return self._upkeep().plan_collection(grace)
 
     def erase(
         self,
@@ -764,11 +656,14 @@ class Project:
             NotFound: ``unknown-table``. Invalid: ``bad-condition``, ``reason-names-value``.
             Refused: ``readers-at-work``. Conflict: ``parked``.
         """
-        with self._hall(self.lake, listeners) as hall:
-            return hall.erase(
-                self._erasing(tables, where, reason, target, wait=wait),
-                drop_caches=lambda: shutil.rmtree(self.settings.cache, ignore_errors=True),
-            )
+        return self._upkeep().erase(
+            tables,
+            where,
+            reason=reason,
+            target=self._or_target(target),
+            wait=wait,
+            listeners=listeners,
+        )
 
     def plan_erase(
         self, tables: str | Sequence[str], where: str, *, target: str | None = None
@@ -778,29 +673,7 @@ class Project:
         Raises:
             As ``erase``.
         """
-        request = self._erasing(tables, where, "", target, only_plan=True)
-        return self._plain_hall().erase(request, drop_caches=lambda: None)
-
-    def _erasing(
-        self,
-        tables: str | Sequence[str],
-        where: str,
-        reason: str,
-        target: str | None,
-        *,
-        wait: timedelta = timedelta(0),
-        only_plan: bool = False,
-    ) -> "Request":
-        self.logs.close()  # they are written again
-        return Request(
-            tables=(tables,) if isinstance(tables, str) else tuple(tables),
-            where=where,
-            reason=reason,
-            target=self._or_target(target),
-            logs=(self.settings.logs,),
-            wait=wait,
-            only_plan=only_plan,
-        )
+        return self._upkeep().plan_erase(tables, where, target=self._or_target(target))
 
     # -- sources
 
@@ -816,24 +689,7 @@ class Project:
         Raises:
             NotFound: ``unknown-ref``. What the asked source raises.
         """
-        try:
-            lake: Lake | None = self.lake
-        except NotFound:  # nothing was ever run
-            lake = None
-        found = source_statuses(
-            self.pipelines,
-            make=self.outside.source,
-            setting=Setting(
-                root=self.root,
-                cache=self.settings.cache / "sources",
-                reveal=self.outside.reveal,
-            ),
-            lake=lake,
-            ref=self._or_target(ref),
-            now=self.clock.now(),
-            ask=ask,
-        )
-        return tuple(found)
+        return tuple(source_statuses(self._opened, ref=self._or_target(ref), ask=ask))
 
     # -- sinks
 
@@ -863,17 +719,9 @@ class Project:
             NotFound: ``unknown-sink``, ``no-lake``, ``sink-history-gone``.
             Unavailable: ``sink-unreachable``, ``sink-busy``. Refused, Invalid: ``sink-...``.
         """
-        errors: list[HeadgateError] = []
-        delivered = self._deliveries().deliver(
-            sinks,
-            branch=branch,
-            done=done,
-            failed=failed or (lambda _, error: errors.append(error)),
-            is_new=is_new,
+        return self._deliveries().deliver(
+            sinks, branch=branch, is_new=is_new, done=done, failed=failed
         )
-        if errors:
-            raise errors[0]
-        return delivered
 
     def reset_sink(self, sink: str, *, to: str | None = None) -> None:
         """Have a sink begin anew, with whole tables; or say to which ref what is there is equal.
@@ -899,7 +747,7 @@ class Project:
             self.discovery.declared.sinks,
             self.settings,
             self.outside,
-            self._wiring(self.lake, ()),
+            self._opened.wiring(),
         )
 
     def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
@@ -911,133 +759,16 @@ class Project:
         commit = self.lake.resolve(self._or_target(ref))
         if table is not None:
             self.contract(table, ref=ref)
-        verdicts = self._plain_hall().check(commit)
+        verdicts = self._opened.plain_hall().check(commit)
         return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
 
     # -- parts
 
-    def _due_after(self) -> int:
-        """Give the policy's number of files, also where nothing happens without being asked."""
-        return self.settings.compact_after or COMPACT_AFTER
+    def _upkeep(self) -> "Upkeep":
+        from headgate.project.upkeep import Upkeep  # noqa: PLC0415 - few need it
 
-    def _retention(self, grace: timedelta | None) -> RetentionPolicy:
-        settings = self.settings
-        return RetentionPolicy(
-            history=settings.history,
-            unfinished=settings.unfinished,
-            grace=settings.grace if grace is None else grace,
-        )
+        return Upkeep(self._opened)
 
     def _or_target(self, name: str | None) -> str:
         """Give the settings' target where nothing was named; an empty name is not nothing."""
         return self.settings.target if name is None else name
-
-    @contextlib.contextmanager
-    def _hall(self, lake: Lake, listeners: Iterable[Listener]) -> Iterator[Hall]:
-        """Give the hall, with the user's modules importable while it is at work."""
-        with contextlib.ExitStack() as stack:
-            if self._discovery is not None:
-                stack.enter_context(self._discovery.code.importable())
-            try:
-                yield Hall(self._wiring(lake, listeners), evaluator=self._evaluator())
-            except Interrupted:
-                if self._engine is not None:
-                    self._engine.interrupt()
-                raise
-
-    def _plain_hall(self) -> Hall:
-        """Give the hall for what runs none of the user's steps."""
-        return Hall(self._wiring(self.lake, ()), evaluator=self._evaluator())
-
-    def _wiring(self, lake: Lake, listeners: Iterable[Listener]) -> Wiring:
-        return Wiring(
-            lake=lake,
-            engine=self.engine,
-            clock=self.clock,
-            ids=self.ids,
-            root=self.root,
-            cache=self.settings.cache,
-            owner=owner_name(),
-            source=self.outside.source,
-            listeners=(self.logs, *self.listeners, *listeners, self._compactor),
-            parallel=self.settings.workers or max(os.cpu_count() or 1, _FEWEST_WORKERS),
-            reveal=self.outside.reveal,
-            redaction=self.outside.redaction,
-        )
-
-    def _evaluator(self) -> str:
-        """Name what computes and judges: another engine's output is another output."""
-        return f"{self.settings.engine}/{EVALUATOR}"
-
-    def _chosen(
-        self, name: str | None, isolation: Isolation | None, steps: Sequence[str]
-    ) -> Pipeline:
-        chosen = self.pipeline(name)
-        for each in chosen.steps:
-            if each.source is not None:
-                connected(self.settings.connections, each.source.options)
-        if steps:
-            graph = Graph(chosen.steps)
-            wanted = {graph[step].name for step in steps}
-            needed = wanted.union(*(graph.ancestors(step) for step in wanted))
-            chosen = replace(chosen, steps=tuple(s for s in graph.steps if s.name in needed))
-        if isolation is None and self.discovery.is_implied(chosen):
-            isolation = cast("Isolation", self.settings.isolation)
-        tried = chosen.steps
-        if retries := self.settings.retries:
-            tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
-        return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
-
-    def _making(self, table: str, ref: str) -> tuple[Pipeline, Settled] | None:
-        """Give the pipeline that makes a table, and its parameters; None where none does."""
-        entry = self.lake.tree(self.lake.resolve(ref)).get(table_key(table))
-        owner = entry.table.owner if entry is not None and entry.table is not None else None
-        found = making_table(self.pipelines, table, owner)
-        if found is None:
-            return None
-        chosen = self._chosen(found.name, None, ())
-        return chosen, self._settled(chosen, ())
-
-    def _remade(self, row: RunRow) -> tuple[Pipeline, Settled]:
-        """Give a run's pipeline as it is declared now, and the parameters the run was given."""
-        isolation = cast("Isolation", row.settings.get("isolation", self.settings.isolation))
-        chosen = self._chosen(row.pipeline, isolation, ())
-        return chosen, self._settled(chosen, (), before=given_before(row.settings))
-
-    def _settled(
-        self,
-        pipeline: Pipeline,
-        asked: Asked,
-        *,
-        before: Mapping[str, object] | None = None,
-    ) -> Settled:
-        return settled(
-            pipeline,
-            self.discovery.declared.steps,
-            file=self.settings.parameters,
-            environment=self._environment,
-            asked=asked,
-            before=before,
-        )
-
-    def engine(self) -> Engine:
-        """Give the engine, started at the first use."""
-        with self._lock:
-            if self._engine is None:
-                self._engine = make_engine(self.settings, self.ids)
-            return self._engine
-
-    def _made_lake(self) -> Lake:
-        """Give the lake; make it if there is none."""
-        try:
-            return self.lake
-        except NotFound:
-            with contextlib.suppress(AlreadyExists), self._lock:  # another process was faster
-                self._lake = create_lake(
-                    self.settings,
-                    environment=self._environment,
-                    clock=self.clock,
-                    ids=self.ids,
-                    main=self.settings.target,
-                )
-            return self.lake

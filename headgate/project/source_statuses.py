@@ -3,15 +3,16 @@
 A source that is unreachable, or whose library is missing, is listed like any other.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, NotFound
 from headgate.lake import Commit, Entry, Lake, Tree, cursor_key, step_key, table_key
-from headgate.pipelines import Pipeline, Step
+from headgate.pipelines import Step
+from headgate.project.opened import Opened
 from headgate.runs import last_output
 from headgate.sources import Description, Reserving, Setting, Source
 
@@ -44,26 +45,29 @@ class SourceStatus:
     problem: str | None = None
 
 
-def source_statuses(
-    pipelines: Sequence[Pipeline],
-    *,
-    make: Maker,
-    setting: Setting,
-    lake: Lake | None,
-    ref: str,
-    now: datetime,
-    ask: str | None = None,
-) -> Iterator[SourceStatus]:
-    """Give every source that pipelines read, in their order.
+def source_statuses(opened: Opened, *, ref: str, ask: str | None = None) -> Iterator[SourceStatus]:
+    """Give every source that a project's pipelines read, in their order.
 
     Asks none what is kept outside for it but the one that is named; does no other I/O outside.
+
+    Raises:
+        NotFound: ``unknown-ref``. What the asked source raises.
     """
+    make, reveal = opened.outside.source, opened.outside.reveal
+    root, cache = opened.settings.root, opened.settings.cache / "sources"
+    now = opened.clock.now()
+    try:
+        lake: Lake | None = opened.lake
+    except NotFound:  # nothing was ever run
+        lake = None
     tree = lake.tree(lake.resolve(ref)) if lake is not None else None
-    for pipeline in pipelines:
+    for pipeline in opened.discovery.declared.pipelines:
         for step in pipeline.steps:
             if step.source is not None:
-                mine = replace(
-                    setting,
+                mine = Setting(
+                    root=root,
+                    cache=cache,
+                    reveal=reveal,
                     owner=(pipeline.name, step.name, ref),
                     lake=lake.id if lake is not None else "",
                 )
