@@ -51,3 +51,18 @@ def word(type_: pa.DataType) -> Word:
     if pt.is_list(type_) and not pt.is_nested(type_.value_type):
         return "list"
     return "nested"
+
+
+_WHOLE_DIGITS: dict[Word, int] = {"int": 10, "long": 19}
+
+
+def holds_digits(type_: pa.DataType, precision: int, scale: int) -> bool:
+    """Whether an exact number of so many digits, ``scale`` behind the point, holds all of ours."""
+    kind = word(type_)
+    if kind == "decimal":
+        whole, behind = type_.precision - type_.scale, type_.scale
+    elif kind in _WHOLE_DIGITS:
+        whole, behind = _WHOLE_DIGITS[kind], 0
+    else:
+        return False
+    return bool(scale >= behind and precision - scale >= whole)

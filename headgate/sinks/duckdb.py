@@ -2,21 +2,30 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.types as pt
 
-from headgate.errors import HeadgateError, Internal
+from headgate.errors import HeadgateError
 from headgate.names import quote
 from headgate.sinks import refusals
-from headgate.sinks.column_words import word
-from headgate.sinks.sink import Description, Setting, TableDelivery
-from headgate.sinks.sink_options import SinkOptions
+from headgate.sinks.column_words import holds_digits, word
+from headgate.sinks.database_files import DatabaseFile
+from headgate.sinks.db_api_session import DbApiSession
+from headgate.sinks.sink import Description, Setting
 from headgate.sinks.sql_database import Found, Row
-from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.sql_options import duckdb_options
+from headgate.sinks.sql_sink import SqlSink
+from headgate.sinks.sql_statements import (
+    altered_in_turn,
+    delete_where_exists,
+    dotted,
+    schema_and_name,
+    update_from,
+)
 
 _TYPES = {
     "boolean": "BOOLEAN",
@@ -39,7 +48,6 @@ _ALSO = {
     "string": ("JSON", "UUID"),
     "uuid": ("VARCHAR",),
 }
-_DIGITS = {"int": 10, "long": 19}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)\Z")
 _COLUMNS = """
 select column_name, data_type from duckdb_columns()
@@ -48,13 +56,13 @@ order by column_index"""
 
 
 def duckdb_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
-    """Make a sink in a file of DuckDB. Options: ``path``; ``deliveries``, the table's name."""
-    given = SinkOptions("duckdb", options)
-    path, deliveries = given.text("path"), given.text("deliveries", DELIVERIES)
-    given.finish()
-    if path is None:
-        raise given.required("path")
-    return SqlSink(DuckDBFile(setting.root / path), setting, deliveries=deliveries or DELIVERIES)
+    """Make a sink in a file of DuckDB; see ``duckdb_options``.
+
+    Raises:
+        Invalid: ``bad-option``.
+    """
+    given = duckdb_options(options)
+    return SqlSink(DuckDBFile(setting.root / given.path), setting, deliveries=given.deliveries)
 
 
 class DuckDBFile:
@@ -64,18 +72,24 @@ class DuckDBFile:
     parameter = "?"
     ddl_commits = False
     stages_first = False
-    loads = False
+    load: None = None
+    make_anew: None = None
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._file = DatabaseFile(called="DuckDB", path=path)
+        self.session = _Session(
+            lambda: duckdb.connect(str(self._file.place())),
+            errors=self.errors,
+            begins_with="begin transaction",
+            set_up=("set timezone = 'UTC'",),
+        )
 
     def describe(self) -> Description:
         """Say which file it is."""
-        return Description(kind=self.kind, title=self._where(), facts={"path": str(self._path)})
+        return self._file.described(self.kind)
 
     def explained(self, error: Exception, what: str) -> HeadgateError:  # noqa: PLR0911
         """Tell by the error's class what it means; its text may quote rows."""
@@ -83,71 +97,31 @@ class DuckDBFile:
         if isinstance(error, duckdb.ConstraintException | duckdb.ConversionException):
             return refusals.rows_refused(what, kind)
         if isinstance(error, duckdb.TransactionException):
-            return refusals.busy(self._where(), "another session changed the same")
+            return refusals.busy(str(self._file), "another session changed the same")
         if isinstance(error, duckdb.IOException):
             if "lock" in str(error).lower():
-                return refusals.busy(self._where(), "another program has the file open")
-            return refusals.unreachable(self._where(), "the file cannot be read or written")
+                return refusals.busy(str(self._file), "another program has the file open")
+            return refusals.unreachable(str(self._file), "the file cannot be read or written")
         if isinstance(error, duckdb.OutOfMemoryException):
-            return refusals.unreachable(self._where(), kind)
+            return refusals.unreachable(str(self._file), kind)
         if isinstance(error, duckdb.CatalogException | duckdb.DependencyException):
-            return refusals.failed(self._where(), what, str(error).partition("\n")[0])
-        return refusals.failed(self._where(), what, kind)
+            return refusals.failed(str(self._file), what, str(error).partition("\n")[0])
+        return refusals.failed(str(self._file), what, kind)
 
     def is_there(self) -> bool:
         """Whether the file is there."""
-        return self._path.exists()
+        return self._file.path.exists()
 
-    # -- a session
-
-    def open(self) -> None:
-        """Open the file; make it, and its directory, if there is none."""
-        if self._connection is None:
-            with suppress(OSError):  # the database says what is wrong
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = duckdb.connect(str(self._path))
-            self.run("set timezone = 'UTC'")
-
-    def close(self) -> None:
-        """Close it; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(duckdb.Error):
-                connection.close()
-
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it changed."""
-        found = self._session.execute(statement, list(parameters)).fetchall()
-        changed = found[0][0] if found and found[0] else 0
-        return changed if isinstance(changed, int) else 0
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Give the rows of a query."""
-        return self._session.execute(statement, list(parameters)).fetchall()
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self.run("begin transaction")
-
-    def commit(self) -> None:
-        """Commit it."""
-        self.run("commit")
-
-    def rollback(self) -> None:
-        """Give it up."""
-        self.run("rollback")
-
-    @contextmanager
-    def alone(self, sink: str) -> Iterator[None]:
+    def alone(self, sink: str) -> AbstractContextManager[None]:
         """Do nothing: one program at a time has the file."""
         del sink
-        yield
+        return nullcontext()
 
     # -- tables
 
     def quoted(self, table: str) -> str:
         """Quote each part of a dotted name."""
-        return ".".join(self.name(part) for part in table.split("."))
+        return dotted(self.name, table)
 
     def name(self, identifier: str) -> str:
         """Quote a name."""
@@ -157,16 +131,16 @@ class DuckDBFile:
 
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them in the catalog."""
-        schema, _, name = table.rpartition(".")
-        found = self.rows(_COLUMNS, (schema or "main", name))
+        schema, name = schema_and_name(table)
+        found = self.session.rows(_COLUMNS, (schema or "main", name))
         named = {str(name): Found(name=str(name), type=str(type_)) for name, type_ in found}
         return named or None
 
     def make_room(self, table: str) -> None:
         """Make the schema, if it is named and not there."""
-        schema = table.rpartition(".")[0]
+        schema, _ = schema_and_name(table)
         if schema:
-            self.run(f"create schema if not exists {self.name(schema)}")
+            self.session.run(f"create schema if not exists {self.name(schema)}")
 
     def declared(self, field: pa.Field, *, key: bool) -> str:
         """Give a column's type: DuckDB has them all."""
@@ -181,14 +155,8 @@ class DuckDBFile:
             return True
         if kind == "string" and found.type.startswith("ENUM("):
             return True
-        digits = _DECIMAL.match(found.type)
-        if digits is None:
-            return False
-        whole, scale = _DIGITS.get(kind, 0), 0
-        if kind == "decimal":
-            whole, scale = field.type.precision - field.type.scale, field.type.scale
-        there = int(digits[2])
-        return bool(whole and there >= scale and int(digits[1]) - there >= whole)
+        there = _DECIMAL.match(found.type)
+        return there is not None and holds_digits(field.type, int(there[1]), int(there[2]))
 
     def converted(self, expression: str, field: pa.Field, found: Found | None) -> str:
         """Cast texts to what a column over there wants them as."""
@@ -198,15 +166,7 @@ class DuckDBFile:
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""
-        to = self.quoted(table)
-        return [
-            *(f"alter table {to} drop column {self.name(each)}" for each in drop),
-            *(f"alter table {to} add column {each}" for each in add),
-        ]
-
-    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
-        """Never asked: DDL is part of the transaction here."""
-        raise Internal("not-asked", f"{table.to}: DDL is in the transaction.", columns=[*found])
+        return altered_in_turn(self.name, self.quoted(table), add, drop)
 
     # -- rows
 
@@ -221,47 +181,41 @@ class DuckDBFile:
         """Insert rows into a temporary table, as Arrow."""
         del like
         typed = ", ".join(f"{self.name(field.name)} {_declared(field.type)}" for field in schema)
-        self.run(f"create or replace temporary table {self.name(name)} ({typed})")
+        session = self.session
+        session.run(f"create or replace temporary table {self.name(name)} ({typed})")
         failed: list[Exception] = []
         reader = pa.RecordBatchReader.from_batches(rows.schema, _remembering(rows, failed))
-        self._session.register("headgate_rows", reader)
+        session.connection.register("headgate_rows", reader)
         try:
-            count = self.run(f"insert into {self.name(name)} select * from headgate_rows")
+            count = session.run(f"insert into {self.name(name)} select * from headgate_rows")
         except duckdb.Error:
             if failed:
                 raise failed[0] from None  # DuckDB knows of it only as a text
             raise
-        self._session.unregister("headgate_rows")
+        session.connection.unregister("headgate_rows")
         return count
-
-    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
-        """Never asked: rows are staged here."""
-        del schema, rows
-        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""
-        assigned = ", ".join(f"{self.name(name)} = {value}" for name, value in sets.items())
-        return f"update {table} as t set {assigned} from {staged} as s where {self._same(key)}"
+        return update_from(self.name, table, staged, sets, key)
 
     def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
         """Give ``delete ... where exists``."""
-        exists = f"select 1 from {staged} as s where {self._same(key)}"
-        return f"delete from {table} as t where exists ({exists})"
+        return delete_where_exists(self.name, table, staged, key)
 
-    # -- parts
 
-    @property
-    def _session(self) -> "duckdb.DuckDBPyConnection":
-        if self._connection is None:
-            raise Internal("no-session", "The database was not opened.")
-        return self._connection
+class _Session(DbApiSession[duckdb.DuckDBPyConnection]):
+    """DuckDB's connection is its own cursor; another cursor would be another session."""
 
-    def _same(self, key: Sequence[str]) -> str:
-        return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; give how many rows it changed."""
+        found = self.rows(statement, parameters)
+        changed = found[0][0] if found and found[0] else 0
+        return changed if isinstance(changed, int) else 0
 
-    def _where(self) -> str:
-        return f"DuckDB {self._path.name}"
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Give the rows of a query."""
+        return self.connection.execute(statement, list(parameters)).fetchall()
 
 
 def _remembering(rows: pa.RecordBatchReader, failed: list[Exception]) -> Iterator[pa.RecordBatch]:

@@ -7,7 +7,7 @@ of the sink's name. Instants are kept as ``datetime(6)`` in UTC, because ``times
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,14 +18,16 @@ import pymysql
 from pymysql.constants import ER
 
 from headgate.digests import digest
-from headgate.errors import HeadgateError, Internal
-from headgate.secrets import Secret
+from headgate.errors import HeadgateError
 from headgate.sinks import refusals
-from headgate.sinks.column_words import word
+from headgate.sinks.column_words import holds_digits, word
+from headgate.sinks.db_api_session import DbApiSession
+from headgate.sinks.server_addresses import ServerAddress
 from headgate.sinks.sink import Description, Setting, TableDelivery
-from headgate.sinks.sink_options import SinkOptions
-from headgate.sinks.sql_database import Found, Row
-from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.sql_database import Found
+from headgate.sinks.sql_options import ServerOptions, mysql_options
+from headgate.sinks.sql_sink import SqlSink
+from headgate.sinks.sql_statements import altered_at_once, dotted, same_key, schema_and_name
 from headgate.sinks.values_as_text import json_texts, refuse_far_years, refuse_not_finite
 
 _PORT = 3306
@@ -71,7 +73,6 @@ _HOLD: Mapping[str, "re.Pattern[str]"] = {
     }.items()
 }
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)\Z")
-_DIGITS = {"int": 10, "long": 19}
 _NAMES = {
     number: name.lower().replace("_", " ") for name, number in vars(ER).items() if name[0] != "_"
 }
@@ -92,27 +93,13 @@ where referenced_table_schema = coalesce(%s, database()) and referenced_table_na
 
 
 def mysql_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
-    """Make a sink in MySQL or MariaDB.
+    """Make a sink in MySQL or MariaDB; see ``mysql_options``.
 
-    Options: ``url`` (``mysql://user@host:3306/database``), or ``host``, ``port``, ``database``,
-    ``user``, ``password``, ``ssl_ca``; ``deliveries``, the table that remembers.
+    Raises:
+        Invalid: ``bad-option``.
     """
-    given = SinkOptions("mysql", options)
-    url, password = given.secret("url"), given.secret("password")
-    parts: dict[str, Any] = {
-        "host": given.text("host"),
-        "port": given.number("port"),
-        "database": given.text("database"),
-        "user": given.text("user"),
-        "ssl_ca": given.text("ssl_ca"),
-    }
-    deliveries = given.text("deliveries", DELIVERIES)
-    given.finish()
-    if url is None and parts["database"] is None:
-        raise given.required("url", "database")
-    plain = {name: value for name, value in parts.items() if value is not None}
-    database = MySQL(url, plain, password, setting)
-    return SqlSink(database, setting, deliveries=deliveries or DELIVERIES)
+    given = mysql_options(options)
+    return SqlSink(MySQL(given, setting), setting, deliveries=given.deliveries)
 
 
 class MySQL:
@@ -122,33 +109,33 @@ class MySQL:
     parameter = "%s"
     ddl_commits = True
     stages_first = False
-    loads = False
+    load: None = None
     folds = True
     holds = True
     errors: tuple[type[Exception], ...] = (pymysql.Error,)
 
-    def __init__(
-        self,
-        url: str | Secret | None,
-        parts: Mapping[str, Any],
-        password: str | Secret | None,
-        setting: Setting,
-    ) -> None:
-        self._url = url
-        self._parts = parts
-        self._password = password
-        self._reveal = setting.reveal
-        self._connection: pymysql.connections.Connection[Any] | None = None
+    def __init__(self, options: ServerOptions, setting: Setting) -> None:
+        self._address = ServerAddress(
+            called="MySQL", options=options, parse=_parts_of, reveal=setting.reveal
+        )
+        self.session = DbApiSession(
+            self._connected,
+            errors=self.errors,
+            begins_with="start transaction",
+            set_up=(
+                "set session sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES'",
+                "set session time_zone = '+00:00'",
+            ),
+        )
         self._collation = ""
 
     def describe(self) -> Description:
         """Say which database it is, without what nobody should see."""
-        shown = {name: str(value) for name, value in self._shown().items()}
-        return Description(kind=self.kind, title=self._where(), facts=shown)
+        return self._address.described(self.kind)
 
     def explained(self, error: Exception, what: str) -> HeadgateError:
         """Tell by the number what an error means; its text may quote rows."""
-        where = self._where()
+        where = str(self._address)
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         kind = f"{_NAMES.get(number, 'error')} ({number})"
         if number in _LOGIN:
@@ -167,73 +154,20 @@ class MySQL:
         """Leave it to the server to say."""
         return True
 
-    # -- a session
-
-    def open(self) -> None:
-        """Connect, if there is no connection."""
-        if self._connection is not None:
-            return
-        parts = {**self._of_url(), **self._parts}
-        if self._password is not None:
-            parts["password"] = self._reveal(self._password)
-        ssl_ca = parts.pop("ssl_ca", None)
-        secured = {"ssl": {"ca": ssl_ca}} if ssl_ca else {}
-        self._connection = pymysql.connect(
-            **{"port": _PORT, "host": "127.0.0.1", **parts},
-            **secured,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=10,
-        )
-        self.run("set session sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES'")
-        self.run("set session time_zone = '+00:00'")
-        version = str(self.rows("select version()")[0][0])
-        self._collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
-
-    def close(self) -> None:
-        """End the session; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(pymysql.Error, OSError):
-                connection.close()
-
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it matched."""
-        with self._session.cursor() as cursor:
-            return int(cursor.execute(statement, tuple(parameters) or None))
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Give the rows of a query."""
-        with self._session.cursor() as cursor:
-            cursor.execute(statement, tuple(parameters) or None)
-            return list(cursor.fetchall())
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self.run("start transaction")
-
-    def commit(self) -> None:
-        """Commit it."""
-        self.run("commit")
-
-    def rollback(self) -> None:
-        """Give it up."""
-        self.run("rollback")
-
     @contextmanager
     def alone(self, sink: str) -> Iterator[None]:
         """Hold a lock of the sink's name, which ends with the session: DDL cannot be undone."""
         name = f"headgate/{digest(sink)[:40]}"
-        if self.rows("select get_lock(%s, %s)", (name, _PATIENCE_S)) != [(1,)]:
-            raise refusals.busy(self._where(), f"somebody else delivers to {sink}")
+        if self.session.rows("select get_lock(%s, %s)", (name, _PATIENCE_S)) != [(1,)]:
+            raise refusals.busy(str(self._address), f"somebody else delivers to {sink}")
         yield
-        self.rows("select release_lock(%s)", (name,))
+        self.session.rows("select release_lock(%s)", (name,))
 
     # -- tables
 
     def quoted(self, table: str) -> str:
         """Quote each part of a dotted name."""
-        return ".".join(self.name(part) for part in table.split("."))
+        return dotted(self.name, table)
 
     def name(self, identifier: str) -> str:
         """Quote a name."""
@@ -246,7 +180,7 @@ class MySQL:
 
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them in the information schema."""
-        found = self.rows(_COLUMNS, _place(table))
+        found = self.session.rows(_COLUMNS, schema_and_name(table))
         named = {
             str(name): Found(name=str(name), type=_text(type_), kind=str(collation))
             for name, type_, collation in found
@@ -269,7 +203,7 @@ class MySQL:
                     field.name, str(field.type), f"MySQL keeps {_MOST_SCALE} digits behind a point"
                 )
             return f"decimal({field.type.precision},{field.type.scale})"
-        text = f" character set utf8mb4 collate {self._collation}"
+        text = f" character set utf8mb4 collate {self._exact()}"
         if kind == "string":
             return (f"varchar({_LONGEST_KEY})" if key else "longtext") + text
         if kind == "binary" and key:
@@ -278,14 +212,9 @@ class MySQL:
 
     def fits(self, field: pa.Field, found: Found) -> bool:
         """Compare with the types that hold ours as it is; strict mode refuses what is too long."""
-        kind = word(field.type)
         if digits := _DECIMAL.match(found.type):
-            whole, scale = _DIGITS.get(kind, 0), 0
-            if kind == "decimal":
-                whole, scale = field.type.precision - field.type.scale, field.type.scale
-            there = int(digits[2])
-            return bool(whole and there >= scale and int(digits[1]) - there >= whole)
-        pattern = _HOLD.get(kind)
+            return holds_digits(field.type, int(digits[1]), int(digits[2]))
+        pattern = _HOLD.get(word(field.type))
         return pattern is not None and pattern.fullmatch(found.type) is not None
 
     def converted(self, expression: str, field: pa.Field, found: Found | None) -> str:
@@ -295,15 +224,13 @@ class MySQL:
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do all in one statement."""
-        parts = [f"drop column {self.name(each)}" for each in drop]
-        parts += [f"add column {each}" for each in add]
-        return (f"alter table {self.quoted(table)} {', '.join(parts)}",)
+        return altered_at_once(self.name, self.quoted(table), add, drop)
 
     def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
         """Fill a table beside it, and exchange the two by one ``rename``."""
-        if self.rows(_REFERRED, _place(table.to)):
+        if self.session.rows(_REFERRED, schema_and_name(table.to)):
             raise refusals.failed(
-                self._where(),
+                str(self._address),
                 f"making {table.to} anew",
                 "other tables refer to it by foreign keys, and MySQL cannot exchange it then",
             )
@@ -320,25 +247,25 @@ class MySQL:
             for field in table.schema
             if field.name.casefold() not in stays
         ]
-        self.run(f"drop table if exists {fresh}, {stale}")
-        self.run(f"create table {fresh} like {to}")
+        self.session.run(f"drop table if exists {fresh}, {stale}")
+        self.session.run(f"create table {fresh} like {to}")
         if add:  # first: a table must have a column
             spare = [f"add column {self.name(_SPARE)} int"]
             parts = [*spare, *(f"drop column {self.name(each)}" for each in drop)]
-            self.run(f"alter table {fresh} {', '.join(parts)}")
+            self.session.run(f"alter table {fresh} {', '.join(parts)}")
             again = [f"add column {each}" for each in add]
-            self.run(
+            self.session.run(
                 f"alter table {fresh} {', '.join([*again, f'drop column {self.name(_SPARE)}'])}"
             )
         elif drop:
-            self.run(
+            self.session.run(
                 f"alter table {fresh} {', '.join(f'drop column {self.name(d)}' for d in drop)}"
             )
-        self.begin()
+        self.session.begin()
         count = self._insert(fresh, table.schema, table.rows())
-        self.commit()
-        self.run(f"rename table {to} to {stale}, {fresh} to {to}")
-        self.run(f"drop table {stale}")
+        self.session.commit()
+        self.session.run(f"rename table {to} to {stale}, {fresh} to {to}")
+        self.session.run(f"drop table {stale}")
         return count
 
     # -- rows
@@ -361,31 +288,36 @@ class MySQL:
                 kind = f"{kind.partition(' collate ')[0]} collate {found.kind}"
             typed.append(f"{self.name(field.name)} {kind}")
         staged = self.name(name)
-        self.run(f"drop temporary table if exists {staged}")
-        self.run(f"create temporary table {staged} ({', '.join(typed)})")
+        self.session.run(f"drop temporary table if exists {staged}")
+        self.session.run(f"create temporary table {staged} ({', '.join(typed)})")
         return self._insert(staged, schema, rows)
-
-    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
-        """Never asked: rows are staged here."""
-        del schema, rows
-        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... join``."""
         assigned = ", ".join(f"t.{self.name(name)} = {value}" for name, value in sets.items())
-        return f"update {table} t join {staged} s on {self._same(key)} set {assigned}"
+        return f"update {table} t join {staged} s on {same_key(self.name, key)} set {assigned}"
 
     def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
         """Give ``delete ... join``."""
-        return f"delete t from {table} t join {staged} s on {self._same(key)}"
+        return f"delete t from {table} t join {staged} s on {same_key(self.name, key)}"
 
     # -- parts
 
-    @property
-    def _session(self) -> "pymysql.connections.Connection[Any]":
-        if self._connection is None:
-            raise Internal("no-session", "The database was not opened.")
-        return self._connection
+    def _connected(self) -> "pymysql.connections.Connection[Any]":
+        parts = {"port": _PORT, "host": "127.0.0.1", **self._address.revealed()}
+        ssl_ca = parts.pop("ssl_ca", None)
+        secured = {"ssl": {"ca": ssl_ca}} if ssl_ca else {}
+        return pymysql.connect(
+            **parts, **secured, charset="utf8mb4", autocommit=True, connect_timeout=10
+        )
+
+    def _exact(self) -> str:
+        """Give the collation in which texts are equal only to themselves."""
+        if not self._collation:
+            version = str(self.session.rows("select version()")[0][0])
+            is_maria = "MariaDB" in version
+            self._collation = "utf8mb4_nopad_bin" if is_maria else "utf8mb4_0900_bin"
+        return self._collation
 
     def _insert(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
         names = ", ".join(self.name(field.name) for field in schema)
@@ -401,42 +333,16 @@ class MySQL:
             for row in joined.to_pylist():
                 text = f"({row})".encode()
                 if waiting and size + len(text) > _STATEMENT_BYTES:
-                    self._session.query(head + b",".join(waiting))
+                    self.session.connection.query(head + b",".join(waiting))
                     waiting, size = [], len(head)
                 waiting.append(text)
                 size += len(text) + 1
             if waiting:
-                self._session.query(head + b",".join(waiting))
+                self.session.connection.query(head + b",".join(waiting))
         return count
-
-    def _same(self, key: Sequence[str]) -> str:
-        return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)
-
-    def _of_url(self) -> Mapping[str, Any]:
-        return {} if self._url is None else _parts_of(self._reveal(self._url))
-
-    def _shown(self) -> Mapping[str, Any]:
-        """Give what may be said: nothing of a URL that is a secret."""
-        parts = dict(self._parts)
-        if isinstance(self._url, str):
-            parts = {**_parts_of(self._url), **parts}
-        said = ("host", "port", "database", "user")
-        return {name: parts[name] for name in said if name in parts}
-
-    def _where(self) -> str:
-        shown = self._shown()
-        if "database" not in shown:
-            return "MySQL"
-        port = f":{shown['port']}" if "port" in shown else ""
-        return f"MySQL {shown.get('host', 'localhost')}{port}/{shown['database']}"
 
 
 _SPARE = "headgate_spare"
-
-
-def _place(table: str) -> tuple[str | None, str]:
-    database, _, name = table.rpartition(".")
-    return database or None, name
 
 
 def _text(value: object) -> str:

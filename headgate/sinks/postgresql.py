@@ -4,8 +4,8 @@ Staging, merging and the position are one transaction: poolers in transaction mo
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
@@ -15,15 +15,23 @@ import pyarrow.csv as pa_csv
 import pyarrow.types as pt
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from headgate.errors import HeadgateError, Internal
+from headgate.errors import HeadgateError
 from headgate.names import quote
-from headgate.secrets import Secret
 from headgate.sinks import refusals
-from headgate.sinks.column_words import word
-from headgate.sinks.sink import Description, Setting, TableDelivery
-from headgate.sinks.sink_options import SinkOptions
-from headgate.sinks.sql_database import Found, Row
-from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.column_words import holds_digits, word
+from headgate.sinks.db_api_session import DbApiSession
+from headgate.sinks.server_addresses import ServerAddress
+from headgate.sinks.sink import Description, Setting
+from headgate.sinks.sql_database import Found
+from headgate.sinks.sql_options import ServerOptions, postgresql_options
+from headgate.sinks.sql_sink import SqlSink
+from headgate.sinks.sql_statements import (
+    altered_at_once,
+    dotted,
+    same_key,
+    schema_and_name,
+    update_from,
+)
 from headgate.sinks.values_as_text import (
     json_texts,
     refuse_far_years,
@@ -62,7 +70,6 @@ _HOLD: Mapping[str, tuple[str, ...]] = {
     "uuid": ("uuid", *_TEXTS),
     "nested": ("jsonb", "json", "text"),
 }
-_DIGITS = {"int": 10, "long": 19}
 _PRECISION = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
 _COLUMNS = """
 select a.attname, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
@@ -84,30 +91,13 @@ _BATCH_BYTES = 1 << 22
 
 
 def postgresql_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
-    """Make a sink in PostgreSQL.
+    """Make a sink in PostgreSQL; see ``postgresql_options``.
 
-    Options: ``url``, or ``host``, ``port``, ``database``, ``user``, ``password``, ``sslmode``;
-    ``schema`` where tables without one are, ``deliveries`` how the table that remembers is called.
+    Raises:
+        Invalid: ``bad-option``, ``sink-bad-name``.
     """
-    given = SinkOptions("postgresql", options)
-    url, password = given.secret("url"), given.secret("password")
-    parts = {
-        "host": given.text("host"),
-        "dbname": given.text("database"),
-        "user": given.text("user"),
-        "sslmode": given.text("sslmode"),
-        "sslrootcert": given.text("sslrootcert"),
-    }
-    port = given.number("port")
-    schema, deliveries = given.text("schema"), given.text("deliveries", DELIVERIES)
-    given.finish()
-    if url is None and parts["host"] is None and parts["dbname"] is None:
-        raise given.required("url", "host")
-    plain = {name: value for name, value in parts.items() if value is not None}
-    if port is not None:
-        plain["port"] = str(port)
-    database = PostgreSQL(url, plain, password, setting, schema=schema)
-    return SqlSink(database, setting, deliveries=deliveries or DELIVERIES)
+    given = postgresql_options(options)
+    return SqlSink(PostgreSQL(given, setting), setting, deliveries=given.deliveries)
 
 
 class PostgreSQL:
@@ -117,34 +107,32 @@ class PostgreSQL:
     parameter = "%s"
     ddl_commits = False
     stages_first = False
-    loads = True
+    make_anew: None = None
     folds = False
     holds = True
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
-    def __init__(
-        self,
-        url: str | Secret | None,
-        parts: Mapping[str, str],
-        password: str | Secret | None,
-        setting: Setting,
-        *,
-        schema: str | None,
-    ) -> None:
-        self._url = url
-        self._parts = parts
-        self._password = password
-        self._reveal = setting.reveal
-        self._schema = schema
-        self._connection: psycopg.Connection[Any] | None = None
+    def __init__(self, options: ServerOptions, setting: Setting) -> None:
+        self._address = ServerAddress(
+            called="PostgreSQL",
+            options=options,
+            parse=_parts_of,
+            reveal=setting.reveal,
+            database="dbname",
+        )
+        self._schema = options.schema
+        search = [] if self._schema is None else [f"set search_path to {self.name(self._schema)}"]
+        self.session = DbApiSession(
+            self._connected, errors=self.errors, set_up=(*search, "set timezone to 'UTC'")
+        )
 
     def describe(self) -> Description:
         """Say which database it is, without what nobody should see."""
-        return Description(kind=self.kind, title=self._where(), facts=self._shown())
+        return self._address.described(self.kind)
 
     def explained(self, error: Exception, what: str) -> HeadgateError:  # noqa: PLR0911
         """Tell by the state what an error means; never by its text, which may quote rows."""
-        where = self._where()
+        where = str(self._address)
         state = getattr(error, "sqlstate", None) or ""
         diag = getattr(error, "diag", None)
         named = diag and (diag.constraint_name or diag.column_name)
@@ -171,58 +159,16 @@ class PostgreSQL:
         """Leave it to the server to say."""
         return True
 
-    # -- a session
-
-    def open(self) -> None:
-        """Connect, if there is no connection."""
-        if self._connection is not None:
-            return
-        parts = {**_DEFAULTS, **self._of_url(), **self._parts}
-        if self._password is not None:
-            parts["password"] = self._reveal(self._password)
-        self._connection = psycopg.connect(make_conninfo(**parts), autocommit=True)
-        if self._schema is not None:
-            self.run(f"set search_path to {self.name(self._schema)}")
-        self.run("set timezone to 'UTC'")
-
-    def close(self) -> None:
-        """End the session; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error):
-                connection.close()
-
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it changed."""
-        return self._session.execute(statement.encode(), tuple(parameters) or None).rowcount
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Give the rows of a query."""
-        return self._session.execute(statement.encode(), tuple(parameters) or None).fetchall()
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self.run("begin")
-
-    def commit(self) -> None:
-        """Commit it."""
-        self.run("commit")
-
-    def rollback(self) -> None:
-        """Give it up."""
-        self.run("rollback")
-
-    @contextmanager
-    def alone(self, sink: str) -> Iterator[None]:
+    def alone(self, sink: str) -> AbstractContextManager[None]:
         """Do nothing: the row that moves is the lock."""
         del sink
-        yield
+        return nullcontext()
 
     # -- tables
 
     def quoted(self, table: str) -> str:
         """Quote each part of a dotted name."""
-        return ".".join(self.name(part) for part in table.split("."))
+        return dotted(self.name, table)
 
     def name(self, identifier: str) -> str:
         """Quote a name; PostgreSQL would cut a long one without a word."""
@@ -234,15 +180,17 @@ class PostgreSQL:
         """Read them in the catalog; of a domain its base type."""
         found = {
             str(name): Found(name=str(name), type=str(type_), kind=str(kind))
-            for name, type_, kind in self.rows(_COLUMNS, (self.quoted(table),))
+            for name, type_, kind in self.session.rows(_COLUMNS, (self.quoted(table),))
         }
         return found or None
 
     def make_room(self, table: str) -> None:
         """Make the schema, if it is named and not there."""
-        schema = table.rpartition(".")[0] or self._schema
-        if schema and not self.rows("select 1 from pg_namespace where nspname = %s", (schema,)):
-            self.run(f"create schema if not exists {self.name(schema)}")
+        schema = schema_and_name(table)[0] or self._schema
+        if schema and not self.session.rows(
+            "select 1 from pg_namespace where nspname = %s", (schema,)
+        ):
+            self.session.run(f"create schema if not exists {self.name(schema)}")
 
     def declared(self, field: pa.Field, *, key: bool) -> str:
         """Give a column's type."""
@@ -257,7 +205,9 @@ class PostgreSQL:
         if kind == "list":
             return found.type == _array(field.type) or base in {"json", "jsonb"}
         if base == "numeric":
-            return _holds_digits(field.type, digits)
+            if digits is None:  # any number of digits
+                return kind in {"int", "long", "decimal"}
+            return holds_digits(field.type, int(digits[1]), int(digits[2] or 0))
         if kind == "string" and found.kind == "e":
             return True
         cut = base.startswith(("time", "timestamp")) and digits and int(digits[1]) < 6  # noqa: PLR2004
@@ -277,15 +227,7 @@ class PostgreSQL:
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do all in one statement."""
-        parts = [f"drop column {self.name(each)}" for each in drop]
-        parts += [f"add column {each}" for each in add]
-        return (f"alter table {self.quoted(table)} {', '.join(parts)}",)
-
-    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
-        """Never asked: DDL is part of the transaction here."""
-        raise Internal(
-            "not-asked", f"{table.to} is made anew in its transaction.", columns=[*found]
-        )
+        return altered_at_once(self.name, self.quoted(table), add, drop)
 
     # -- rows
 
@@ -301,9 +243,9 @@ class PostgreSQL:
         del like
         typed = [f"{self.name(field.name)} {_staged_type(field.type)}" for field in schema]
         staged = self.name(name)
-        self.run(f"create temporary table {staged} ({', '.join(typed)}) on commit drop")
+        self.session.run(f"create temporary table {staged} ({', '.join(typed)}) on commit drop")
         count = self._copy(staged, schema, rows)
-        self.run(f"analyze {staged}")
+        self.session.run(f"analyze {staged}")
         return count
 
     def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
@@ -313,25 +255,22 @@ class PostgreSQL:
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""
-        assigned = ", ".join(f"{self.name(name)} = {value}" for name, value in sets.items())
-        return f"update {table} t set {assigned} from {staged} s where {self._same(key)}"
+        return update_from(self.name, table, staged, sets, key)
 
     def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
         """Give ``delete ... using``."""
-        return f"delete from {table} t using {staged} s where {self._same(key)}"
+        return f"delete from {table} t using {staged} s where {same_key(self.name, key)}"
 
     # -- parts
 
-    @property
-    def _session(self) -> "psycopg.Connection[Any]":
-        if self._connection is None:
-            raise Internal("no-session", "The database was not opened.")
-        return self._connection
+    def _connected(self) -> "psycopg.Connection[Any]":
+        parts = {**_DEFAULTS, **self._address.revealed()}
+        return psycopg.connect(make_conninfo(**parts), autocommit=True)
 
     def _copy(self, to: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
         count = 0
         options = pa_csv.WriteOptions(include_header=False)
-        cursor = self._session.cursor()
+        cursor = self.session.connection.cursor()
         with cursor.copy(f"copy {to} from stdin (format csv)".encode()) as copy:
             for batch in rows:
                 if not batch.num_rows:
@@ -345,37 +284,6 @@ class PostgreSQL:
                 for start in range(0, len(view), _BATCH_BYTES):
                     copy.write(view[start : start + _BATCH_BYTES])
         return count
-
-    def _same(self, key: Sequence[str]) -> str:
-        return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)
-
-    def _of_url(self) -> Mapping[str, str]:
-        if self._url is None:
-            return {}
-        try:
-            return {k: str(v) for k, v in conninfo_to_dict(self._reveal(self._url)).items()}
-        except psycopg.ProgrammingError:
-            # The parser's message repeats the URL, with the password in it.
-            raise refusals.bad_option("url", "it cannot be read; write postgresql://...") from None
-
-    def _shown(self) -> Mapping[str, str]:
-        """Give what may be said: nothing of a URL that is a secret."""
-        parts = dict(self._parts)
-        if isinstance(self._url, str):
-            with suppress(psycopg.Error):
-                parts = {**{k: str(v) for k, v in conninfo_to_dict(self._url).items()}, **parts}
-        said = ("host", "port", "dbname", "user")
-        shown: dict[str, str] = {name: parts[name] for name in said if name in parts}
-        if self._schema is not None:
-            shown["schema"] = self._schema
-        return shown
-
-    def _where(self) -> str:
-        shown = self._shown()
-        if not shown.keys() & {"host", "dbname"}:
-            return "PostgreSQL"
-        host = shown.get("host", "localhost") + (f":{shown['port']}" if "port" in shown else "")
-        return f"PostgreSQL {host}/{shown.get('dbname', '')}"
 
 
 _CAST = frozenset({"string", "uuid", "nested", "list"})
@@ -400,21 +308,6 @@ def _array(type_: pa.DataType) -> str:
 def _staged_type(type_: pa.DataType) -> str:
     """Give the type of a staged column: what is nested stays text until it is merged."""
     return "text" if word(type_) == "nested" else _declared(type_)
-
-
-def _holds_digits(type_: pa.DataType, digits: "re.Match[str] | None") -> bool:
-    """Whether a numeric column holds an exact number of ours."""
-    kind = word(type_)
-    if kind == "decimal":
-        whole, scale = type_.precision - type_.scale, type_.scale
-    elif kind in _DIGITS:
-        whole, scale = _DIGITS[kind], 0
-    else:
-        return False
-    if digits is None:
-        return True
-    there = int(digits[2] or 0)
-    return bool(there >= scale and int(digits[1]) - there >= whole)
 
 
 def _as_text(column: pa.Array, field: pa.Field) -> pa.Array:
@@ -468,3 +361,11 @@ def _reason(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else "the connection was lost"
     found = re.search(r"failed: (.*)", line)
     return (found[1] if found else line).removeprefix("FATAL:").strip().rstrip(".")
+
+
+def _parts_of(url: str) -> Mapping[str, Any]:
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        # The parser's message repeats the URL, with the password in it.
+        raise refusals.bad_option("url", "it cannot be read; write postgresql://...") from None

@@ -7,24 +7,12 @@ _READERS = "Those of the destination see what was delivered before."
 
 def unreachable(where: str, why: str) -> Unavailable:
     """Give the error for a database that does not answer, or went away."""
-    return Unavailable(
-        "sink-unreachable",
-        f"{where} does not answer: {why}.",
-        readers=_READERS,
-        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
-        where=where,
-    )
+    return _later("sink-unreachable", f"{where} does not answer: {why}.", where)
 
 
 def busy(where: str, why: str) -> Unavailable:
     """Give the error for a database that somebody else is at work in."""
-    return Unavailable(
-        "sink-busy",
-        f"{where} is busy: {why}.",
-        readers=_READERS,
-        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
-        where=where,
-    )
+    return _later("sink-busy", f"{where} is busy: {why}.", where)
 
 
 def login_refused(where: str) -> Refused:
@@ -92,4 +80,14 @@ def no_type(name: str, type_: str, why: str) -> Invalid:
         f"Column {name} ({type_}) cannot be over there as it is: {why}.",
         hint="Cast it to another type in a step before.",
         column=name,
+    )
+
+
+def _later(code: str, message: str, where: str) -> Unavailable:
+    return Unavailable(
+        code,
+        message,
+        readers=_READERS,
+        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
+        where=where,
     )

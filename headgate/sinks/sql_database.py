@@ -1,7 +1,7 @@
 """What a kind of SQL database must do for ``SqlSink``: names, types, and how rows are staged."""
 # ruff: noqa: D102
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -26,16 +26,40 @@ class Found:
     kind: str = ""
 
 
+class SqlSession(Protocol):
+    """One session at a time with a database."""
+
+    def open(self) -> None:
+        """Begin a session, if there is none."""
+        ...
+
+    def close(self) -> None: ...
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; give how many rows it changed."""
+        ...
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]: ...
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+
+
+Load: TypeAlias = Callable[[str, pa.Schema, pa.RecordBatchReader], int]
+"""Adds rows to a table, its quoted name; gives how many."""
+
+Exchange: TypeAlias = Callable[[TableDelivery, Mapping[str, Found]], int]
+"""Exchanges a table for one without the columns that are ``gone``, with all rows, at once; gives
+how many rows there are. Doing it twice does no harm."""
+
+
 class SqlDatabase(Protocol):
-    """One database, and one session with it at a time. Names of tables are dotted texts."""
+    """One database: how it writes things, and a session with it. Tables' names are dotted."""
 
     kind: str
     parameter: str
     """What stands for a bound value in a statement."""
     stages_first: bool
     """Whether rows are staged before the transaction, which would keep others out meanwhile."""
-    loads: bool
-    """Whether rows can be put where they belong as fast as into a temporary table (``load``)."""
     folds: bool
     """Whether names of columns that differ in capital letters are one."""
     holds: bool
@@ -43,6 +67,8 @@ class SqlDatabase(Protocol):
     errors: tuple[type[Exception], ...]
     """What the driver raises."""
 
+    @property
+    def session(self) -> SqlSession: ...
     @property
     def ddl_commits(self) -> bool:
         """Whether a statement that makes or changes a table ends the transaction."""
@@ -57,20 +83,6 @@ class SqlDatabase(Protocol):
         """Whether there is anything to open; where it is, nothing is asked or made."""
         ...
 
-    # -- a session
-    def open(self) -> None:
-        """Begin a session, if there is none."""
-        ...
-
-    def close(self) -> None: ...
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it changed."""
-        ...
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]: ...
-    def begin(self) -> None: ...
-    def commit(self) -> None: ...
-    def rollback(self) -> None: ...
     def alone(self, sink: str) -> AbstractContextManager[None]:
         """Keep other deliverers of the sink out, where a transaction alone does not."""
         ...
@@ -116,11 +128,9 @@ class SqlDatabase(Protocol):
         """Give the statements that add columns (as they are declared) and take some away."""
         ...
 
-    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
-        """Exchange a table for one without the columns that are ``gone``, with all rows, at once.
-
-        Only where DDL commits; doing it twice must do no harm. Gives how many rows there are.
-        """
+    @property
+    def make_anew(self) -> Exchange | None:
+        """Where DDL commits: how a table is changed with its rows."""
         ...
 
     # -- rows
@@ -141,8 +151,9 @@ class SqlDatabase(Protocol):
         """
         ...
 
-    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
-        """Add rows to a table, its quoted name; give how many. Only where it ``loads``."""
+    @property
+    def load(self) -> Load | None:
+        """None where rows cannot be put where they belong as fast as they can be staged."""
         ...
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:

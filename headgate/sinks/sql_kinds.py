@@ -1,10 +1,12 @@
 """SQL databases as kinds of sinks. The driver of each is loaded when a sink is made of it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from headgate.errors import Unavailable
+from headgate.sinks import sql_options
 
 if TYPE_CHECKING:
     from headgate.sinks.sink import Setting, Sink
@@ -12,59 +14,38 @@ if TYPE_CHECKING:
 Options = Mapping[str, object]
 
 
-def postgresql(options: Options, setting: "Setting") -> "Sink":
-    """Make a sink in PostgreSQL.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlKind:
+    """A kind of sinks: called, it makes one. ``extra`` installs the driver, where none comes along.
 
-    Raises:
-        Unavailable: ``library-missing``. Invalid: ``bad-option``.
+    ``check`` reads a sink's options without the driver.
     """
-    return _made("postgresql", "postgresql_sink", "postgres", options, setting)
+
+    name: str
+    check: Callable[[Options], object]
+    extra: str | None = None
+
+    def __call__(self, options: Options, setting: "Setting") -> "Sink":
+        """Make a sink.
+
+        Raises:
+            Unavailable: ``library-missing``. Invalid: ``bad-option``.
+        """
+        try:
+            found = import_module(f"headgate.sinks.{self.name}")
+        except ImportError as error:
+            raise Unavailable(
+                "library-missing",
+                f"The sink {setting.name} of kind {self.name} needs a library: {error}.",
+                hint=f"pip install 'headgate[{self.extra}]'" if self.extra else None,
+                library=str(error.name),
+            ) from error
+        make = cast("Callable[..., Sink]", getattr(found, f"{self.name}_sink"))
+        return make(options, setting)
 
 
-def mysql(options: Options, setting: "Setting") -> "Sink":
-    """Make a sink in MySQL or MariaDB.
-
-    Raises:
-        Unavailable: ``library-missing``. Invalid: ``bad-option``.
-    """
-    return _made("mysql", "mysql_sink", "mysql", options, setting)
-
-
-def sqlalchemy(options: Options, setting: "Setting") -> "Sink":
-    """Make a sink in any database that SQLAlchemy knows.
-
-    Raises:
-        Unavailable: ``library-missing``. Invalid: ``bad-option``.
-    """
-    return _made("sqlalchemy", "sqlalchemy_sink", "sqlalchemy", options, setting)
-
-
-def sqlite(options: Options, setting: "Setting") -> "Sink":
-    """Make a sink in a file of SQLite.
-
-    Raises:
-        Invalid: ``bad-option``.
-    """
-    return _made("sqlite", "sqlite_sink", "", options, setting)
-
-
-def duckdb(options: Options, setting: "Setting") -> "Sink":
-    """Make a sink in a file of DuckDB.
-
-    Raises:
-        Invalid: ``bad-option``.
-    """
-    return _made("duckdb", "duckdb_sink", "", options, setting)
-
-
-def _made(module: str, name: str, extra: str, options: Options, setting: "Setting") -> "Sink":
-    try:
-        found = import_module(f"headgate.sinks.{module}")
-    except ImportError as error:
-        raise Unavailable(
-            "library-missing",
-            f"The sink {setting.name} of kind {module} needs a library: {error}.",
-            hint=f"pip install 'headgate[{extra}]'",
-            library=str(error.name),
-        ) from error
-    return cast("Callable[..., Sink]", getattr(found, name))(options, setting)
+duckdb = SqlKind(name="duckdb", check=sql_options.duckdb_options)
+mysql = SqlKind(name="mysql", check=sql_options.mysql_options, extra="mysql")
+postgresql = SqlKind(name="postgresql", check=sql_options.postgresql_options, extra="postgres")
+sqlalchemy = SqlKind(name="sqlalchemy", check=sql_options.sqlalchemy_options, extra="sqlalchemy")
+sqlite = SqlKind(name="sqlite", check=sql_options.sqlite_options)

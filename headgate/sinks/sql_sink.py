@@ -1,29 +1,16 @@
-"""A sink in an SQL database: rows are staged, then merged in a transaction with the position.
+"""A sink in an SQL database: rows are staged, then merged in a transaction with the position."""
 
-The position is a row of the table ``headgate_deliveries``. It moves only from where it was thought
-to be: of two who deliver at once, the second finds it moved, and nothing of its own is there.
-"""
-
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from headgate.errors import Conflict, Invalid, Refused
-from headgate.sinks.refusals import bad_name
+from headgate.errors import Invalid, Refused
 from headgate.sinks.sink import Delivery, Description, Position, Setting, TableDelivery
-from headgate.sinks.sql_database import Found, SqlDatabase
-
-DELIVERIES = "headgate_deliveries"
-"""The table over there that says which commit each sink has."""
-
-_COLUMNS = (
-    "lake varchar(36) not null, sink varchar(160) not null, commit_id varchar(64) not null, "
-    "number bigint not null, {tables} {text} not null, delivered_at varchar(32) not null, "
-    "primary key (lake, sink)"
-)
+from headgate.sinks.sql_database import Found, Load, SqlDatabase
+from headgate.sinks.sql_position import SqlPosition
+from headgate.sinks.sql_statements import same_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +31,9 @@ class SqlSink:
 
     def __init__(self, database: SqlDatabase, setting: Setting, *, deliveries: str) -> None:
         self._database = database
+        self._session = database.session
         self._setting = setting
-        self._deliveries = deliveries
-        if "%" in deliveries:  # the mark of bound values, for some drivers
-            raise bad_name(deliveries, "it has a % in it")
+        self._position = SqlPosition(database, setting, table=deliveries)
         self.kind = database.kind
 
     def describe(self) -> Description:
@@ -56,7 +42,7 @@ class SqlSink:
 
     def close(self) -> None:
         """End the session."""
-        self._database.close()
+        self._session.close()
 
     def position(self) -> Position | None:
         """Give the commit that the destination has.
@@ -67,167 +53,46 @@ class SqlSink:
         """
         if not self._database.is_there():
             return None
-        with self._session("reading how far it is"):
-            return self._position()
+        with self._connected("reading how far it is"):
+            return self._position.read()
 
     def place(self, position: Position | None) -> None:
         """Say that the destination has a commit, or nothing, whatever any lake said before."""
-        database = self._database
-        with self._session("saying how far it is"):
-            self._prepare()
-            database.begin()
-            database.run(
-                f"delete from {self._table} where sink = {database.parameter}",
-                (self._setting.name,),
-            )
-            if position is not None:
-                self._insert(position)
-            database.commit()
+        with self._connected("saying how far it is"):
+            self._position.place(position)
 
     def deliver(self, delivery: Delivery) -> Mapping[str, int]:
         """Take a commit, whole or not at all; see ``Sink.deliver``."""
-        database = self._database
+        database, session = self._database, self._session
         what = f"delivering commit {delivery.position.commit[:12]}"
-        with self._session(what), database.alone(self._setting.name):
-            self._prepare()
-            self._refuse_elsewhere(delivery)
+        with self._connected(what), database.alone(self._setting.name):
+            self._position.prepare(delivery)
             sent: dict[str, int] = {}
             shapes: dict[str, _Shape] = {}
             if database.ddl_commits:
                 sent, shapes = self._shaped_before(delivery.tables)
             todo = [each for each in delivery.tables if each.table not in sent]
             if not database.stages_first:
-                database.begin()
+                session.begin()
             staged = [
                 self._staged(number, each, shapes.get(each.table))
                 for number, each in enumerate(todo)
             ]
             if database.stages_first:
-                database.begin()
-            self._move(delivery)
+                session.begin()
+            self._position.move(delivery)
             for number, table in enumerate(todo):
                 with self._about(table):
                     if not database.ddl_commits:
                         shapes[table.table] = self._shaped(table)
                     shape, waits = shapes[table.table], staged[number]
-                    if waits is None:
-                        sent[table.table] = self._load(table, shape)
+                    if waits is None and database.load is not None:
+                        sent[table.table] = self._load(table, shape, database.load)
                     else:
                         self._merge(table, number, shape)
-                        sent[table.table] = waits
-            database.commit()
+                        sent[table.table] = waits or 0
+            session.commit()
         return {each.table: sent[each.table] for each in delivery.tables}
-
-    # -- the position
-
-    @property
-    def _table(self) -> str:
-        return self._database.quoted(self._deliveries)
-
-    def _prepare(self) -> None:
-        """Make the table that remembers, where there is none."""
-        database = self._database
-        if database.columns(self._deliveries) is not None:
-            return
-        columns = _COLUMNS.format(
-            tables=database.name("tables"),
-            text=database.declared(pa.field("tables", pa.string()), key=False),
-        )
-        try:
-            database.make_room(self._deliveries)
-            database.run(f"create table if not exists {self._table} ({columns})")
-        except database.errors:  # "if not exists" is no promise where two make it at once
-            if database.columns(self._deliveries) is None:
-                raise
-
-    def _position(self) -> Position | None:
-        database = self._database
-        if database.columns(self._deliveries) is None:
-            return None
-        found = database.rows(
-            f"select lake, commit_id, number, {database.name('tables')} from {self._table}"
-            f" where sink = {database.parameter}",
-            (self._setting.name,),
-        )
-        for lake, commit, number, tables in found:
-            if lake == self._setting.lake:
-                named = tuple(json.loads(str(tables)).items())
-                return Position(commit=str(commit), number=int(str(number)), tables=named)
-        if found:
-            raise Refused(
-                "sink-of-another-lake",
-                f"What calls itself the sink {self._setting.name} over there was delivered by"
-                f" another lake, {found[0][0]}: this one is {self._setting.lake}.",
-                readers="Those of the destination see that lake's rows.",
-                hint="Give the sink another name and other tables; or take it over:"
-                f"  headgate sinks reset {self._setting.name}",
-                sink=self._setting.name,
-                lake=str(found[0][0]),
-            )
-        return None
-
-    def _refuse_elsewhere(self, delivery: Delivery) -> None:
-        if self._position() != delivery.after:
-            raise self._elsewhere(delivery)
-
-    def _move(self, delivery: Delivery) -> None:
-        """Move the position, if it is where it was."""
-        database, after, position = self._database, delivery.after, delivery.position
-        if after is None:
-            try:
-                self._insert(position)
-            except database.errors as error:
-                if database.explained(error, "").code == "sink-rows-refused":  # it is there
-                    raise self._elsewhere(delivery) from error
-                raise
-            return
-        mark, tables = database.parameter, database.name("tables")
-        moved = database.run(
-            f"update {self._table} set commit_id = {mark}, number = {mark}, {tables} = {mark},"
-            f" delivered_at = {mark} where lake = {mark} and sink = {mark} and commit_id = {mark}"
-            f" and {tables} = {mark}",
-            (
-                position.commit,
-                position.number,
-                _as_text(position),
-                self._now(),
-                self._setting.lake,
-                self._setting.name,
-                after.commit,
-                _as_text(after),
-            ),
-        )
-        if moved != 1:
-            raise self._elsewhere(delivery)
-
-    def _insert(self, position: Position) -> None:
-        mark = self._database.parameter
-        self._database.run(
-            f"insert into {self._table} (lake, sink, commit_id, number,"
-            f" {self._database.name('tables')}, delivered_at)"
-            f" values ({mark}, {mark}, {mark}, {mark}, {mark}, {mark})",
-            (
-                self._setting.lake,
-                self._setting.name,
-                position.commit,
-                position.number,
-                _as_text(position),
-                self._now(),
-            ),
-        )
-
-    def _elsewhere(self, delivery: Delivery) -> Conflict:
-        return Conflict(
-            "sink-elsewhere",
-            f"The sink {self._setting.name} is not at commit"
-            f" {delivery.after.commit[:12] if delivery.after else 'none'} any more: somebody else"
-            " delivered.",
-            hint="Ask for its position, and go on from there.",
-            sink=self._setting.name,
-        )
-
-    def _now(self) -> str:
-        return self._setting.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     # -- tables
 
@@ -243,11 +108,12 @@ class SqlSink:
         for table in tables:
             with self._about(table):
                 found = self._database.columns(table.to)
+                exchange = self._database.make_anew
                 if table.effect == "drop":
                     self._drop(table)
                     done[table.table] = 0
-                elif table.gone and found is not None:
-                    done[table.table] = self._database.make_anew(table, found)
+                elif table.gone and found is not None and exchange is not None:
+                    done[table.table] = exchange(table, found)
                 else:
                     shapes[table.table] = self._shaped(table)
         return done, shapes
@@ -264,11 +130,11 @@ class SqlSink:
             columns = [self._declared(field, table.key) for field in shape.add]
             if table.key:
                 columns.append(f"primary key ({self._names(table.key)})")
-            database.run(f"create table {database.quoted(table.to)} ({', '.join(columns)})")
+            self._session.run(f"create table {database.quoted(table.to)} ({', '.join(columns)})")
         elif shape.add or shape.drop:
             added = [self._declared(field, ()) for field in shape.add]
             for statement in database.alter(table.to, added, shape.drop):
-                database.run(statement)
+                self._session.run(statement)
         return shape
 
     def _shape(self, table: TableDelivery, there: Mapping[str, Found] | None) -> _Shape:
@@ -308,7 +174,7 @@ class SqlSink:
         )
 
     def _drop(self, table: TableDelivery) -> None:
-        self._database.run(f"drop table if exists {self._database.quoted(table.to)}")
+        self._session.run(f"drop table if exists {self._database.quoted(table.to)}")
 
     def _declared(self, field: pa.Field, key: Sequence[str]) -> str:
         type_ = self._database.declared(field, key=field.name in key)
@@ -327,7 +193,7 @@ class SqlSink:
         if table.effect == "drop":
             return 0
         with self._about(table):
-            if self._database.loads and self._only_adds(table):
+            if self._database.load is not None and self._only_adds(table):
                 return None
             like = shape.found if shape is not None else {}
             staged = self._database.stage(_stage(number), table.schema, table.rows(), like=like)
@@ -340,20 +206,20 @@ class SqlSink:
         """Whether no row over there has to be found by key."""
         return table.effect != "upsert" or self._database.columns(table.to) is None
 
-    def _load(self, table: TableDelivery, shape: _Shape) -> int:
+    def _load(self, table: TableDelivery, shape: _Shape, load: Load) -> int:
         to = self._database.quoted(table.to)
         self._make_way(table, shape, to)
-        return self._database.load(to, table.schema, table.rows())
+        return load(to, table.schema, table.rows())
 
     def _make_way(self, table: TableDelivery, shape: _Shape, to: str) -> None:
         """Take away what is replaced; refuse to begin a log on rows of others."""
         if table.effect == "insert" and table.whole and not shape.made:
             self._refuse_rows_there(table, to)
         if table.effect == "replace" and not shape.made:
-            self._database.run(f"delete from {to}")
+            self._session.run(f"delete from {to}")
 
     def _merge(self, table: TableDelivery, number: int, shape: _Shape) -> None:
-        database = self._database
+        database, session = self._database, self._session
         if table.effect == "drop":
             return
         to, staged = database.quoted(table.to), database.name(_stage(number))
@@ -371,24 +237,25 @@ class SqlSink:
             f" from {staged} s"
         )
         if table.effect != "upsert" or shape.made:
-            database.run(insert)
+            session.run(insert)
             return
         if table.deleted is not None:
             gone = database.name(_gone(number))
-            database.run(database.delete(to, gone, table.key))
+            session.run(database.delete(to, gone, table.key))
         sets = {name: value for name, value in values.items() if name not in table.key}
         if sets:
-            database.run(database.update(to, staged, sets, table.key))
-        same = self._equal("t", "s", table.key)
-        database.run(f"{insert} where not exists (select 1 from {to} t where {same})")
+            session.run(database.update(to, staged, sets, table.key))
+        same = same_key(database.name, table.key)
+        session.run(f"{insert} where not exists (select 1 from {to} t where {same})")
 
     def _refuse_bad_keys(self, table: TableDelivery, staged: str) -> None:
         """Refuse keys that are NULL, or equal to another one as the destination sees it."""
-        database, names = self._database, self._names(table.key)
+        database, session = self._database, self._session
+        names = self._names(table.key)
         nulls = " or ".join(f"{database.name(each)} is null" for each in table.key)
         readers = f"Those of {table.to} see what was delivered before."
         hint = "Name columns that tell rows apart as key= of the sink."
-        if database.rows(f"select 1 from {staged} where {nulls} limit 1"):
+        if session.rows(f"select 1 from {staged} where {nulls} limit 1"):
             raise Invalid(
                 "sink-key-null",
                 f"Rows of {table.table} have no value in their key ({', '.join(table.key)}).",
@@ -397,7 +264,7 @@ class SqlSink:
                 table=table.table,
             )
         counted = f"select count(*) from {staged} group by {names} having count(*) > 1 limit 1"
-        if database.rows(counted):
+        if session.rows(counted):
             raise Invalid(
                 "sink-key-doubled",
                 f"Keys of {table.table} ({', '.join(table.key)}) are equal to each other as"
@@ -408,7 +275,7 @@ class SqlSink:
             )
 
     def _refuse_rows_there(self, table: TableDelivery, to: str) -> None:
-        if self._database.rows(f"select 1 from {to} limit 1"):
+        if self._session.rows(f"select 1 from {to} limit 1"):
             raise Refused(
                 "sink-table-not-empty",
                 f"{table.to} has rows already, and nobody knows which of {table.table} they are.",
@@ -421,28 +288,24 @@ class SqlSink:
     def _names(self, names: Sequence[str] | Mapping[str, str]) -> str:
         return ", ".join(self._database.name(each) for each in names)
 
-    def _equal(self, one: str, other: str, key: Sequence[str]) -> str:
-        names = [self._database.name(each) for each in key]
-        return " and ".join(f"{one}.{name} = {other}.{name}" for name in names)
-
     # -- sessions and errors
 
     @contextmanager
-    def _session(self, what: str) -> Iterator[None]:
+    def _connected(self, what: str) -> Iterator[None]:
         """Open a session; after any failure it is ended, so that nothing of it is left."""
-        database = self._database
+        database, session = self._database, self._session
         try:
-            database.open()
+            session.open()
             yield
         except database.errors as error:
-            database.close()
+            session.close()
             # The driver's message may quote a row: it is not told, and no cause either.
             raise database.explained(error, what) from None
         except BaseException:
-            database.close()
+            session.close()
             raise
         if not database.holds:
-            database.close()
+            session.close()
 
     @contextmanager
     def _about(self, table: TableDelivery) -> Iterator[None]:
@@ -452,10 +315,6 @@ class SqlSink:
         except self._database.errors as error:
             what = f"delivering {table.table} to {table.to}"
             raise self._database.explained(error, what) from None
-
-
-def _as_text(position: Position) -> str:
-    return json.dumps(dict(position.tables), ensure_ascii=False)
 
 
 def _stage(number: int) -> str:

@@ -5,8 +5,8 @@ is done with subqueries.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pyarrow as pa
@@ -14,14 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mssql, mysql
 
-from headgate.errors import HeadgateError, Internal
-from headgate.secrets import Secret
+from headgate.errors import HeadgateError
 from headgate.sinks import refusals
-from headgate.sinks.column_words import Word, word
+from headgate.sinks.column_words import Word, holds_digits, word
 from headgate.sinks.sink import Description, Setting, TableDelivery
-from headgate.sinks.sink_options import SinkOptions
-from headgate.sinks.sql_database import Found, Row
-from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.sql_database import Found
+from headgate.sinks.sql_options import ServerOptions, sqlalchemy_options
+from headgate.sinks.sql_sink import SqlSink
+from headgate.sinks.sql_statements import altered_in_turn, dotted, same_key, schema_and_name
+from headgate.sinks.sqlalchemy_session import SqlAlchemySession
 from headgate.sinks.values_as_text import (
     impossible,
     json_texts,
@@ -32,9 +33,7 @@ from headgate.sinks.values_as_text import (
 
 _LONGEST_KEY = 255
 _DDL_COMMITS = frozenset({"mysql", "mariadb", "oracle"})
-_MARK = re.compile(r"\?")
 _INTEGERS: Mapping[Word, int] = {"boolean": 1, "int": 4, "long": 8}
-_DIGITS: Mapping[Word, int] = {"boolean": 1, "int": 10, "long": 19}
 _DECIMAL = re.compile(r"(?:NUMERIC|DECIMAL|NUMBER)(?:\((\d+)(?:, ?(\d+))?\))?\Z")
 _SHORT_KEYS = frozenset({"mssql", "mysql", "mariadb"})
 _MYSQLS = ("mysql", "mariadb")
@@ -78,19 +77,13 @@ _PLAIN: Mapping[Word, tuple[type[sa.types.TypeEngine[Any]], ...]] = {
 
 
 def sqlalchemy_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
-    """Make a sink of a URL of SQLAlchemy's.
+    """Make a sink of a URL of SQLAlchemy's; see ``sqlalchemy_options``.
 
-    Options: ``url``; ``password``, where it is not in the URL; ``deliveries``, the table that
-    remembers.
+    Raises:
+        Invalid: ``bad-option``.
     """
-    given = SinkOptions("sqlalchemy", options)
-    url, password = given.secret("url"), given.secret("password")
-    deliveries = given.text("deliveries", DELIVERIES)
-    given.finish()
-    if url is None:
-        raise given.required("url")
-    database = AnyDatabase(url, password, setting)
-    return SqlSink(database, setting, deliveries=deliveries or DELIVERIES)
+    given = sqlalchemy_options(options)
+    return SqlSink(AnyDatabase(given, setting), setting, deliveries=given.deliveries)
 
 
 class AnyDatabase:
@@ -99,18 +92,14 @@ class AnyDatabase:
     kind = "sqlalchemy"
     parameter = "?"
     stages_first = False
-    loads = False
+    load: None = None
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError,)
 
-    def __init__(self, url: str | Secret, password: str | Secret | None, setting: Setting) -> None:
-        self._url = url
-        self._password = password
-        self._setting = setting
-        self._engine: sa.Engine | None = None
-        self._connection: sa.Connection | None = None
-        self._staged: dict[str, sa.Table] = {}
+    def __init__(self, options: ServerOptions, setting: Setting) -> None:
+        self._url = options.url
+        self.session = SqlAlchemySession(options, setting)
 
     @property
     def ddl_commits(self) -> bool:
@@ -139,68 +128,16 @@ class AnyDatabase:
         """Leave it to the server to say."""
         return True
 
-    # -- a session
-
-    def open(self) -> None:
-        """Connect, if there is no connection."""
-        if self._connection is not None:
-            return
-        if self._engine is None:
-            url = sa.make_url(self._setting.reveal(self._url))
-            if self._password is not None:
-                url = url.set(password=self._setting.reveal(self._password))
-            try:
-                self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-            except ImportError as error:
-                raise refusals.bad_option("url", f"its driver is not installed: {error}") from error
-        self._connection = self._engine.connect()
-        if self._dialect.name in {"mysql", "mariadb"}:
-            self.run("set session sql_mode = 'STRICT_ALL_TABLES'")
-
-    def close(self) -> None:
-        """End the session; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        self._staged = {}
-        if connection is not None:
-            with suppress(exc.SQLAlchemyError):
-                connection.close()
-
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it matched."""
-        return self._execute(statement, parameters).rowcount
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Give the rows of a query; only the first where there is a limit, however it is said."""
-        limited = statement.endswith(" limit 1")
-        found = self._execute(statement.removesuffix(" limit 1"), parameters)
-        if not limited:
-            return [tuple(row) for row in found]
-        first = found.first()
-        return [] if first is None else [tuple(first)]
-
-    def begin(self) -> None:
-        """Commit what was made before; the next statement begins a transaction by itself."""
-        self._session.commit()
-
-    def commit(self) -> None:
-        """Commit."""
-        self._session.commit()
-
-    def rollback(self) -> None:
-        """Give it up."""
-        self._session.rollback()
-
-    @contextmanager
-    def alone(self, sink: str) -> Iterator[None]:
+    def alone(self, sink: str) -> AbstractContextManager[None]:
         """Do nothing: the row that moves is the lock."""
         del sink
-        yield
+        return nullcontext()
 
     # -- tables
 
     def quoted(self, table: str) -> str:
         """Quote each part of a dotted name."""
-        return ".".join(self.name(part) for part in _parts(table))
+        return dotted(self.name, table)
 
     def name(self, identifier: str) -> str:
         """Quote a name; one that would be cut is refused."""
@@ -211,10 +148,10 @@ class AnyDatabase:
 
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them as SQLAlchemy reflects them."""
-        schema, _, name = table.rpartition(".")
-        inspector = sa.inspect(self._session)
+        schema, name = schema_and_name(table)
+        inspector = sa.inspect(self.session.connection)
         try:
-            found = inspector.get_columns(name, schema=schema or None)
+            found = inspector.get_columns(name, schema=schema)
         except exc.NoSuchTableError:
             return None
         return {
@@ -237,14 +174,11 @@ class AnyDatabase:
         digits = _DECIMAL.match(found.type)
         if kind == "decimal" and self._dialect.name == "sqlite":
             return "String" in families
-        if kind == "decimal" or (kind in _DIGITS and digits):
-            whole, scale = _DIGITS.get(kind, 0), 0
-            if kind == "decimal":
-                whole, scale = field.type.precision - field.type.scale, field.type.scale
+        if kind == "decimal" or (kind in _INTEGERS and digits):
             if not digits or digits[1] is None:
                 return digits is not None and self._dialect.name in {"postgresql", "oracle"}
-            there = int(digits[2] or 0)
-            return there >= scale and int(digits[1]) - there >= whole
+            there = int(digits[1]), int(digits[2] or 0)
+            return there[0] > there[1] if kind == "boolean" else holds_digits(field.type, *there)
         if kind in _INTEGERS and "Integer" in families:
             size = 8 if "BigInteger" in families else 2 if "SmallInteger" in families else 4
             return size >= _INTEGERS[kind] or self._dialect.name == "sqlite"
@@ -259,14 +193,8 @@ class AnyDatabase:
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""
-        to, word_ = (
-            self.quoted(table),
-            "" if self._dialect.name in {"mssql", "oracle"} else "column ",
-        )
-        return [
-            *(f"alter table {to} drop column {self.name(each)}" for each in drop),
-            *(f"alter table {to} add {word_}{each}" for each in add),
-        ]
+        column = "" if self._dialect.name in {"mssql", "oracle"} else "column "
+        return altered_in_turn(self.name, self.quoted(table), add, drop, column=column)
 
     def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
         """Refuse: what is changed here cannot be undone, and not be exchanged in one step."""
@@ -297,10 +225,7 @@ class AnyDatabase:
             for number, field in enumerate(schema)
         ]
         staged = sa.Table(name, sa.MetaData(), *columns, prefixes=["TEMPORARY"])
-        if name in self._staged:
-            self._staged[name].drop(self._session)
-        staged.create(self._session)
-        self._staged[name] = staged
+        self.session.make_temporary(staged)
         count = 0
         for batch in rows:
             count += batch.num_rows
@@ -311,17 +236,12 @@ class AnyDatabase:
             keys = [f"c{number}" for number in range(len(schema))]
             dictionaries = [dict(zip(keys, row, strict=True)) for row in zip(*values, strict=True)]
             if dictionaries:
-                self._session.execute(staged.insert(), dictionaries)
+                self.session.connection.execute(staged.insert(), dictionaries)
         return count
-
-    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
-        """Never asked: rows are staged here."""
-        del schema, rows
-        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give an update by subqueries, as the standard has it."""
-        same = self._same(table, key)
+        same = same_key(self.name, key, one=table)
         assigned = ", ".join(
             f"{self.name(name)} = (select {value} from {staged} s where {same})"
             for name, value in sets.items()
@@ -331,32 +251,14 @@ class AnyDatabase:
 
     def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
         """Give ``delete ... where exists``."""
-        exists = f"select 1 from {staged} s where {self._same(table, key)}"
+        exists = f"select 1 from {staged} s where {same_key(self.name, key, one=table)}"
         return f"delete from {table} where exists ({exists})"
 
     # -- parts
 
     @property
-    def _session(self) -> sa.Connection:
-        if self._connection is None:
-            raise Internal("no-session", "The database was not opened.")
-        return self._connection
-
-    @property
     def _dialect(self) -> sa.Dialect:
-        return self._session.dialect
-
-    def _execute(self, statement: str, parameters: Sequence[object]) -> "sa.CursorResult[Any]":
-        if not parameters:
-            options = {"no_parameters": True}  # a % in a name is no mark then
-            return self._session.exec_driver_sql(statement, execution_options=options)
-        numbers = iter(range(len(parameters)))
-        text = _MARK.sub(lambda _: f":p{next(numbers)}", statement.replace(":", "\\:"))
-        bound = {f"p{number}": value for number, value in enumerate(parameters)}
-        return self._session.execute(sa.text(text), bound)
-
-    def _same(self, table: str, key: Sequence[str]) -> str:
-        return " and ".join(f"{table}.{self.name(each)} = s.{self.name(each)}" for each in key)
+        return self.session.connection.dialect
 
     def _values(self, column: pa.Array, field: pa.Field) -> list[object]:
         name = self._dialect.name
@@ -379,11 +281,6 @@ class AnyDatabase:
             return "a database of SQLAlchemy's"
         port = f":{url.port}" if url.port else ""
         return f"{url.get_backend_name()} {url.host or ''}{port}/{url.database or ''}"
-
-
-def _parts(table: str) -> tuple[str, ...]:
-    schema, _, name = table.rpartition(".")
-    return (schema, name) if schema else (name,)
 
 
 def _python_values(column: pa.Array, field: pa.Field, *, sqlite: bool) -> list[object]:

@@ -6,20 +6,23 @@ and a column that would turn our values is refused. NaN it would make NULL: refu
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
 
-from headgate.errors import HeadgateError, Internal
+from headgate.errors import HeadgateError
 from headgate.names import quote
 from headgate.sinks import refusals
 from headgate.sinks.column_words import word
-from headgate.sinks.sink import Description, Setting, TableDelivery
-from headgate.sinks.sink_options import SinkOptions
-from headgate.sinks.sql_database import Found, Row
-from headgate.sinks.sql_sink import DELIVERIES, SqlSink
+from headgate.sinks.database_files import DatabaseFile
+from headgate.sinks.db_api_session import DbApiSession
+from headgate.sinks.sink import Description, Setting
+from headgate.sinks.sql_database import Found
+from headgate.sinks.sql_options import sqlite_options
+from headgate.sinks.sql_sink import SqlSink
+from headgate.sinks.sql_statements import altered_in_turn, delete_where_exists, update_from
 from headgate.sinks.values_as_text import (
     impossible,
     json_texts,
@@ -60,13 +63,13 @@ _TEXTUAL = frozenset({"text", "blob", "numeric"})
 
 
 def sqlite_sink(options: Mapping[str, object], setting: Setting) -> SqlSink:
-    """Make a sink in a file of SQLite. Options: ``path``; ``deliveries``, the table's name."""
-    given = SinkOptions("sqlite", options)
-    path, deliveries = given.text("path"), given.text("deliveries", DELIVERIES)
-    given.finish()
-    if path is None:
-        raise given.required("path")
-    return SqlSink(SQLite(setting.root / path), setting, deliveries=deliveries or DELIVERIES)
+    """Make a sink in a file of SQLite; see ``sqlite_options``.
+
+    Raises:
+        Invalid: ``bad-option``.
+    """
+    given = sqlite_options(options)
+    return SqlSink(SQLite(setting.root / given.path), setting, deliveries=given.deliveries)
 
 
 class SQLite:
@@ -76,84 +79,50 @@ class SQLite:
     parameter = "?"
     ddl_commits = False
     stages_first = True
-    loads = False
+    load: None = None
+    make_anew: None = None
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
+        self._file = DatabaseFile(called="SQLite", path=path)
+        self.session = DbApiSession(
+            self._connected,
+            errors=self.errors,
+            begins_with="begin immediate",  # wait for whoever writes, and be the one who does
+            set_up=("pragma synchronous = full", "pragma temp_store = file"),
+        )
 
     def describe(self) -> Description:
         """Say which file it is."""
-        return Description(kind=self.kind, title=self._where(), facts={"path": str(self._path)})
+        return self._file.described(self.kind)
 
     def explained(self, error: Exception, what: str) -> HeadgateError:
         """Tell by the error's code what it means."""
+        where = str(self._file)
         name = str(getattr(error, "sqlite_errorname", ""))
         said = str(error)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return refusals.busy(self._where(), "another program writes into it")
+            return refusals.busy(where, "another program writes into it")
         if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")):
-            return refusals.unreachable(self._where(), said)
+            return refusals.unreachable(where, said)
         if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-            return refusals.not_allowed(self._where(), what, said)
+            return refusals.not_allowed(where, what, said)
         if name.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")):
             return refusals.rows_refused(what, said)  # it names the column, never a value
         if name == "SQLITE_NOTADB":
-            return refusals.failed(self._where(), what, "it is no database of SQLite")
-        return refusals.failed(self._where(), what, said)
+            return refusals.failed(where, what, "it is no database of SQLite")
+        return refusals.failed(where, what, said)
 
     def is_there(self) -> bool:
         """Whether the file is there."""
-        return self._path.exists()
+        return self._file.path.exists()
 
-    # -- a session
-
-    def open(self) -> None:
-        """Open the file; make it, and its directory, if there is none."""
-        if self._connection is None:
-            with suppress(OSError):  # the database says what is wrong
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self._path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
-            )
-            self.run("pragma synchronous = full")
-            self.run("pragma temp_store = file")
-
-    def close(self) -> None:
-        """Close it; what was not committed is gone."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
-        """Run a statement; give how many rows it changed."""
-        return self._session.execute(statement, tuple(parameters)).rowcount
-
-    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Give the rows of a query."""
-        return self._session.execute(statement, tuple(parameters)).fetchall()
-
-    def begin(self) -> None:
-        """Wait for whoever writes, and be the one who does."""
-        self.run("begin immediate")
-
-    def commit(self) -> None:
-        """Commit."""
-        self.run("commit")
-
-    def rollback(self) -> None:
-        """Give it up."""
-        self.run("rollback")
-
-    @contextmanager
-    def alone(self, sink: str) -> Iterator[None]:
+    def alone(self, sink: str) -> AbstractContextManager[None]:
         """Do nothing: one transaction at a time writes."""
         del sink
-        yield
+        return nullcontext()
 
     # -- tables
 
@@ -169,7 +138,7 @@ class SQLite:
 
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them."""
-        found = self.rows("select name, type from pragma_table_info(?)", (table,))
+        found = self.session.rows("select name, type from pragma_table_info(?)", (table,))
         named = {str(name): Found(name=str(name), type=str(type_)) for name, type_ in found}
         return named or None
 
@@ -192,15 +161,7 @@ class SQLite:
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""
-        to = self.quoted(table)
-        return [
-            *(f"alter table {to} drop column {self.name(each)}" for each in drop),
-            *(f"alter table {to} add column {each}" for each in add),
-        ]
-
-    def make_anew(self, table: TableDelivery, found: Mapping[str, Found]) -> int:
-        """Never asked: DDL is part of the transaction here."""
-        raise Internal("not-asked", f"{table.to}: DDL is in the transaction.", columns=[*found])
+        return altered_in_turn(self.name, self.quoted(table), add, drop)
 
     # -- rows
 
@@ -214,50 +175,37 @@ class SQLite:
     ) -> int:
         """Insert rows into a temporary table."""
         del like
+        session = self.session
         typed = ", ".join(self.name(field.name) for field in schema)  # without a type, as it is
-        self.run(f"drop table if exists temp.{self.name(name)}")
-        self.run(f"create temporary table {self.name(name)} ({typed})")
+        session.run(f"drop table if exists temp.{self.name(name)}")
+        session.run(f"create temporary table {self.name(name)} ({typed})")
         marks = ", ".join("?" for _ in schema)
         insert = f"insert into temp.{self.name(name)} values ({marks})"
         count = 0
-        self.run("begin")  # of the temporary database only
+        session.run("begin")  # of the temporary database only
         for batch in rows:
             columns = [
                 _values(column, field) for column, field in zip(batch.columns, schema, strict=True)
             ]
-            self._session.executemany(insert, zip(*columns, strict=True))
+            session.connection.executemany(insert, zip(*columns, strict=True))
             count += batch.num_rows
-        self.run("commit")
+        session.run("commit")
         return count
-
-    def load(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
-        """Never asked: rows are staged here."""
-        del schema, rows
-        raise Internal("not-asked", f"Rows of {table} are staged.")
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""
-        assigned = ", ".join(f"{self.name(name)} = {value}" for name, value in sets.items())
-        return f"update {table} as t set {assigned} from {staged} as s where {self._same(key)}"
+        return update_from(self.name, table, staged, sets, key)
 
     def delete(self, table: str, staged: str, key: Sequence[str]) -> str:
         """Give ``delete ... where exists``."""
-        exists = f"select 1 from {staged} as s where {self._same(key)}"
-        return f"delete from {table} as t where exists ({exists})"
+        return delete_where_exists(self.name, table, staged, key)
 
     # -- parts
 
-    @property
-    def _session(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise Internal("no-session", "The database was not opened.")
-        return self._connection
-
-    def _same(self, key: Sequence[str]) -> str:
-        return " and ".join(f"t.{self.name(each)} = s.{self.name(each)}" for each in key)
-
-    def _where(self) -> str:
-        return f"SQLite {self._path.name}"
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._file.place(), timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
+        )
 
 
 def _affinity(declared: str) -> str:
