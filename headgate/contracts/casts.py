@@ -59,9 +59,10 @@ class CastPlan:
     what is computed of them once because an item names it twice; beside every column whose values
     can fail to be read stands its raw value as ``_raw.<column>``, and where the source tells a
     row's position or the record it was, that. ``schema`` has the typed columns without those.
-    ``flags`` are the conditions of unreadable values. ``problems`` says what makes the raw columns
-    unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse text by
-    themselves: SQL types by raw name, in the contract's order.
+    ``flags`` are the conditions of unreadable values; ``raw_texts`` is SQL for what came in for a
+    column that was cast, NULL where that stands for nothing. ``problems`` says what makes the raw
+    columns unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse
+    text by themselves: SQL types by raw name, in the contract's order.
     """
 
     contract: str
@@ -69,7 +70,7 @@ class CastPlan:
     tried: tuple[tuple[str, str], ...]
     schema: pa.Schema
     flags: tuple[Flag, ...]
-    raw_names: Mapping[str, str]
+    raw_texts: Mapping[str, str]
     problems: tuple[str, ...]
     reader_types: Mapping[str, str]
 
@@ -124,7 +125,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
     items: list[tuple[str, str]] = []
     fields: list[pa.Field] = []
     flags: list[Flag] = []
-    raw_names: dict[str, str] = {}
+    raw_texts: dict[str, str] = {}
     problems: list[str] = []
     beside: list[tuple[str, str]] = []
     tried: list[tuple[str, str]] = []
@@ -154,8 +155,8 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
             continue
         kept = f"{RAW}{column.name}"
         beside.append((kept, source))
-        raw_names[column.name] = quote(kept)
         came = rule(quote(kept), arrow_type(column.kind))
+        raw_texts[column.name] = came
         unread = f"({came} IS NOT NULL AND {quote(column.name)} IS NULL)"
         flags.append(Flag(check=spec.typed(column.name), sql=unread))
     taken = {(given.get(c.source) or given.get(c.source.casefold())) for c in spec.columns} - {None}
@@ -177,7 +178,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
         tried=tuple(tried),
         schema=pa.schema(fields),
         flags=tuple(flags),
-        raw_names=raw_names,
+        raw_texts=raw_texts,
         problems=tuple(problems),
         reader_types={column.source: sql_type(column.kind) for column in spec.columns},
     )
@@ -397,7 +398,7 @@ def _plain_text(source: str, target: ColumnType) -> str | None:  # noqa: PLR0911
         word = f"lower({trimmed})"
         # Of five words or more DuckDB makes a join, which is computed for every row.
         return (
-            f"CASE WHEN {source} IN ('true', 'false') THEN {source} = 'true' "
+            f"CASE WHEN {source} = 'true' THEN TRUE WHEN {source} = 'false' THEN FALSE "
             f"WHEN {word} IN ('true', 't', 'yes') OR {word} IN ('y', '1') THEN TRUE "
             f"WHEN {word} IN ('false', 'f', 'no') OR {word} IN ('n', '0') THEN FALSE END"
         )

@@ -117,9 +117,11 @@ def ingest_mask(
         for name, text in preparations.items()
         if any(quote(name) in f.sql for b in bits for f in b)
     }
+    unread = {flag.check.column for flag in flags if isinstance(flag.check, checks.Typed)}
     query = MaskQuery(
         expression=mask_sql(
             [_any(group) for group in bits],
+            first=_suspicions(bits, unread),
             apart=[
                 number
                 for number, group in enumerate(bits)
@@ -137,12 +139,20 @@ def ingest_mask(
     return IngestMask(query=query, groups=groups, left=tuple(left))
 
 
-def mask_sql(conditions: Sequence[str], *, apart: Collection[int] = ()) -> str:
+def mask_sql(
+    conditions: Sequence[str],
+    *,
+    first: Mapping[int, str] | None = None,
+    apart: Collection[int] = (),
+) -> str:
     """Give the integer whose bit i is set where condition i is true.
 
     Nearly all rows violate nothing: for them it is asked once if any condition is true, and no bit
-    is made. Conditions ``apart``, windows and look-ups in other tables, are asked only once.
+    is made. ``first`` has what is asked then in the place of a condition: something that is true,
+    too, wherever that is. Conditions ``apart``, windows and look-ups in other tables, are asked
+    only once.
     """
+    asked = {**dict(enumerate(conditions)), **(first or {})}
     bits = {
         number: f"CASE WHEN {condition} THEN CAST({1 << number} AS BIGINT) ELSE {_NO_BITS} END"
         for number, condition in enumerate(conditions)
@@ -150,16 +160,27 @@ def mask_sql(conditions: Sequence[str], *, apart: Collection[int] = ()) -> str:
     parts = [bits[number] for number in sorted(apart)]
     near = [number for number in bits if number not in apart]
     if near:
-        some = " OR ".join(conditions[number] for number in near)
+        some = " OR ".join(dict.fromkeys(asked[number] for number in near))
         made = " | ".join(bits[number] for number in near)
         parts.append(f"CASE WHEN {some} THEN {made} ELSE {_NO_BITS} END")
     return f"({' | '.join(parts)})" if parts else _NO_BITS
 
 
+def _suspicions(bits: Sequence[tuple[Flag, ...]], cast: Collection[str]) -> dict[int, str]:
+    """Give what to ask first of columns that were cast: a value missing or unread is NULL now."""
+    alone = {number: group[0].check for number, group in enumerate(bits) if len(group) == 1}
+    required = {check.column for check in alone.values() if isinstance(check, checks.NotNull)}
+    return {
+        number: f"({quote(check.column)} IS NULL)"
+        for number, check in alone.items()
+        if isinstance(check, checks.NotNull | checks.Typed) and check.column in required & {*cast}
+    }
+
+
 def _row_flag(spec: ContractSpec, check: checks.RowCheck, casts: "CastPlan | None") -> str:
     if isinstance(check, checks.NotNull) and casts is not None:
         # A value that could not be read is NULL by now, and violates its own check only.
-        return f"({casts.raw_names.get(check.column, quote(check.column))} IS NULL)"
+        return f"({casts.raw_texts.get(check.column, quote(check.column))} IS NULL)"
     return sql(violation(check, spec.kinds))
 
 

@@ -253,3 +253,42 @@ def test_rules_that_columns_cannot_follow_are_refused(place: Workplace, option: 
     text = f'import headgate as hg\norders = hg.files("orders.csv", {option})'
     with pytest.raises(HeadgateError, match="types already"):
         place.hall.run(place.pipeline(text), target="main")
+
+
+REQUIRED = """
+import headgate as hg
+
+class Order(hg.Contract, severity="quarantine"):
+    id: int
+    pieces: int
+    note: str
+
+orders = hg.files("{name}", contract=Order, null_tokens="n/a")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("orders.csv", "id,pieces,note\n1,2,x\n2,n/a,x\n3,2,n/a\n4,many,x\n"),
+        (
+            "orders.json",
+            (
+                '{"id": 1, "pieces": 2, "note": "x"}\n{"id": 2, "pieces": "n/a", "note": "x"}\n'
+                '{"id": 3, "pieces": 2, "note": "n/a"}\n{"id": 4, "pieces": "many", "note": "x"}\n'
+            ),
+        ),
+    ],
+)
+def test_a_text_that_stands_for_nothing_is_nothing_where_a_value_is_required(
+    place: Workplace, name: str, text: str
+) -> None:
+    (place.root / name).write_text(text)
+    place.hall.run(place.pipeline(REQUIRED.replace("{name}", name)), target="main")
+    assert [row["id"] for row in place.rows("orders")] == [1]
+    rejected = {row["position"]: row["checks"] for row in place.rows("_quarantine.orders")}
+    assert rejected == {
+        f"{name}:{2 + name.endswith('.csv')}": ["pieces is not null"],
+        f"{name}:{3 + name.endswith('.csv')}": ["note is not null"],
+        f"{name}:{4 + name.endswith('.csv')}": ["pieces is long"],
+    }
