@@ -13,8 +13,8 @@ from typing import IO
 
 from headgate.digests import digest
 from headgate.errors import Corrupt, Invalid, NotFound, Refused
-from headgate.sources.formats.file_names import PACKINGS, archive_of
-from headgate.sources.formats.packing import opened, packing_of, too_much
+from headgate.sources.formats.file_names import PACKINGS, archive_of, packing_of
+from headgate.sources.formats.packing import opened, too_much
 from headgate.sources.formats.raw_file import RawFile
 from headgate.sources.staging import staging
 

@@ -4,7 +4,7 @@ The cursor says which files have been read, and in which state: what is new or c
 A file that is being read has its state and, after a ``#``, how much of it is done.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -15,17 +15,12 @@ from headgate.clock import Clock
 from headgate.digests import digest, digest_json
 from headgate.errors import Invalid, Refused, Unavailable
 from headgate.filesets import NativeFiles
-from headgate.names import suggestion
 from headgate.sources.cursors import Cursor
 from headgate.sources.digesting import Digests
 from headgate.sources.file_progress import Progress
-from headgate.sources.formats.file_names import archive_of, format_of
-from headgate.sources.formats.formats import (
-    NATIVE,
-    checked_format,
-    options_of,
-    reader_of,
-)
+from headgate.sources.formats.file_names import archive_of, format_of, packing_of, told_formats
+from headgate.sources.formats.formats import NATIVE, checked_format, reader_of
+from headgate.sources.formats.options import check_options, flag, mapping, text
 from headgate.sources.formats.raw_file import LARGEST_BYTES, RawFile
 from headgate.sources.places.opening import OPTIONS as PLACE_OPTIONS
 from headgate.sources.places.opening import is_remote, place_of
@@ -66,12 +61,13 @@ class FileSource:
         self._patterns = _patterns(options)
         self._format = options.get("format")
         self._compression = options.get("compression")
-        self._member = None if options.get("member") is None else str(options["member"])
-        self._largest_bytes = int(str(options.get("largest_bytes", LARGEST_BYTES)))
+        self._member = text(options, "member")
+        self._largest_bytes = _size(options.get("largest_bytes", LARGEST_BYTES))
         self._changed = _choice(options.get("changed", _REFUSE))
         there = {name: value for name, value in options.items() if name in PLACE_OPTIONS}
         ours = _OWN_OPTIONS | PLACE_OPTIONS
         self._options = {name: value for name, value in options.items() if name not in ours}
+        self._check(there)
         self._cache = setting.cache / "files"
         self._digests = Digests(self._cache, self._setting.clock)
         self._places = [
@@ -153,6 +149,18 @@ class FileSource:
         self._workplace.close()
         self._brought.clear()
 
+    def _check(self, there: Mapping[str, object]) -> None:
+        """Refuse options that cannot be meant, as far as that is known without looking at files."""
+        packing_of("", self._compression)
+        mapping(there, "headers")
+        for name in ("allow_http", "anonymous"):
+            flag(there, name)
+        if self._format is not None:
+            formats: Collection[str] | None = (checked_format(self._format),)
+        else:
+            formats = told_formats(self._patterns)
+        check_options(self._options, formats, beside=_OWN_OPTIONS | PLACE_OPTIONS)
+
     # -- what is there
 
     @cached_property
@@ -193,8 +201,6 @@ class FileSource:
 
             yield from members(raw, self._member)
         else:
-            from headgate.sources.formats.packing import packing_of  # noqa: PLC0415 - loads pyarrow
-
             yield replace(raw, packing=packing_of(file.name, self._compression))
 
     def _here(self, file: Listed, place: Place) -> Path:
@@ -250,7 +256,7 @@ class FileSource:
 
     def _pieces(self, part: RawFile, after: int) -> "Iterator[Piece]":
         name = self._format_of(part)
-        self._refuse_unknown(name)
+        check_options(self._options, (name,))
         if name == "csv":
             from headgate.sources.reading import pieces  # noqa: PLC0415 - loads duckdb
 
@@ -310,7 +316,7 @@ class FileSource:
         if len(formats) != 1:
             raise self._mixed(formats)
         [name] = formats
-        self._refuse_unknown(name)
+        check_options(self._options, (name,))
         if name == "parquet":
             from headgate.sources.formats import parquet  # noqa: PLC0415 - loads pyarrow
 
@@ -330,18 +336,6 @@ class FileSource:
         if self._format is not None:
             return checked_format(self._format)
         return format_of(file.name, file.shown)
-
-    def _refuse_unknown(self, format_name: str) -> None:
-        known = options_of(format_name)
-        for name in self._options:
-            if name not in known:
-                meant = suggestion(name, known | _OWN_OPTIONS | PLACE_OPTIONS)
-                raise Invalid(
-                    "unknown-option",
-                    f"Files of the format {format_name} have no option {name!r}.",
-                    hint=f"Did you mean {meant}?" if meant else None,
-                    option=name,
-                )
 
 
 def _refuse_changed(file: Listed, progress: Progress) -> None:
@@ -364,6 +358,16 @@ def _choice(changed: object) -> str:
             option="changed",
         )
     return str(changed)
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Invalid(
+            "bad-option",
+            f"largest_bytes is a number of bytes, not {value!r}.",
+            option="largest_bytes",
+        )
+    return value
 
 
 def _patterns(options: Mapping[str, object]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Options:
         if value is None:
             return default
         if value not in choices:
-            raise self.bad(name, f"is one of {', '.join(choices)}, not {value!r}")
+            raise self.bad(name, f"is one of {', '.join(choices)}, not {value!r}", choices, value)
         return str(value)
 
     def words(self, name: str, choices: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Options:
             raise self.bad(name, f"is a text or several, not {value!r}")
         for word in listed:
             if choices is not None and word not in choices:
-                raise self.bad(name, f"takes {', '.join(choices)}, not {word!r}")
+                raise self.bad(name, f"takes {', '.join(choices)}, not {word!r}", choices, word)
         return tuple(listed)
 
     def number(self, name: str, default: int | None = None, *, least: int = 1) -> int | None:
@@ -148,10 +148,13 @@ class Options:
                 option=name,
             )
 
-    def bad(self, name: str, what: str) -> Invalid:
-        """Give the error for an option that cannot be taken."""
+    def bad(
+        self, name: str, what: str, choices: Sequence[str] = (), given: object = None
+    ) -> Invalid:
+        """Give the error for an option that cannot be taken, with the choice that may be meant."""
         full = f"{self._name}.{name}".lstrip(".")
-        return bad(full, f"{full} {what}.")
+        meant = suggestion(given, choices) if isinstance(given, str) else None
+        return bad(full, f"{full} {what}.", f"Did you mean {meant}?" if meant else None)
 
 
 def retry_of(given: object) -> Retry:

@@ -107,7 +107,8 @@ def test_a_sheet_is_named_by_name_or_number_where_there_are_several(tmp_path):
     error = failure(tmp_path, "a.xlsx")
     assert error.code == "excel-sheet-unsaid"
     assert "one, two" in error.message
-    for missing in ("three", 4, 0):
+    assert failure(tmp_path, "a.xlsx", sheet=0).code == "bad-option"
+    for missing in ("three", 4):
         assert failure(tmp_path, "a.xlsx", sheet=missing).code == "excel-sheet-missing"
     assert failure(tmp_path, "a.xlsx", sheet=True).code == "bad-option"
 

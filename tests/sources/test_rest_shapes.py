@@ -426,7 +426,7 @@ def test_a_yaml_file_says_the_same(tmp_path: Path) -> None:
         given = setting()
         at = type(given)(root=tmp_path, cache=tmp_path, clock=given.clock)
         source = RestSource({"file": "shop.yaml", "resource": "items"}, at)
-        assert source.describe().title == "items of shop.yaml"
+        assert source.describe().title == f"{server.url}/orders/{{id}}/items"
         assert records_of(*source.read(None)) == items(*range(1, 8))
         with pytest.raises(NotFound, match="Did you mean items"):
             list(RestSource({"file": "shop.yaml", "resource": "item"}, at).read(None))

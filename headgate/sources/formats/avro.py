@@ -14,8 +14,6 @@ from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS: frozenset[str] = frozenset()
-
 _Make: TypeAlias = Callable[[object], object]
 _PLAIN: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(),

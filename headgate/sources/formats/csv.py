@@ -17,30 +17,13 @@ from headgate.errors import Invalid
 from headgate.filesets import NativeFiles
 from headgate.sources.formats.encodings import SAMPLE_BYTES, in_utf8
 from headgate.sources.formats.inference import column_types, columns_of
+from headgate.sources.formats.options import count, flag, words
+from headgate.sources.formats.options import names as columns_said
 from headgate.sources.formats.packing import opened, prove_whole, unpacked
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset(
-    {
-        "columns",
-        "comment",
-        "date_format",
-        "decimal_separator",
-        "delimiter",
-        "encoding",
-        "escape",
-        "header",
-        "null",
-        "quote",
-        "skip",
-        "timestamp_format",
-        "types",
-    }
-)
-
 _SAMPLE_ROWS = 200
 _PASSED_ON = ("comment", "date_format", "decimal_separator", "timestamp_format")
-_SINGLE = ("delimiter", "quote", "escape", "comment", "decimal_separator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +47,6 @@ def native(
         Invalid: ``bad-option``, ``encoding-unknown``, ``encoding-wrong``, ``csv-without-names``,
             ``csv-duplicate-names``.
     """
-    _check(options)
     groups: dict[Dialect, list[RawFile]] = {}
     for file in files:
         readable = in_utf8(_unpacked(file), options.get("encoding"))
@@ -94,15 +76,6 @@ def _unpacked(file: RawFile) -> RawFile:
     return unpacked(file)
 
 
-def _check(options: Mapping[str, object]) -> None:
-    for name in _SINGLE:
-        value = options.get(name)
-        if value is not None and (not isinstance(value, str) or len(value) > 1):
-            raise Invalid(
-                "bad-option", f"{name} is one character, not {value!r}.", option=name, value=value
-            )
-
-
 def _part(dialect: Dialect, files: Sequence[RawFile], options: Mapping[str, object]) -> NativeFiles:
     given: dict[str, object] = {
         "delimiter": dialect.delimiter,
@@ -125,13 +98,7 @@ def _part(dialect: Dialect, files: Sequence[RawFile], options: Mapping[str, obje
 
 def null_tokens(options: Mapping[str, object]) -> tuple[str, ...]:
     """Give the texts that mean NULL: the empty one, and what ``null`` adds."""
-    given = options.get("null")
-    if given is None:
-        return ("",)
-    tokens = (given,) if isinstance(given, str) else given
-    if not isinstance(tokens, (list, tuple)) or not all(isinstance(t, str) for t in tokens):
-        raise Invalid("bad-option", f"null is a text or several, not {given!r}.", option="null")
-    return tuple(dict.fromkeys(("", *tokens)))
+    return tuple(dict.fromkeys(("", *words(options, "null"))))
 
 
 # -- dialect
@@ -142,7 +109,7 @@ def _dialect(file: RawFile, options: Mapping[str, object]) -> Dialect | None:
     with opened(file) as source:
         raw = source.read(SAMPLE_BYTES)
     text = codecs.getincrementaldecoder("utf-8-sig")("replace").decode(raw)
-    skip = _count(options, "skip")
+    skip = count(options, "skip")
     lines = text.splitlines(keepends=True)[skip:]
     comment = options.get("comment")
     lines = [line for line in lines if not (comment and line.startswith(str(comment)))]
@@ -152,9 +119,7 @@ def _dialect(file: RawFile, options: Mapping[str, object]) -> Dialect | None:
     escape = str(options.get("escape", quoted) or "")
     delimiter = options.get("delimiter") or _delimiter(file, lines, quoted)
     first = next(_rows(lines, str(delimiter), quoted, escape))
-    header = options.get("header", True)
-    if not isinstance(header, bool):
-        raise Invalid("bad-option", f"header is True or False, not {header!r}.", option="header")
+    header = flag(options, "header") is not False
     return Dialect(
         delimiter=str(delimiter),
         quote=quoted,
@@ -198,17 +163,15 @@ def _rows(lines: Sequence[str], delimiter: str, quoted: str, escape: str) -> Ite
 def _names(
     file: RawFile, first: Sequence[str], *, header: bool, options: Mapping[str, object]
 ) -> tuple[str, ...]:
-    declared = options.get("columns")
+    declared = columns_said(options, "columns")
     if declared is not None:
-        if not isinstance(declared, (list, tuple)) or not all(isinstance(n, str) for n in declared):
-            raise Invalid("bad-option", "columns is a list of names.", option="columns")
         if len(declared) != len(first):
             raise Invalid(
                 "columns-differ",
                 f"{file.shown} has {len(first)} columns, and columns= names {len(declared)}.",
                 path=file.shown,
             )
-        names = tuple(declared)
+        names = declared
     elif header:
         names = tuple(name.strip() or f"column{i}" for i, name in enumerate(first))
     else:
@@ -230,13 +193,6 @@ def _names(
             )
         seen.add(name.lower())
     return names
-
-
-def _count(options: Mapping[str, object], name: str) -> int:
-    value = options.get(name, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Invalid("bad-option", f"{name} is a number of lines, not {value!r}.", option=name)
-    return value
 
 
 def _with_types(part: NativeFiles, types: Mapping[str, str] | None) -> NativeFiles:

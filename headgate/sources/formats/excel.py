@@ -4,7 +4,6 @@ A column whose cells are of one kind has that type. One of several kinds is text
 exactly: nothing is cast, nothing lost. A formula's value is the one stored with it.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -15,17 +14,15 @@ import python_calamine as calamine
 
 from headgate.errors import Corrupt, Invalid, NotFound, Refused
 from headgate.source_columns import POSITION
+from headgate.sources.formats.options import area, count, flag, one_of_several
+from headgate.sources.formats.options import names as columns_said
 from headgate.sources.formats.packing import refuse_changed, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset({"columns", "header", "range", "sheet", "skip"})
-
 _Cell: TypeAlias = "int | float | str | bool | time | date | datetime | timedelta"
 _WHOLE = 2**53  # from here on a double does not hold each whole number
 _LETTERS = 26
-_CORNER = r"\$?([A-Z]{0,3})\$?((?:[1-9]\d{0,6})?)"
-_RANGE = re.compile(rf"{_CORNER}:{_CORNER}\Z")
 _TYPES: Mapping[frozenset[str], pa.DataType] = {
     frozenset({"bool"}): pa.bool_(),
     frozenset({"int"}): pa.int64(),
@@ -48,16 +45,16 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
         NotFound: ``excel-sheet-missing``.
         Refused: ``file-encrypted``.
     """
-    area = _Area.parse(options.get("range"))
-    sheet = _sheet(file, options.get("sheet"))
-    names, body = _header(file, sheet, area, options)
-    kinds = _kinds(sheet, area, body)
+    within = _Area.of(area(options, "range"))
+    sheet = _sheet(file, one_of_several(options, "sheet"))
+    names, body = _header(file, sheet, within, options)
+    kinds = _kinds(sheet, within, body)
     columns = _columns(names, kinds)
     place = f"{file.shown}!{sheet.name}"
     types = [_TYPES.get(frozenset(kinds.get(at, ())), pa.string()) for at in columns]
     schema = pa.schema([*zip(columns.values(), types, strict=True), (POSITION, pa.string())])
     done, rows, positions = 0, list[list[_Cell]](), list[str]()
-    for number, cells in _rows(sheet, area, body):
+    for number, cells in _rows(sheet, within, body):
         done += 1
         if done <= after:
             continue
@@ -80,17 +77,10 @@ class _Area:
     bottom: int | None = None
 
     @classmethod
-    def parse(cls, text: object) -> Self:
-        if text is None:
+    def of(cls, corners: tuple[str, str, str, str] | None) -> Self:
+        if corners is None:
             return cls()
-        found = _RANGE.match(text.upper()) if isinstance(text, str) else None
-        if found is None:
-            raise Invalid(
-                "bad-option",
-                f'range is written as in "B2:F100", "B:F" or "B2:", not {text!r}.',
-                option="range",
-            )
-        left, top, right, bottom = found.groups()
+        left, top, right, bottom = corners
         return cls(
             left=_column(left) if left else 0,
             top=max(int(top or 1) - 1, 0),
@@ -109,11 +99,7 @@ def _column(letters: str) -> int:
 # -- the sheet
 
 
-def _sheet(file: RawFile, wanted: object) -> calamine.CalamineSheet:
-    if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, (int, str))):
-        raise Invalid(
-            "bad-option", f"sheet is a name or a number from 1, not {wanted!r}.", option="sheet"
-        )
+def _sheet(file: RawFile, wanted: int | str | None) -> calamine.CalamineSheet:
     try:
         there = unpacked(file)
         book = calamine.CalamineWorkbook.from_path(str(there.path))
@@ -200,23 +186,14 @@ def _header(
     options: Mapping[str, object],
 ) -> tuple[Sequence[str], int]:
     """Give the columns' names, empty where there is none, and the first row of the body."""
-    header, skip, declared = (
-        options.get("header", True),
-        options.get("skip", 0),
-        options.get("columns"),
-    )
-    if not isinstance(header, bool):
-        raise Invalid("bad-option", f"header is True or False, not {header!r}.", option="header")
-    if not isinstance(skip, int) or isinstance(skip, bool) or skip < 0:
-        raise Invalid("bad-option", f"skip is a number of rows, not {skip!r}.", option="skip")
+    header, declared = flag(options, "header") is not False, columns_said(options, "columns")
+    skip = count(options, "skip")
     top = max(area.top, skip)
     number, first = next(
         ((number, row) for number, row in _cells(sheet, area) if number >= top), (top, [])
     )
     names = [_text(cell) if cell != "" else "" for cell in first] if header else []
     if declared is not None:
-        if not isinstance(declared, (list, tuple)) or not all(isinstance(n, str) for n in declared):
-            raise Invalid("bad-option", "columns is a list of names.", option="columns")
         if len(declared) < len(first):
             raise Invalid(
                 "columns-differ",

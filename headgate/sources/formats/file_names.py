@@ -1,5 +1,6 @@
 """What the names of files tell: how they are packed, and what they hold."""
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from headgate.errors import Invalid
@@ -42,6 +43,26 @@ def archive_of(name: str) -> str | None:
     return ARCHIVES.get(path.suffix)
 
 
+def packing_of(name: str, declared: object) -> str | None:
+    """Tell how a file is compressed by what was declared, else by its name.
+
+    Raises:
+        Invalid: ``compression-unknown``.
+    """
+    if declared is None:
+        return PACKINGS.get(PurePath(name).suffix.lower())
+    if declared == "none":
+        return None
+    if declared not in PACKINGS.values():
+        raise Invalid(
+            "compression-unknown",
+            f"There is no compression {declared!r} here.",
+            hint=f"Write one of {', '.join(sorted(PACKINGS.values()))} or none.",
+            compression=str(declared),
+        )
+    return str(declared)
+
+
 def format_of(name: str, shown: str) -> str:
     """Tell a file's format by its name, without what says how it is packed.
 
@@ -68,3 +89,16 @@ def format_of(name: str, shown: str) -> str:
             path=shown,
         )
     return known
+
+
+def told_formats(patterns: Iterable[str]) -> frozenset[str] | None:
+    """Tell the formats of all files of some patterns; None where only the files' names can tell."""
+    found: set[str] = set()
+    for pattern in patterns:
+        path = PurePath(pattern.partition("?")[0].lower())
+        if path.suffix in PACKINGS:
+            path = path.with_suffix("")
+        if path.suffix not in SUFFIXES:
+            return None
+        found.add(SUFFIXES[path.suffix])
+    return frozenset(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from headgate.errors import Invalid, Unavailable
 from headgate.names import suggestion
 from headgate.sources.formats.file_names import FORMATS
+from headgate.sources.formats.options import OPTIONS
 
 if TYPE_CHECKING:
     from headgate.sources.formats.pieces import Piece
@@ -28,7 +29,6 @@ _MODULES = {
     "parquet": "parquet:read",
     "xml": "xml:read",
 }
-_OPTIONS = {"ndjson": "LINE_OPTIONS"}
 _EXTRAS = {
     "cssselect": "web",
     "fastavro": "avro",
@@ -56,7 +56,7 @@ def checked_format(name: object) -> str:
 
 def options_of(name: str) -> frozenset[str]:
     """Give what can be said of a format's files."""
-    return cast("frozenset[str]", getattr(_module(name), _OPTIONS.get(name, "OPTIONS")))
+    return frozenset(OPTIONS[name])
 
 
 def reader_of(name: str) -> Reader:

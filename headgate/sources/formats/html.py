@@ -15,14 +15,11 @@ from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from headgate.errors import Invalid, NotFound
-from headgate.sources.formats.limits import largest_record, too_large
+from headgate.sources.formats.limits import too_large
+from headgate.sources.formats.options import largest_record
 from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece, record_text
 from headgate.sources.formats.raw_file import RawFile
-
-OPTIONS = frozenset(
-    {"encoding", "fields", "header", "html_table", "largest_record_bytes", "select"}
-)
 
 _ATTRIBUTE = re.compile(r"@(?P<name>[\w:-]+)\Z")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
@@ -106,6 +103,17 @@ class HtmlQuery:
             raise _bad("header", f"header is True or False, not {header!r}.")
         named = {str(name): path for name, path in fields.items()}
         return cls(table=table, select=select, fields=named, header=header)
+
+    def check(self) -> None:
+        """Refuse selectors that are none.
+
+        Raises:
+            Invalid: ``bad-option``.
+        """
+        if self.select is not None:
+            _selector("select", self.select)
+        for name, path in self.fields.items():
+            _compiled(f"fields.{name}", path)
 
 
 def html_records(

@@ -10,16 +10,13 @@ from typing import IO
 
 import msgspec
 
-from headgate.errors import Invalid
 from headgate.sources.formats.encodings import in_utf8_stream
 from headgate.sources.formats.json_scanning import Scanner
-from headgate.sources.formats.limits import largest_record, too_large
+from headgate.sources.formats.limits import too_large
+from headgate.sources.formats.options import largest_record, path_in_json
 from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece
 from headgate.sources.formats.raw_file import RawFile
-
-OPTIONS = frozenset({"encoding", "largest_record_bytes", "records"})
-LINE_OPTIONS = OPTIONS - {"records"}
 
 _CHUNK_BYTES = 1 << 20
 _SNIFFED_BYTES = 1 << 18
@@ -34,7 +31,7 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
         Invalid: ``bad-option``, ``file-malformed``, ``record-too-large``.
         NotFound: ``records-missing``.
     """
-    path = _path(options.get("records"))
+    path = path_in_json(options, "records")
     largest = largest_record(options)
     with opened(file) as packed:
         stream = in_utf8_stream(packed, options.get("encoding"), file.shown)
@@ -126,15 +123,3 @@ def _is_lines(stream: IO[bytes]) -> bool:
     except msgspec.DecodeError:
         return False
     return True
-
-
-def _path(records: object) -> tuple[str, ...]:
-    if records is None:
-        return ()
-    if isinstance(records, str) and all(records.split(".")):
-        return tuple(records.split("."))
-    raise Invalid(
-        "bad-option",
-        f"records is a path of names with dots between, not {records!r}.",
-        option="records",
-    )

@@ -11,8 +11,6 @@ from headgate.sources.formats.packing import opened, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS: frozenset[str] = frozenset()
-
 
 def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:  # noqa: ARG001
     """Give a file's rows.

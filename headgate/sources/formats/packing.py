@@ -14,8 +14,7 @@ from typing import IO, Protocol
 import pyarrow as pa
 
 from headgate.digests import digest
-from headgate.errors import Corrupt, Invalid, Refused, Unavailable
-from headgate.sources.formats.file_names import PACKINGS
+from headgate.errors import Corrupt, Refused, Unavailable
 from headgate.sources.formats.raw_file import RawFile
 from headgate.sources.staging import staging
 
@@ -35,26 +34,6 @@ _OPENERS: Mapping[str, Callable[[IO[bytes]], _Readable]] = {
     "xz": lzma.LZMAFile,
     "zstd": lambda packed: pa.CompressedInputStream(pa.PythonFile(packed), "zstd"),
 }
-
-
-def packing_of(name: str, declared: object) -> str | None:
-    """Tell how a file is compressed by what was declared, else by its name.
-
-    Raises:
-        Invalid: ``compression-unknown``.
-    """
-    if declared is None:
-        return PACKINGS.get(PurePath(name).suffix.lower())
-    if declared == "none":
-        return None
-    if declared not in _OPENERS:
-        raise Invalid(
-            "compression-unknown",
-            f"There is no compression {declared!r} here.",
-            hint=f"Write one of {', '.join(sorted(_OPENERS))} or none.",
-            compression=str(declared),
-        )
-    return str(declared)
 
 
 def opened(file: RawFile) -> IO[bytes]:

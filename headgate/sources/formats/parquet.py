@@ -13,8 +13,6 @@ from headgate.sources.formats.packing import opened, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS: frozenset[str] = frozenset()
-
 
 def native(files: Sequence[RawFile]) -> NativeFiles:
     """Give the files for an engine; columns are united by name, one name has one type.

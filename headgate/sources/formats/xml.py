@@ -9,12 +9,12 @@ from typing import TypeAlias
 from xml.parsers import expat
 
 from headgate.errors import HeadgateError, Invalid, NotFound, Refused
-from headgate.sources.formats.limits import largest_record, too_large
+from headgate.sources.formats.limits import too_large
+from headgate.sources.formats.options import largest_record, path_in_xml, text, words
 from headgate.sources.formats.packing import opened
 from headgate.sources.formats.pieces import Gathering, Piece, record_text
 from headgate.sources.formats.raw_file import RawFile
 
-OPTIONS = frozenset({"attribute_prefix", "encoding", "largest_record_bytes", "lists", "record"})
 TEXT = "_text"
 """The field of an element's own text, where it has attributes or elements beside it."""
 
@@ -38,10 +38,10 @@ def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[P
     reading = _Reading(
         gathering,
         shown=file.shown,
-        path=_path(options.get("record")),
-        lists=_names(options.get("lists")),
-        prefix=_text_option(options, "attribute_prefix") or "",
-        encoding=_text_option(options, "encoding"),
+        path=path_in_xml(options, "record"),
+        lists=words(options, "lists"),
+        prefix=text(options, "attribute_prefix") or "",
+        encoding=text(options, "encoding"),
         largest=largest_record(options),
     )
     with opened(file) as stream:
@@ -288,32 +288,3 @@ def _parser(encoding: str | None) -> expat.XMLParserType:
     parser.buffer_text = True
     parser.ordered_attributes = False
     return parser
-
-
-def _path(record: object) -> tuple[str, ...]:
-    if record is None:
-        return ()
-    parts = record.split("/") if isinstance(record, str) else []
-    if not parts or not all(parts[1:]) or parts in ([""], ["", ""]):
-        raise Invalid(
-            "bad-option",
-            f"record is a path of elements with / between, not {record!r}.",
-            option="record",
-        )
-    return tuple(parts)
-
-
-def _names(lists: object) -> frozenset[str]:
-    given = (lists,) if isinstance(lists, str) else lists or ()
-    if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
-        raise Invalid(
-            "bad-option", f"lists names elements that may repeat, not {lists!r}.", option="lists"
-        )
-    return frozenset(given)
-
-
-def _text_option(options: Mapping[str, object], name: str) -> str | None:
-    value = options.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Invalid("bad-option", f"{name} is a text, not {value!r}.", option=name)
-    return value

@@ -17,10 +17,9 @@ import msgspec
 
 from headgate.errors import Invalid, Refused
 from headgate.sources.cursors import Cursor
-from headgate.sources.rest.declaration import Since
+from headgate.sources.rest.declaration import KIND, Since
 from headgate.sources.rest.paths import picker, written
 
-KIND: Final = "rest"
 SINCE: Final = "since"
 _MOST: Final = 100_000
 _INSTANT: Final = re.compile(

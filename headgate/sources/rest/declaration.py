@@ -15,6 +15,7 @@ from headgate.sources.rest.paths import Path, path_of
 Stop: TypeAlias = Literal["short", "missing", "repeated"]
 STOPS: Final = ("empty", "short", "missing", "repeated")
 Value: TypeAlias = str | int | float | bool | Secret
+KIND: Final = "rest"
 _CONNECTION: Final = (
     "url", "auth", "headers", "hosts", "ca_file", "rate", "retry", "parallel", "largest_bytes",
     "connect_timeout", "read_timeout", "answer_timeout",
@@ -152,6 +153,14 @@ class Declaration:
     def address(self) -> str:
         """The address, with the braces of a parent's fields still in it."""
         return joined(self.url, self.path)
+
+    @property
+    def hidden_names(self) -> frozenset[str]:
+        """The names of query values that are credentials."""
+        names = {name for name, value in self.params.items() if isinstance(value, Secret)}
+        if self.auth is not None and self.auth.kind == "query":
+            names.add(self.auth.name)
+        return frozenset(names)
 
     @property
     def reads_on(self) -> bool:

@@ -1,6 +1,6 @@
 """Asking for a page: the request it takes, the credentials, the answer cut into records."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -115,14 +115,6 @@ def _put(body: dict[str, object], path: list[str], value: object) -> None:
             inner = body[name] = {}
         body = inner
     body[path[-1]] = value
-
-
-def hidden_names(declaration: Declaration) -> Collection[str]:
-    """Give the names of query values that are credentials."""
-    names = {name for name, value in declaration.params.items() if isinstance(value, Secret)}
-    if declaration.auth is not None and declaration.auth.kind == "query":
-        names.add(declaration.auth.name)
-    return frozenset(names)
 
 
 def _elsewhere(where: str, there: str) -> Refused:

@@ -15,8 +15,8 @@ from headgate.http import Crew, shown
 from headgate.sources.cursors import Cursor
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.batching import Piece
-from headgate.sources.rest.boundary import KIND, Boundary, another_way, record_digest
-from headgate.sources.rest.declaration import Declaration, Windows
+from headgate.sources.rest.boundary import Boundary, another_way, record_digest
+from headgate.sources.rest.declaration import KIND, Declaration, Windows
 from headgate.sources.rest.fetching import Fetcher, filled
 from headgate.sources.rest.paging import CountedPager, Pager, State, pager
 from headgate.sources.rest.party import Party, Stage

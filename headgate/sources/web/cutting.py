@@ -24,6 +24,15 @@ def records_on(
     yield from html.html_records(body, wanted, shown=where, encoding=encoding)
 
 
+def check_query(query: Mapping[str, object]) -> None:
+    """Refuse a query that cannot be asked of any page.
+
+    Raises:
+        Invalid: ``bad-option``. Unavailable: ``library-missing``.
+    """
+    _html().HtmlQuery.parse(query).check()
+
+
 def html_records(
     page: Mapping[str, object],
     *,

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from headgate.http import USER_AGENT, Bounds, origin
 from headgate.retrying import Retry
 from headgate.secrets import Secret, with_secrets
 from headgate.sources.options import Options, bad, retry_of
+
+KIND: Final = "pages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
