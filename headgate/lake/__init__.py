@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from headgate.lake.erasing import TableVersions as TableVersions
     from headgate.lake.erasing import WholeHistory as WholeHistory
     from headgate.lake.erasing import whole_history as whole_history
+    from headgate.lake.file_problems import Problem as Problem
     from headgate.lake.footprints import cover as cover
     from headgate.lake.footprints import meet as meet
     from headgate.lake.iceberg_catalog import IcebergCatalog as IcebergCatalog
@@ -137,10 +138,9 @@ if TYPE_CHECKING:
     from headgate.lake.swept import LostRun as LostRun
     from headgate.lake.swept import Swept as Swept
     from headgate.lake.table_states import FileExchange as FileExchange
-    from headgate.lake.tables import Problem as Problem
     from headgate.lake.tables import Tables as Tables
-    from headgate.lake.tables import WritePlan as WritePlan
     from headgate.lake.trees import Tree as Tree
+    from headgate.lake.write_plans import WritePlan as WritePlan
 
 _FILES = {
     "collected": ("explaining", "refuse_collected", "refuse_emptied"),
@@ -161,6 +161,7 @@ _FILES = {
         "operations_since",
         "reads_at_base",
     ),
+    "file_problems": ("Problem",),
     "entries": (
         "Entry",
         "TableBody",
@@ -257,8 +258,9 @@ _FILES = {
     "storage": ("Storage",),
     "table_states": ("FileExchange",),
     "damaged_files": ("damage",),
-    "tables": ("Problem", "Tables", "WritePlan"),
+    "tables": ("Tables",),
     "trees": ("Tree",),
+    "write_plans": ("WritePlan",),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from headgate.errors import Corrupt, HeadgateError, Unavailable
 from headgate.lake.entries import Entry
+from headgate.lake.file_problems import Problem
 from headgate.lake.storage import MEND
-from headgate.lake.tables import Problem, Tables
+from headgate.lake.tables import Tables
 from headgate.stores import STORE_CODES, failed
 
 _OBJECT = re.compile(r"object-store error: .*\(path: (s3://[^)]+)\)", re.DOTALL)

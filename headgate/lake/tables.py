@@ -1,4 +1,4 @@
-"""Tables: what a write needs before it begins, what a table is after it, and how it is read.
+"""Tables: what one is after a write, how it is read, which files it needs.
 
 Nothing here moves a branch: a table's new state is an `Entry`, which becomes visible when a commit
 holds it. Metadata, manifests and data files are only ever added.
@@ -10,32 +10,24 @@ needed.
 # ruff: noqa: PLC0415
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from threading import RLock
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from headgate.clock import Clock, SystemClock
-from headgate.errors import Corrupt, Internal, Invalid, Refused, Unavailable
-from headgate.filesets import DataFile, Scan, WriteTarget
+from headgate.errors import Internal
+from headgate.filesets import DataFile, Scan
 from headgate.lake.allocation import Allocation
-from headgate.lake.column_types import plain
 from headgate.lake.contents import content_chain
 from headgate.lake.entries import Entry, TableBody
 from headgate.lake.file_lists import FileLists
 from headgate.lake.listings import Listing, Manifest, listing_path
-from headgate.lake.operations import Column, Create, Operation
-from headgate.lake.partitions import PartitionField, partition_expression, partition_fields
-from headgate.lake.schema_changes import (
-    added_rows_plan,
-    replaced_columns,
-    written_columns,
-)
-from headgate.lake.storage import Storage, data_file_damaged, data_file_missing, metadata_directory
+from headgate.lake.loading import LOADING
+from headgate.lake.operations import Column, Operation
+from headgate.lake.storage import Storage, metadata_directory
 from headgate.lake.table_states import FileExchange, TableState, state_after, state_of
-from headgate.names import Ids, suggestion
+from headgate.names import Ids
 from headgate.recent import Recent
 
 if TYPE_CHECKING:
@@ -44,47 +36,12 @@ if TYPE_CHECKING:
 
     from headgate.lake.datafiles import Footer, Footers
     from headgate.lake.erased_files import StoredRows
+    from headgate.lake.file_problems import Problem
     from headgate.lake.table_writing import TableWriter
+    from headgate.lake.write_plans import WriteMode, WritePlan
     from headgate.stores import Bucket
 
-WriteMode: TypeAlias = Literal["append", "replace", "upsert"]
-
 _CACHED_FOOTERS = 2_000
-LOADING = RLock()
-"""Held while the heavy files are imported: PyIceberg imports itself in circles, and two threads
-that enter such a circle at different places both find modules that are half made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WritePlan:
-    """How a step's rows get into a table.
-
-    ``columns`` are those of the files to write: what the rows have, as the table has it.
-    ``operations`` come before the operation that adds the rows. ``bounded`` names the columns that
-    need bounds wherever they stand: keys, and what the table is sorted or divided by.
-    ``partition_columns`` gives the column behind each of the target's ``partition_by``.
-    """
-
-    target: WriteTarget
-    columns: tuple[Column, ...]
-    operations: tuple[Operation, ...]
-    uuid: str
-    partition: tuple[str, ...] = ()
-    partition_columns: Mapping[str, str] = field(default_factory=dict)
-    bounded: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A file of a table that is not what was written; ``what`` is the code of the error.
-
-    ``data-file-missing``, ``data-file-damaged``, ``file-unreadable``, ``metadata-missing`` or
-    ``metadata-damaged``.
-    """
-
-    path: str
-    what: str
-    message: str
 
 
 class Tables:
@@ -140,13 +97,13 @@ class Tables:
         arrow_schema: "pa.Schema",
         *,
         table: str,
-        mode: WriteMode,
+        mode: "WriteMode",
         prefix: str,
         partition: Sequence[str] = (),
         sort_by: Sequence[str] = (),
         key_columns: Sequence[str] = (),
         staged_input: bool = False,
-    ) -> WritePlan:
+    ) -> "WritePlan":
         """Decide where rows go, under which schema, and what must be done to the table first.
 
         A table that is not there is created: the operations begin with ``Create``, and for
@@ -161,66 +118,18 @@ class Tables:
             Invalid: ``schema-...``: what does not fit, with the column and both types;
                 ``partition-...``; ``sort-unknown-column``.
         """
-        with LOADING:
-            from headgate.lake.schemas import arrow_schema as to_arrow
-            from headgate.lake.schemas import columns_of
+        from headgate.lake.write_plans import WritePlanner
 
-        incoming = columns_of(arrow_schema)
-        _check_keys(key_columns, incoming, table)
-        body = before.table if before is not None else None
-        operations: list[Operation] = []
-        if body is None:
-            uuid, fields = self._ids.unique(), tuple(partition)
-            operations.append(Create(uuid=uuid, partition=fields))
-        else:
-            uuid, fields = body.uuid, body.partition
-            _check_partition(partition, fields, table)
-        existing = body.schema if body is not None else ()
-        epochs = body.drop_epochs if body is not None else {}
-        allocate = partial(self._allocation.allocate, uuid)
-        if mode == "replace":
-            columns = replaced_columns(
-                existing, incoming, table=table, drop_epochs=epochs, allocate=allocate
-            )
-        else:
-            plan = added_rows_plan(
-                existing, incoming, table=table, drop_epochs=epochs, allocate=allocate
-            )
-            columns = plan.columns
-            operations += plan.operations
-        _check_sort(sort_by, columns, table)
-        sort = tuple(sort_by) or (body.sort_by if body is not None else ())
-        partitions = partition_fields(fields, columns, table=table)
-        if not staged_input:
-            _check_divides(partitions, incoming, table)
-        bounded = (
-            *key_columns,
-            *(body.key_columns if body is not None else ()),
-            *sort,
-            *(each.column for each in partitions),
-        )
-        if mode != "replace":
-            columns = written_columns(columns, incoming)
-        if staged_input:
-            partitions = ()
-        types = {column.name: plain(column.type) for column in columns}
-        return WritePlan(
-            target=WriteTarget(
-                directory=self._storage.absolute(self._storage.make_data_directory(uuid)),
-                store=self._storage.store,
-                prefix=prefix,
-                schema=to_arrow(columns),
-                partition_by={
-                    each.name: partition_expression(each, types[each.column]) for each in partitions
-                },
-                sort_by=tuple(name for name in sort if name in types),
-            ),
-            columns=columns,
-            operations=tuple(operations),
-            uuid=uuid,
-            partition=fields,
-            partition_columns={each.name: each.column for each in partitions},
-            bounded=tuple(dict.fromkeys(bounded)),
+        return WritePlanner(self._storage, self._allocation, self._ids).plan(
+            before,
+            arrow_schema,
+            table=table,
+            mode=mode,
+            prefix=prefix,
+            partition=partition,
+            sort_by=sort_by,
+            key_columns=key_columns,
+            staged_input=staged_input,
         )
 
     def collect(
@@ -400,30 +309,14 @@ class Tables:
                 for file in self._files_of(entry, listing, manifest):
                     is_new(file.path)
 
-    def verify(self, entry: Entry, *, checksums: bool = True) -> list[Problem]:
+    def verify(self, entry: Entry, *, checksums: bool = True) -> "list[Problem]":
         """Compare every file of a table with what was written; give what is wrong, file by file.
 
         With ``checksums`` every byte is read, else only lengths are compared.
         """
-        with LOADING:
-            from headgate.lake.table_metadata import read_listing
+        from headgate.lake.file_problems import file_problems
 
-        body = _body(entry)
-        problems: list[Problem] = []
-        self._storage.forget()
-        try:
-            listing = read_listing(self._storage, body.metadata, body.partition, table=body.uuid)
-        except Corrupt as error:
-            path = str(error.facts.get("path", body.metadata))
-            return [Problem(path=path, what=error.code, message=error.message)]
-        for manifest in listing.manifests:
-            for file in listing.files[manifest.name]:
-                problem = self._problem(file, checksums=checksums)
-                if problem is not None:
-                    problems.append(problem)
-                if problem is not None and problem.what == "file-unreadable" and self.store:
-                    return problems  # the store fails: it was asked again and again already
-        return problems
+        return list(file_problems(self._storage, _body(entry), checksums=checksums))
 
     # -- erasing
 
@@ -548,33 +441,6 @@ class Tables:
             groups.setdefault(tuple(columns), []).extend(files)
         return scan_of(self._storage, selected(_body(entry).schema, names), groups.items())
 
-    def _bytes_differ(self, file: DataFile) -> bool:
-        return self._storage.checksum(file.path, fresh=True) != file.checksum
-
-    def _problem(self, file: DataFile, *, checksums: bool) -> Problem | None:
-        path = self.absolute(file.path)
-        reason = None
-        try:
-            size = self._storage.size(file.path, fresh=True)
-            if size != file.size_bytes:
-                reason = f"it has {size} bytes, {file.size_bytes} were written"
-            elif checksums and file.checksum and self._bytes_differ(file):
-                reason = "its bytes are others than were written"
-        except FileNotFoundError:
-            error = data_file_missing(path)
-            return Problem(path=path, what=error.code, message=error.message)
-        except (Refused, Unavailable) as error:  # as object stores say it
-            return Problem(path=path, what="file-unreadable", message=error.message)
-        except OSError as error:
-            refused = f"The data file {path} cannot be read: {error.strerror}."
-            return Problem(path=path, what="file-unreadable", message=refused)
-        if reason is None:
-            return None
-        damaged = data_file_damaged(path, reason)
-        return Problem(
-            path=path, what=damaged.code, message=f"{damaged.message.rstrip('.')}: {reason}."
-        )
-
 
 def _differs(state: TableState, body: TableBody) -> bool:
     return (
@@ -612,56 +478,3 @@ def _renamed(written: Sequence[Column], now: Sequence[Column]) -> dict[str, str]
 
 def _with_names(file: DataFile, names: Mapping[str, str]) -> DataFile:
     return replace(file, bounds={names[n]: b for n, b in file.bounds.items() if n in names})
-
-
-def _check_keys(key_columns: Sequence[str], incoming: Sequence[Column], table: str) -> None:
-    names = {column.name for column in incoming}
-    for key in key_columns:
-        if key not in names:
-            raise Invalid(
-                "schema-key-missing",
-                f"The rows for table {table!r} lack the key column {key!r}.",
-                hint="Return the key column, or declare another key. Columns: " + ", ".join(names),
-                table=table,
-                column=key,
-            )
-
-
-def _check_sort(sort_by: Sequence[str], columns: Sequence[Column], table: str) -> None:
-    names = [column.name for column in columns]
-    for name in sort_by:
-        if name not in names:
-            close = suggestion(name, names)
-            raise Invalid(
-                "sort-unknown-column",
-                f"Table {table!r} is to be sorted by {name!r}, which it does not have.",
-                hint=f"Did you mean {close!r}?" if close else "Columns: " + ", ".join(names),
-                table=table,
-                column=name,
-            )
-
-
-def _check_divides(
-    partition: Sequence[PartitionField], incoming: Sequence[Column], table: str
-) -> None:
-    names = {column.name for column in incoming}
-    for each in partition:
-        if each.column not in names:
-            raise Invalid(
-                "partition-column-missing",
-                f"The rows for table {table!r} lack {each.column!r}, which it is partitioned by.",
-                hint="Return the column, NULL where it has no value.",
-                table=table,
-                column=each.column,
-            )
-
-
-def _check_partition(wanted: Sequence[str], there: Sequence[str], table: str) -> None:
-    if wanted and tuple(wanted) != tuple(there):
-        raise Invalid(
-            "partition-differs",
-            f"Table {table!r} is partitioned by ({', '.join(there) or 'nothing'}), not by"
-            f" ({', '.join(wanted)}).",
-            hint="Drop the table first, or write another one: a table keeps its partition.",
-            table=table,
-        )
