@@ -4,21 +4,10 @@ It lives in a temporary directory, listens on 127.0.0.1 only, and syncs as a rea
 server of the system is touched. Where the user is root, who may not run one, it runs as another.
 """
 
-# ruff: noqa: PLW1509, S603 - the programs are PostgreSQL's, and a child calls one C function first
-
-import ctypes
-import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
-import subprocess
-import tempfile
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +16,12 @@ from typing import Any, Self
 import psycopg
 
 from headgate.clock import SystemClock
+from headgate.testing.server_processes import PAUSE, ServerProcess
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
-_ACCOUNTS = ("postgres", "nobody")
+ACCOUNTS = ("postgres", "nobody")
+"""Who runs it where the user is root."""
 _OWNER = "owner"
-_PAUSE = timedelta(milliseconds=20)
-_START_S = 60.0
-_PR_SET_PDEATHSIG = 1
 
 
 def find_program(name: str) -> Path | None:
@@ -61,22 +49,21 @@ class PostgresServer:
         self._settings = settings
         self._clock = SystemClock()
         self._numbers = count(1)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: ServerProcess | None = None
         self.password = secrets.token_hex(8)
-        self.port = 0
-        self.directory = Path()
 
     def __enter__(self) -> Self:
-        self.directory = Path(tempfile.mkdtemp(prefix="headgate-postgres-"))
+        server = self._server = ServerProcess(
+            "PostgreSQL", find=find_program, accounts=ACCOUNTS, orphaned=signal.SIGINT
+        )
         password = self.directory / "password"
         password.write_text(self.password)
-        self._give(self.directory, password)
-        self._run(
+        server.give(password)
+        server.run(
             "initdb",
             *("--pgdata", str(self._data), "--username", _OWNER, "--pwfile", str(password)),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
-        self.port = _free_port()
         self.start()
         self.execute("create database metastore", database="postgres")
         return self
@@ -88,7 +75,7 @@ class PostgresServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop("immediate")
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._process.remove()
 
     # -- its life
 
@@ -102,42 +89,35 @@ class PostgresServer:
             "shared_buffers": "64MB",
             **self._settings,
         }
-        command = [str(_program("postgres")), "-D", str(self._data)]
-        for name, value in options.items():
-            command += ["-c", f"{name}={value}"]
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=_first_deed(), **_account()
-            )
-        until_s = self._clock.monotonic_s() + _START_S
-        while True:
-            try:
-                self.execute("select 1", database="postgres")
-            except psycopg.OperationalError as error:
-                if self._process.poll() is not None or self._clock.monotonic_s() > until_s:
-                    message = f"PostgreSQL did not start:\n{self.log()}"
-                    raise RuntimeError(message) from error
-                self._clock.sleep(_PAUSE)
-            else:
-                return
+        given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self._process.start(
+            *("postgres", "-D", str(self._data), *given),
+            ask=lambda: self.execute("select 1", database="postgres"),
+            unanswered=psycopg.OperationalError,
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: ``fast`` ends sessions and writes all down, ``immediate`` is a crash."""
-        if self._process is not None:
-            signals = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signals[mode])
-            self._process.wait(timeout=60)
-            self._process = None
+        self._process.end({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
 
     @property
     def pid(self) -> int:
         """The process to send signals to, while it runs."""
-        return 0 if self._process is None else self._process.pid
+        return self._process.pid
 
     def log(self) -> str:
         """Give what it has said so far."""
-        return (self.directory / "log").read_text(errors="replace")
+        return self._process.log()
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return self._process.port
+
+    @property
+    def directory(self) -> Path:
+        """What is of it, its files and its log."""
+        return self._process.directory
 
     # -- using it
 
@@ -184,7 +164,7 @@ class PostgresServer:
             "where pid <> pg_backend_pid() and datname = 'metastore'"
         )
         while self.execute(asked) != [(0,)]:
-            self._clock.sleep(_PAUSE)
+            self._clock.sleep(PAUSE)
 
     # -- parts
 
@@ -192,23 +172,12 @@ class PostgresServer:
     def _data(self) -> Path:
         return self.directory / "data"
 
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [str(_program(program)), *arguments],
-            check=False,
-            capture_output=True,
-            cwd=self.directory,
-            **_account(),
-        )
-        if done.returncode:
-            message = f"{program} ended with {done.returncode}:\n{done.stderr.decode()}"
+    @property
+    def _process(self) -> ServerProcess:
+        if self._server is None:
+            message = "the server is used outside of its with"
             raise RuntimeError(message)
-
-    def _give(self, *paths: Path) -> None:
-        account = _account()
-        if account:
-            for path in paths:
-                os.chown(path, int(account["user"]), int(account["group"]))
+        return self._server
 
 
 class Pooler:
@@ -217,22 +186,20 @@ class Pooler:
     def __init__(self, server: PostgresServer, *, connections: int = 20) -> None:
         self._server = server
         self._connections = connections
-        self._clock = SystemClock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
+        self._pooler: ServerProcess | None = None
 
     def __enter__(self) -> Self:
-        self.port = _free_port()
-        directory = self._server.directory
-        users = directory / "pooler-users"
+        pooler = self._pooler = ServerProcess(
+            "PgBouncer", find=find_program, accounts=ACCOUNTS, orphaned=signal.SIGINT
+        )
+        users, file = pooler.directory / "users", pooler.directory / "pooler.ini"
         users.write_text(f'"{_OWNER}" "{self._server.password}"\n')
-        file = directory / "pooler.ini"
         file.write_text(
             f"""[databases]
 * = host=127.0.0.1 port={self._server.port}
 [pgbouncer]
 listen_addr = 127.0.0.1
-listen_port = {self.port}
+listen_port = {pooler.port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
@@ -241,23 +208,9 @@ default_pool_size = {self._connections}
 max_client_conn = 500
 """
         )
-        self._server._give(users, file)  # noqa: SLF001 - its neighbour's
-        with (directory / "pooler-log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(_program("pgbouncer")), str(file)],
-                stdout=log,
-                stderr=log,
-                preexec_fn=_first_deed(),
-                **_account(),
-            )
-        until_s = self._clock.monotonic_s() + _START_S
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return self
-            if self._process.poll() is not None or self._clock.monotonic_s() > until_s:
-                message = f"PgBouncer did not start:\n{(directory / 'pooler-log').read_text()}"
-                raise RuntimeError(message)
-            self._clock.sleep(_PAUSE)
+        pooler.give(users, file)
+        pooler.start("pgbouncer", str(file), ask=self._answers, unanswered=OSError)
+        return self
 
     def __exit__(
         self,
@@ -265,49 +218,18 @@ max_client_conn = 500
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self._pooler is not None:
+            self._pooler.end()
+            self._pooler.remove()
 
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return 0 if self._pooler is None else self._pooler.port
 
-def _program(name: str) -> Path:
-    found = find_program(name)
-    if found is None:
-        message = f"{name} is not installed"
-        raise RuntimeError(message)
-    return found
+    def _answers(self) -> None:
+        socket.create_connection(("127.0.0.1", self.port), 1).close()
 
 
 def _version(path: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in path.parts[-3].split("-")[-1].split(".") if part.isdigit())
-
-
-def _account() -> dict[str, Any]:
-    """Give who runs it: nobody else, unless the user is root."""
-    if os.geteuid() != 0:
-        return {}
-    for name in _ACCOUNTS:
-        with suppress(KeyError):
-            found = pwd.getpwnam(name)
-            groups: Sequence[int] = ()
-            return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": groups}
-    message = f"root may not run PostgreSQL, and there is none of {', '.join(_ACCOUNTS)}"
-    raise RuntimeError(message)
-
-
-def _first_deed() -> Callable[[], None] | None:
-    """Give what a child does first. To the kernel a thread is its parent: only the main one is."""
-    in_main = threading.current_thread() is threading.main_thread()
-    return _die_with_parent if in_main else None
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to stop the child when its parent dies, however that comes (Linux)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -1,6 +1,5 @@
 """Certificates: who signed its own is not trusted, who is named is, another host is not."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from headgate.errors import HeadgateError
 from headgate.sources.databases.database import DatabaseSource
 from headgate.sources.source import Setting
+from headgate.testing.server_processes import give
 
 trustme = pytest.importorskip("trustme")
 
@@ -37,10 +37,8 @@ def _write(home):
 
 def given(home, server_module):
     """Give the key to whoever runs the server."""
-    account = server_module._account()
     (home / "key.pem").chmod(0o600)
-    if account:
-        os.chown(home / "key.pem", int(account["user"]), int(account["group"]))
+    give([home / "key.pem"], server_module.ACCOUNTS)
     return {"key": str(home / "key.pem"), "certificate": str(home / "certificate.pem")}
 
 
