@@ -9,7 +9,7 @@ import psycopg
 from headgate.errors import NotFound, Refused
 from headgate.names import suggestion
 from headgate.sources.postgres_changes.kinds import Kind, kind_of
-from headgate.sources.postgres_changes.positions import ColumnsSeen
+from headgate.sources.postgres_changes.positions import ColumnsSeen, Entry
 
 Session: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -30,8 +30,13 @@ select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oi
 where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
 """
 _COLUMNS = """
-select attname, atttypid::int8, atttypmod, attgenerated <> '' as generated, atthasdef
-from pg_attribute where attrelid = %s and attnum > 0 and not attisdropped order by attnum
+select a.attname, a.atttypid::int8, a.atttypmod, a.attgenerated <> '' as generated,
+  a.atthasdef or a.atthasmissing or a.attidentity <> '' or t.typdefault is not null or exists (
+    select from pg_inherits i join pg_attribute p on p.attrelid = i.inhrelid
+    where i.inhparent = a.attrelid and p.attname = a.attname and p.atthasmissing) as filled,
+  a.attnum::int8, a.xmin::text::int8
+from pg_attribute a join pg_type t on t.oid = a.atttypid
+where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
 _IDENTITY = """
 select a.attname from pg_index i join pg_attribute a
@@ -48,8 +53,10 @@ select oid::int8, typtype::text, typbasetype::int8, typtypmod from pg_type where
 class PgTable:
     """A table as the catalog has it now.
 
-    ``columns`` are those that the log tells of: no generated ones. ``defaults`` names those that
-    have a default. ``key`` is what rows are known by in the log; empty: by nothing, or by all.
+    ``columns`` are those that the log tells of: no generated ones; ``entries`` has what the catalog
+    knows them by. ``defaults`` names those that rows may have got a value of when they came, which
+    the log does not tell. ``key`` is what rows are known by in the log; empty: by nothing, or by
+    all.
     """
 
     oid: int
@@ -58,6 +65,7 @@ class PgTable:
     kind: str
     identity: str
     columns: ColumnsSeen
+    entries: Mapping[str, Entry]
     generated: tuple[str, ...]
     defaults: frozenset[str]
     key: tuple[str, ...]
@@ -117,6 +125,7 @@ def find_table(session: Session, name: str) -> PgTable:
         kind=kind,
         identity=identity,
         columns=tuple((row[0], row[1], row[2]) for row in rows if not row[3]),
+        entries={row[0]: (row[5], row[6]) for row in rows},
         generated=tuple(row[0] for row in rows if row[3]),
         defaults=frozenset(row[0] for row in rows if row[4] and not row[3]),
         key=tuple(row[0] for row in key) if identity in {"d", INDEX} else (),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from headgate.digests import canonical_json
@@ -13,6 +13,9 @@ KIND: Final = "postgres_changes"
 
 ColumnsSeen = tuple[tuple[str, int, int], ...]
 """Columns as they were: name, type's oid, type's modifier."""
+
+Entry = tuple[int, int]
+"""A column in the server's catalog: its number, and the transaction that wrote the entry last."""
 
 
 def read_lsn(text: str) -> int:
@@ -30,8 +33,11 @@ def lsn_text(position: int) -> str:
 class Standing:
     """What a position is of: another one of these, and the log does not lead from there to here.
 
-    ``server`` is the system's identifier, ``table`` the table's oid, ``published`` how it belongs
-    to the publication: oids, its columns and its filter. ``columns`` are the table's.
+    ``server`` is the system's identifier, ``timeline`` counts how often it was promoted or
+    restored. ``table`` is the table's oid, ``published`` how it belongs to the publication: oids,
+    its columns and its filter. ``columns`` are the table's, ``entries`` what the catalog knows them
+    by. ``files`` says where its rows lie: for the table, or each of its partitions, by oid, the
+    file and how it came to be a partition.
     """
 
     server: str
@@ -39,11 +45,15 @@ class Standing:
     table: int
     published: tuple[str, ...]
     columns: ColumnsSeen
+    timeline: int = 0
+    entries: tuple[Entry, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """Give it as JSON."""
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return canonical_json({**body, "columns": [list(each) for each in self.columns]}).decode()
+        lists = {name: [list(each) for each in body[name]] for name in ("columns", "entries")}
+        return canonical_json({**body, **lists, "files": dict(self.files)}).decode()
 
     @classmethod
     def parse(cls, text: str) -> "Standing":
@@ -55,6 +65,9 @@ class Standing:
             table=body["table"],
             published=tuple(body["published"]),
             columns=tuple((name, oid, modifier) for name, oid, modifier in body["columns"]),
+            timeline=body.get("timeline", 0),
+            entries=tuple((number, written) for number, written in body.get("entries", ())),
+            files=body.get("files", {}),
         )
 
 
@@ -75,12 +88,9 @@ class Reached:
         place = lsn_text(self.position)
         return Cursor(kind=KIND, sequence=(self.number, place, self.slot, self.standing.text()))
 
-    def at(self, position: int, columns: ColumnsSeen | None = None) -> "Reached":
-        """Give a later place, and the columns seen until there."""
-        standing = self.standing
-        if columns is not None and columns != standing.columns:
-            standing = replace(standing, columns=columns)
-        return replace(self, position=position, standing=standing)
+    def at(self, position: int) -> "Reached":
+        """Give a later place."""
+        return replace(self, position=position)
 
 
 def reached(cursor: Cursor) -> Reached:

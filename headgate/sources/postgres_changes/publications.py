@@ -18,7 +18,8 @@ COLUMN_LISTS = 15_00_00
 """The server's version from which on publications choose columns and rows."""
 
 _FIND = """
-select oid::int8, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+select oid::int8 || ' ' || xmin, puballtables, pubinsert, pubupdate, pubdelete, pubtruncate,
+  pubviaroot
 from pg_publication where pubname = %s
 """
 _MEMBER = """
@@ -31,18 +32,20 @@ select 'schema ' || n.oid::text from pg_publication_namespace n
 join pg_class c on c.relnamespace = n.pnnspid
 where n.pnpubid = %(publication)s and c.oid = %(table)s
 """
-_CHOSEN = """
-select attnames::text[], rowfilter from pg_publication_tables
-where pubname = %s and schemaname = %s and tablename = %s
+_TOLD = """
+from pg_publication_tables where pubname = %s and schemaname = %s and tablename = %s
 """
+_CHOSEN = "select attnames::text[], rowfilter" + _TOLD
+_BEFORE_LISTS = "select null, null" + _TOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """How a table belongs to a publication.
 
-    ``members`` are oids: others, where it was taken out and put in again. ``columns`` (None: all)
-    and the SQL ``where`` say what of it is told.
+    ``members`` are oids: others, where it was taken out and put in again; the publication's own
+    with the transaction that changed it last. ``columns`` (None: all) and the SQL ``where`` say
+    what of it is told.
     """
 
     members: tuple[str, ...]
@@ -112,7 +115,7 @@ def publish(session: Session, name: str, table: PgTable) -> Published:
             hint=f"Run:  alter publication {quoted(name)} set (publish_via_partition_root = true)",
             publication=name,
         )
-    places = {"publication": oid, "table": table.oid}
+    places = {"publication": int(oid.partition(" ")[0]), "table": table.oid}
     members = [row[0] for row in session.execute(_MEMBER, places)]
     chosen = session.info.server_version >= COLUMN_LISTS
     if chosen:
@@ -127,11 +130,18 @@ def publish(session: Session, name: str, table: PgTable) -> Published:
             publication=name,
             table=table.shown,
         )
-    columns, where = None, ""
-    if chosen:
-        row = session.execute(_CHOSEN, (name, table.namespace, table.name)).fetchone()
-        if row is not None:
-            columns, where = tuple(row[0] or ()) or None, row[1] or ""
+    query = _CHOSEN if chosen else _BEFORE_LISTS
+    row = session.execute(query, (name, table.namespace, table.name)).fetchone()
+    if row is None:
+        raise Refused(
+            "publication-incomplete",
+            f"The publication {name} tells of changes of {table.shown} as of the table that it is "
+            "a partition of.",
+            hint="Follow that table. Or run:  "
+            f"alter publication {quoted(name)} set (publish_via_partition_root = false)",
+            publication=name,
+        )
+    columns, where = tuple(row[0] or ()) or None, row[1] or ""
     return Published(members=(f"publication {oid}", *sorted(members)), columns=columns, where=where)
 
 

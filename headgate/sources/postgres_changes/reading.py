@@ -22,7 +22,7 @@ from headgate.sources.postgres_changes.catalog import (
     kinds_of,
 )
 from headgate.sources.postgres_changes.failures import failure, is_transient
-from headgate.sources.postgres_changes.following import broken, fits
+from headgate.sources.postgres_changes.following import Now, broken, fits, unfit
 from headgate.sources.postgres_changes.messages import Changed, Committed, Decoder, Told, Truncated
 from headgate.sources.postgres_changes.options import KEEP_LOG, Reading
 from headgate.sources.postgres_changes.positions import (
@@ -49,8 +49,14 @@ from headgate.sources.postgres_changes.rows import (
     snapshot_rows,
     truncation,
 )
-from headgate.sources.postgres_changes.sessions import connect, connect_to_log, refuse_unfit
+from headgate.sources.postgres_changes.sessions import (
+    connect,
+    connect_to_log,
+    left_at,
+    refuse_unfit,
+)
 from headgate.sources.postgres_changes.snapshots import read_snapshot
+from headgate.sources.postgres_changes.storage import storage_of
 from headgate.sources.postgres_changes.streaming import LogStream
 from headgate.sources.source import Batch, Setting
 
@@ -72,6 +78,8 @@ class _Place:
     publication: str
     slot: str
     standing: Standing
+    flushed: int
+    made: frozenset[str]
     shape: Shape
 
 
@@ -109,13 +117,14 @@ class Following:
                     if slot is None:  # on a branch: its cursor is the target's that it was made of
                         at = before.position
                         slot = slots.copied(session, place.slot, before.slot, at)
-                    why = broken(
-                        before,
-                        place.standing,
-                        slot,
-                        name=place.slot,
+                    now = Now(
+                        standing=place.standing,
+                        flushed=place.flushed,
+                        forked=left_at(log, before.standing.timeline, place.standing.timeline),
                         defaults=place.table.defaults,
+                        made=place.made,
                     )
+                    why = broken(before, now, slot, name=place.slot)
                 if before is None or why is not None:
                     yield from self._in_full(session, log, place, slot, before, why)
                     return
@@ -188,7 +197,8 @@ class Following:
             if published.columns is None or column[0] in published.columns
         )
         key = self._key(table, columns)
-        identity = log.execute("IDENTIFY_SYSTEM").fetchone()
+        [(server, timeline, flushed, *_)] = log.execute("IDENTIFY_SYSTEM").fetchall()
+        storage = storage_of(session, table)
         shape = Shape(
             table=table.shown,
             kinds=kinds_of(session, columns),
@@ -202,12 +212,17 @@ class Following:
             publication=publication,
             slot=self._slot_name,
             standing=Standing(
-                server=str(identity[0]) if identity else "",
+                server=str(server),
                 database=session.info.dbname,
                 table=table.oid,
                 published=published.standing,
                 columns=columns,
+                timeline=int(timeline),
+                entries=tuple(table.entries[name] for name, _, _ in columns),
+                files=storage.files,
             ),
+            flushed=read_lsn(flushed),
+            made=storage.made,
             shape=shape,
         )
 
@@ -297,8 +312,13 @@ class Following:
                 clock=self._setting.clock,
             )
         )
-        wanted = (place.table.namespace, place.table.name)
-        decoder = Decoder(lambda relation: (relation.namespace, relation.name) == wanted)
+        # While it was waited for, another reader of this slot may have been told to let go of more.
+        gone = unfit(slots.find_slot(session, place.slot), before, name=place.slot)
+        if gone is not None:
+            return gone
+        table = place.table  # under another name for a while, perhaps; or another under its name
+        names = (table.namespace, table.name)
+        decoder = Decoder(lambda r: r.oid == table.oid or (r.namespace, r.name) == names)
         reader = _Reader(place, before)
         for messages in stream.portions(until):
             for event in decoder.decode(messages):
@@ -343,14 +363,16 @@ class _Reader:
         self._pending: list[Rows] = []
         self._next = 1
         self.is_within = False
-        columns = place.standing.columns
-        self.at = replace(before.at(before.position, columns), slot=place.slot)
+        self.at = replace(before, slot=place.slot, standing=place.standing)
 
     def told(self, relation: Relation) -> str | None:
         """Hear of the table's columns; say why its rows cannot be understood, if so."""
         columns = tuple((c.name, c.type_oid, c.modifier) for c in relation.columns)
         if relation.oid != self._place.table.oid or not fits(columns, self._place.standing.columns):
             return "its columns changed while the log was written"
+        known_by = {column.name for column in relation.columns if column.is_identity}
+        if not known_by.issuperset(self._shape.key):
+            return "what its rows are known by changed while the log was written"
         return None
 
     def changed(self, event: Changed) -> None:
@@ -363,10 +385,12 @@ class _Reader:
 
     def committed(self, position: int) -> Iterator[Batch]:
         """Give what is whole; the last batch has the cursor."""
-        self.is_within = False
-        if not self._pending:
+        given, self.is_within = self.is_within, False
+        if not self._pending and not given:
             return
         after = self.at.at(position)
+        if not self._pending:  # all of it was given: what is left to say is where it ended
+            self._pending = [Rows(rows=nothing(self._shape, self._next))]
         *first, last = self._pending
         self._pending = []
         yield from self._batches(first, self.at)

@@ -186,11 +186,17 @@ def snapshot_rows(shape: Shape, texts: pa.Table, position: int) -> Rows:
 
 
 def _with_older(changed: Changed) -> Sequence[Values]:
-    """Give the rows' columns; what was not told of an updated row comes from its whole old row."""
-    if not changed.older or changed.relation.identity != "f":
+    """Give the rows' columns; what was not told of an updated row comes from the one before.
+
+    Of that the log has what rows are known by: every column, or a key, which may be large.
+    """
+    if not changed.older:
         return changed.rows
-    pairs = zip(changed.rows, changed.older, strict=True)
-    return [column.filled(changed.with_older, older) for column, older in pairs]
+    places = zip(changed.rows, changed.older, changed.relation.columns, strict=True)
+    return [
+        column.filled(changed.with_older, older) if place.is_identity else column
+        for column, older, place in places
+    ]
 
 
 def _read(

@@ -9,13 +9,17 @@ from headgate.errors import HeadgateError, Refused
 from headgate.sources.databases.addresses import Address
 from headgate.sources.postgres_changes.catalog import Session
 from headgate.sources.postgres_changes.failures import failure
+from headgate.sources.postgres_changes.positions import read_lsn
 
 _SETTINGS: Final = (
     "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex "
     "-c timezone=UTC -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 "
-    "-c lock_timeout=0"
+    "-c lock_timeout=0 -c row_security=off"
 )
-"""Values are written in one way, whatever the server or the role prefer; reading takes its time."""
+"""Values are written in one way, whatever the server or the role prefer; reading takes its time.
+
+Rows that a policy hides from the role are in the log all the same: reading in full must see them.
+"""
 
 _WALSENDER: Final = " -c wal_sender_timeout=300000"
 _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -99,6 +103,23 @@ def refuse_unfit(session: Session, address: Address) -> None:
     else:
         return
     raise error
+
+
+def left_at(log: Session, timeline: int, now: int) -> int | None:
+    """Give where a server left a timeline that was its own; None where it is still on it.
+
+    A timeline that it never was on was left at the beginning. PostgreSQL, "Streaming Replication
+    Protocol": TIMELINE_HISTORY.
+    """
+    if timeline in {0, now}:
+        return None
+    [(_, content)] = log.execute(f"TIMELINE_HISTORY {now}".encode()).fetchall()
+    text = content if isinstance(content, str) else bytes(content).decode("utf-8", "replace")
+    for line in text.splitlines():
+        number, _, rest = line.strip().partition("\t")
+        if number == str(timeline):
+            return read_lsn(rest.partition("\t")[0])
+    return 0
 
 
 def now_micros(clock: Clock) -> int:

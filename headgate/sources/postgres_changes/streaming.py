@@ -24,7 +24,7 @@ from headgate.sources.postgres_changes.sessions import now_micros
 MOST_MESSAGES: Final = 65_536
 MOST_BYTES: Final = 16 * 1024 * 1024
 
-_DATA, _KEEPALIVE, _COMMIT = ord("w"), ord("k"), ord("C")
+_DATA, _KEEPALIVE, _BEGIN, _COMMIT = ord("w"), ord("k"), ord("B"), ord("C")
 _KIND, _COMMIT_END = 25, 35
 _WAIT_S: Final = 0.05
 _OFTEN_S: Final = 10.0
@@ -55,7 +55,7 @@ class LogStream:
         """Give messages until every transaction that was committed before ``until`` has come."""
         waiting: list[Message] = []
         size = 0
-        done = False
+        done = within = False
         take = self._pgconn.get_copy_data
         try:
             while not done:
@@ -65,11 +65,15 @@ class LogStream:
                     if kind == _DATA:
                         waiting.append(data)
                         size += count
-                        if data[_KIND] == _COMMIT:
+                        mark = data[_KIND]
+                        if mark == _BEGIN:
+                            within = True
+                        elif mark == _COMMIT:
+                            within = False
                             end = int.from_bytes(data[_COMMIT_END : _COMMIT_END + 8], "big")
                             done = end >= until
-                    elif kind == _KEEPALIVE:
-                        done = self._kept_alive(data, until)
+                    elif kind == _KEEPALIVE:  # what has begun is taken whole, though it ends later
+                        done = self._kept_alive(data, until) and not within
                     if size < MOST_BYTES and len(waiting) < MOST_MESSAGES and not done:
                         continue
                     if waiting:
