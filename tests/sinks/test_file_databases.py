@@ -12,20 +12,10 @@ import duckdb
 
 from headgate.sinks.duckdb import duckdb_sink
 from headgate.sinks.sqlite import sqlite_sink
-from headgate.testing.sink_suite import Destination, Row, SinkSuite
+from headgate.testing.sink_deliveries import Row, in_json
+from headgate.testing.sink_suite import Destination, SinkSuite
 
 NESTED = ("a_list", "a_list_of_texts", "a_struct", "a_list_of_structs", "a_map")
-
-
-def in_json(value: object) -> object:
-    """Give a nested value as it comes out of JSON."""
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):
-            return {key: in_json(item) for key, item in value}
-        return [in_json(each) for each in value]
-    if isinstance(value, dict):
-        return {name: in_json(each) for name, each in value.items()}
-    return float(value) if isinstance(value, Decimal) else value
 
 
 class TestSQLite(SinkSuite):

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,8 @@ import pytest
 pymysql = pytest.importorskip("pymysql", exc_type=ImportError)
 
 from headgate.sinks.mysql import mysql_sink  # noqa: E402
-from headgate.testing.sink_suite import Destination, Row, SinkSuite  # noqa: E402
+from headgate.testing.sink_deliveries import Row, in_json  # noqa: E402
+from headgate.testing.sink_suite import Destination, SinkSuite  # noqa: E402
 
 if TYPE_CHECKING:
     from headgate.testing.mariadb_servers import MariaServer
@@ -31,16 +31,6 @@ def options(server: "MariaServer", database: str) -> dict[str, object]:
         "user": "owner",
         "password": server.password,
     }
-
-
-def in_json(value: object) -> object:
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):
-            return {key: in_json(item) for key, item in value}
-        return [in_json(each) for each in value]
-    if isinstance(value, dict):
-        return {name: in_json(each) for name, each in value.items()}
-    return float(value) if isinstance(value, Decimal) else value
 
 
 class TestMariaDB(SinkSuite):

@@ -9,7 +9,8 @@ import pytest
 psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 
 from headgate.sinks.postgresql import postgresql_sink  # noqa: E402
-from headgate.testing.sink_suite import Destination, Row, SinkSuite  # noqa: E402
+from headgate.testing.sink_deliveries import Row, in_json  # noqa: E402
+from headgate.testing.sink_suite import Destination, SinkSuite  # noqa: E402
 
 if TYPE_CHECKING:
     from headgate.testing.postgres_servers import PostgresServer
@@ -26,16 +27,6 @@ def options(server: "PostgresServer", schema: str) -> dict[str, object]:
         "password": server.password,
         "schema": schema,
     }
-
-
-def in_json(value: object) -> object:
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):
-            return {key: in_json(item) for key, item in value}
-        return [in_json(each) for each in value]
-    if isinstance(value, dict):
-        return {name: in_json(each) for name, each in value.items()}
-    return value if isinstance(value, int | str | float) or value is None else float(str(value))
 
 
 class TestPostgreSQL(SinkSuite):

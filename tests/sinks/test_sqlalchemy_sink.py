@@ -16,23 +16,14 @@ pytest.importorskip("sqlalchemy", exc_type=ImportError)
 psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 
 from headgate.sinks.sqlalchemy import sqlalchemy_sink  # noqa: E402
-from headgate.testing.sink_suite import Destination, Row, SinkSuite  # noqa: E402
+from headgate.testing.sink_deliveries import Row, in_json  # noqa: E402
+from headgate.testing.sink_suite import Destination, SinkSuite  # noqa: E402
 
 if TYPE_CHECKING:
     from headgate.testing.postgres_servers import PostgresServer
 
 NUMBERS = count(1)
 NESTED = ("a_list", "a_list_of_texts", "a_struct", "a_list_of_structs", "a_map")
-
-
-def in_json(value: object) -> object:
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):
-            return {key: in_json(item) for key, item in value}
-        return [in_json(each) for each in value]
-    if isinstance(value, dict):
-        return {name: in_json(each) for name, each in value.items()}
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def loaded(name: str, value: object) -> object:

@@ -21,7 +21,7 @@ from headgate.sinks.duckdb import duckdb_sink
 from headgate.sinks.mysql import mysql_sink
 from headgate.sinks.postgresql import postgresql_sink
 from headgate.sinks.sqlite import sqlite_sink
-from headgate.testing.sink_suite import (
+from headgate.testing.sink_deliveries import (
     EVERY_TYPE,
     Deliveries,
     rows_delivery,
