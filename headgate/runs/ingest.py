@@ -11,7 +11,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from headgate import source_columns
-from headgate.contracts import arrow_schema, cast_plan
+from headgate.contracts import ContractSpec, arrow_schema, cast_plan
 from headgate.engines import Rows, Session, Sql
 from headgate.errors import Internal, Invalid
 from headgate.filesets import NativeFiles
@@ -21,6 +21,7 @@ from headgate.records import text_rule
 from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
+from headgate.runs.kept_types import kept_types, ways_out
 from headgate.runs.lacking import refuse_lacking_columns
 from headgate.runs.normalising import write_records
 from headgate.runs.outputs import (
@@ -148,20 +149,80 @@ def write_raw(
         _refuse_unread_keys(target, unread())
         return output
     _refuse_rules_of_records(target)
+    try:
+        if target.spec is None:
+            return _write_untold(wiring, session, tree, target, rows, unread)
+        return _write_told(wiring, session, tree, target, target.spec, rows, unread)
+    except Invalid as error:
+        if error.code == "schema-type-conflict":
+            error.hint = ways_out(target.table, has_contract=target.spec is not None)
+        raise
+
+
+def _write_told(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    spec: ContractSpec,
+    rows: NativeFiles | pa.Table | pa.RecordBatchReader,
+    unread: Unread,
+) -> Output:
+    """Write raw rows as their contract says."""
     schema = session.schema(rows)
-    if target.spec is None:
-        own = _own_columns(schema)
-        return stage(wiring, session, tree, target, rows, schema=own, unread=unread)
-    plan = cast_plan(target.spec, schema, texts=text_rule(target.rules))
+    plan = cast_plan(spec, schema, texts=text_rule(target.rules))
     plan.refuse()
-    notes = refuse_lacking_columns(target.spec, rows) if isinstance(rows, NativeFiles) else ()
+    notes = refuse_lacking_columns(spec, rows) if isinstance(rows, NativeFiles) else ()
     session.bind({RAW: rows})
     typed: Rows = Sql(text=plan.select(quote(RAW)))
-    mask = mask_of(wiring, session, tree, target, target.spec, plan.columns, plan)
+    mask = mask_of(wiring, session, tree, target, spec, plan.columns, plan)
     output = stage(
         wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread
     )
     return replace(output, notes=(*output.notes, *notes))
+
+
+def _write_untold(
+    wiring: Wiring,
+    session: Session,
+    tree: Tree,
+    target: Target,
+    rows: NativeFiles | pa.Table | pa.RecordBatchReader,
+    unread: Unread,
+) -> Output:
+    """Write raw rows that no contract speaks of: a table that grows keeps its columns' types.
+
+    Raises:
+        Invalid: ``schema-type-conflict``.
+    """
+    schema = session.schema(rows)
+    before = tree.get(table_key(target.table))
+    if target.mode == "replace" or before is None:
+        own = _own_columns(schema)
+        return stage(wiring, session, tree, target, rows, schema=own, unread=unread)
+    present = wiring.lake.tables.scan_files(before, ()).schema
+    kept = kept_types(target.table, rows, schema, present)
+    schema = session.schema(kept.rows)
+    spec = kept.spec()
+    if spec is None:
+        own = _own_columns(schema)
+        return stage(wiring, session, tree, target, kept.rows, schema=own, unread=unread)
+    plan = cast_plan(spec, schema)
+    plan.refuse()
+    session.bind({RAW: kept.rows})
+    own = pa.schema([plan.schema.field(field.name) for field in _own_columns(schema)])
+    mask = mask_of(wiring, session, tree, replace(target, key=()), spec, plan.columns, plan)
+    return stage(
+        wiring,
+        session,
+        tree,
+        target,
+        Sql(text=plan.select(quote(RAW))),
+        schema=own,
+        mask=mask,
+        unread=unread,
+        settled=lambda written, _: kept.refuse(written, mask.query.names),
+    )
 
 
 def _refuse_rules_of_records(target: Target) -> None:
