@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.sink_steps import SinkMode as SinkMode
     from headgate.pipelines.sink_steps import SinkTable as SinkTable
     from headgate.pipelines.sink_steps import sink as sink
+    from headgate.pipelines.source_steps import STEP_OPTIONS as STEP_OPTIONS
     from headgate.pipelines.sql_steps import analysed as analysed
     from headgate.pipelines.sql_steps import sql_step as sql_step
     from headgate.pipelines.step_sets import Pipeline as Pipeline
@@ -89,6 +90,7 @@ _FILES = {
     "sink_steps": (
         "Changes", "DeclaredSink", "SinkDeclaration", "SinkMode", "SinkTable", "sink",
     ),
+    "source_steps": ("STEP_OPTIONS",),
     "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
     "steps": (

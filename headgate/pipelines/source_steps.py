@@ -61,7 +61,7 @@ def declare_source(
     ``given`` holds the step's own settings, which are taken out, and more options of the source.
     """
     settings = step_settings(given)
-    own = {name: value for name, value in given.items() if name not in _STEP_OPTIONS}
+    own = {name: value for name, value in given.items() if name not in STEP_OPTIONS}
     named = cast("Mapping[str, object]", named_secrets({**options, **own}))
     source = SourceDeclaration(kind=kind, options=named, contract=settings.contract)
     return _declare(source, settings)
@@ -72,7 +72,7 @@ def step_settings(given: Mapping[str, object]) -> Settings:
     step = {
         name: value
         for name, value in given.items()
-        if name in _STEP_OPTIONS and name not in RECORD_OPTIONS
+        if name in STEP_OPTIONS and name not in RECORD_OPTIONS
     }
     for name in ("key", "partition_by", "sort_by"):
         step[name] = names(cast("str | Sequence[str]", step.get(name, ())))
@@ -81,7 +81,8 @@ def step_settings(given: Mapping[str, object]) -> Settings:
     return Settings(**cast("dict[str, Any]", step))
 
 
-_STEP_OPTIONS = frozenset(StepOptions.__optional_keys__)
+STEP_OPTIONS = frozenset(StepOptions.__optional_keys__)
+"""What every source can declare as a step."""
 
 
 def _declare(source: SourceDeclaration, settings: Settings) -> Declaration:

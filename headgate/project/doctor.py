@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,13 +28,17 @@ def examine(
     *,
     clock: Clock,
     pipelines: Callable[[], tuple[Pipeline, ...]],
+    sources: Callable[[], Iterable[HeadgateError]],
     open_lake: Callable[[], Lake],
     files: bool = False,
 ) -> Iterator[Finding]:
-    """Give the findings one by one; with ``files`` every data file is read and compared."""
+    """Give the findings one by one; with ``files`` every data file is read and compared.
+
+    ``sources`` gives what is wrong with how they are declared.
+    """
     yield _machine()
     yield _libraries()
-    yield from _declarations(settings, pipelines)
+    yield from _declarations(settings, pipelines, sources)
     yield from _credentials(settings)
     try:
         lake = open_lake()
@@ -87,7 +91,9 @@ def _version(name: str) -> str | None:
 
 
 def _declarations(
-    settings: Settings, pipelines: Callable[[], tuple[Pipeline, ...]]
+    settings: Settings,
+    pipelines: Callable[[], tuple[Pipeline, ...]],
+    sources: Callable[[], Iterable[HeadgateError]],
 ) -> Iterator[Finding]:
     profile = f", profile {settings.profile}" if settings.profile else ""
     yield Finding(what="settings", level="ok", found=f"{settings.root / FILE_NAME}{profile}")
@@ -103,6 +109,8 @@ def _declarations(
         found=shown or "none are declared",
         hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
     )
+    for error in sources():
+        yield Finding(what="sources", level="bad", found=error.message, hint=error.hint)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from headgate.errors import AlreadyExists, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import Isolation, Lake, RunRow, table_key
 from headgate.pipelines import Graph, Pipeline
-from headgate.project.connections import connected
+from headgate.project.declared_sources import check_sources
 from headgate.project.opened import Opened
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.quarantines import making_table
@@ -50,6 +50,7 @@ class Launcher:
             Refused: ``partial-run``. And as ``Hall.run``.
         """
         chosen = self._chosen(pipeline, isolation, steps)
+        self._check(chosen)
         values = self._settled(chosen, parameters)
         lake = self._opened.made_lake()
         if branch is not None:
@@ -81,6 +82,7 @@ class Launcher:
                 return hall.resume_revert(row.id, remake=self.remade)
         by_hand = row.settings.get("kind", "run") != "run"  # the hall refuses it, with the way out
         chosen = self._chosen(None if by_hand else row.pipeline, self._isolation_of(row), ())
+        self._check(chosen)
         values = self._settled(chosen, parameters, before=given_before(row.settings))
         with self._opened.hall(listeners) as hall:
             return hall.resume(row.id, chosen, parameters=values)
@@ -92,6 +94,7 @@ class Launcher:
             As ``run``.
         """
         chosen = self._chosen(pipeline, None, ())
+        self._check(chosen)
         values = self._settled(chosen, parameters)
         with ExitStack() as stack:
             try:
@@ -108,6 +111,7 @@ class Launcher:
             As ``run``.
         """
         chosen = self._chosen(row.pipeline, self._isolation_of(row), ())
+        self._check(chosen)
         return chosen, self._settled(chosen, (), before=given_before(row.settings))
 
     def making(self, table: str, ref: str) -> tuple[Pipeline, Settled] | None:
@@ -133,9 +137,6 @@ class Launcher:
         """Give a pipeline with what settings and the caller say of it."""
         discovery = self._opened.discovery
         chosen = discovery.pipeline(name)
-        for each in chosen.steps:
-            if each.source is not None:
-                connected(self._settings.connections, each.source.options)
         if steps:
             graph = Graph(chosen.steps)
             wanted = {graph[step].name for step in steps}
@@ -147,6 +148,10 @@ class Launcher:
         if retries := self._settings.retries:
             tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
         return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
+
+    def _check(self, pipeline: Pipeline) -> None:
+        """Refuse sources that could not be read, before anything begins."""
+        check_sources(self._opened, pipeline.steps)
 
     def _settled(
         self, pipeline: Pipeline, asked: Asked, *, before: Mapping[str, object] | None = None

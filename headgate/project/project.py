@@ -18,6 +18,7 @@ from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Pipeline
 from headgate.project.contracts_at import contract_at, contracts_at
+from headgate.project.declared_sources import source_errors
 from headgate.project.discovery import Discovery
 from headgate.project.launcher import Launcher
 from headgate.project.opened import Opened
@@ -318,6 +319,7 @@ class Project:
             self.settings,
             clock=self.clock,
             pipelines=lambda: self.pipelines,
+            sources=lambda: source_errors(self._opened, self.discovery.declared.steps),
             open_lake=lambda: self.lake,
             files=files,
         )

@@ -28,7 +28,9 @@ class Setting:
     means; otherwise types are inferred from all of the rows. With ``appends`` the rows are added to
     those read before: what was read must not be given again. ``owner`` tells the reader apart from
     all others (pipeline, step and target branch), ``lake`` from those of other lakes, for what is
-    reserved outside in their names.
+    reserved outside in their names. ``published`` gives the stored cursor of this reader as it is
+    on the target by now: where it is another than the one that is read from, what is read will be
+    read again. None where nobody knows.
     ``reveal`` gives the value of an option that is a secret, when a connection is made and not
     before.
     """
@@ -40,6 +42,7 @@ class Setting:
     owner: tuple[str, str, str] = ("", "", "")
     lake: str = ""
     clock: Clock = field(default_factory=SystemClock)
+    published: Callable[[], str | None] | None = None
     reveal: Reveal = no_secrets
 
 
@@ -80,7 +83,12 @@ class Description:
 
 @runtime_checkable
 class Source(Protocol):
-    """Gives rows from outside. Made of its options and a ``Setting``; making one does no I/O."""
+    """Gives rows from outside. Made of its options and a ``Setting``.
+
+    Making one refuses options that cannot be meant, meets nothing outside and loads nothing that
+    only reading needs: every source of a pipeline is made once before its run begins. Files of the
+    project that declare more of it may be read.
+    """
 
     kind: str
 

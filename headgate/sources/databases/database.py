@@ -70,6 +70,8 @@ class DatabaseSource:
                 hint='Write hg.database("postgresql://user@host/database", "orders"), '
                 'or connection="name".',
             )
+        if isinstance(self._url, str):
+            address_of(self._url, root=setting.root)
         _refuse_doubling(self._selection, setting)
 
     def describe(self) -> Description:
