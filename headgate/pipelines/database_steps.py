@@ -55,7 +55,7 @@ def database(
             PostgreSQL); ``batch_rows``; and what every step has (``hg.step``).
 
     Raises:
-        Invalid: what ``hg.step`` raises. What is wrong with the options is told before a run begins.
+        Invalid: what ``hg.step`` raises. Wrong options are told before a run begins.
     """
     own = {"url": url, "relation": relation, "query": query, "cursor": cursor}
     mode = "replace"

@@ -144,7 +144,7 @@ def rest(url: str | None = None, **options: Unpack[RestOptions]) -> Declaration:
             of these. Of the step: as in ``hg.files``. ``docs/sources.md`` says what each takes.
 
     Raises:
-        Invalid: what ``hg.step`` raises. What is wrong with the options is told before a run begins.
+        Invalid: what ``hg.step`` raises. Wrong options are told before a run begins.
     """
     chosen: dict[str, object] = {} if url is None else {"url": url}
     return declare_source("rest", chosen, {"mode": _mode(options), **_plain(options)})
@@ -169,7 +169,7 @@ def pages(*urls: str, **options: Unpack[PagesOptions]) -> Declaration:
             ``answer_timeout`` are those of ``hg.rest``. Of the step: as in ``hg.files``.
 
     Raises:
-        Invalid: what ``hg.step`` raises. What is wrong with the options is told before a run begins.
+        Invalid: what ``hg.step`` raises. Wrong options are told before a run begins.
     """
     chosen: dict[str, object] = {"urls": list(urls)} if urls else {}
     return declare_source("pages", chosen, _plain(options))
