@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headgate.records.drafting import text_rule as text_rule
     from headgate.records.drift import shown as shown
     from headgate.records.guarding import UNTAGGED_JSON as UNTAGGED_JSON
+    from headgate.records.guarding import Guarded as Guarded
     from headgate.records.guarding import guarded as guarded
     from headgate.records.guarding import untagged as untagged
     from headgate.records.naming import child_columns as child_columns
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from headgate.records.shapes import merged as merged
     from headgate.records.shapes import of_structure as of_structure
     from headgate.records.shapes import of_text as of_text
+    from headgate.records.surveying import Survey as Survey
+    from headgate.records.surveying import surveyed as surveyed
 
 _FILES = {
     "deciding": (
@@ -49,6 +52,7 @@ _FILES = {
     "drafting": ("text_rule",),
     "drift": ("shown",),
     "guarding": (
+        "Guarded",
         "UNTAGGED_JSON",
         "guarded",
         "untagged",
@@ -74,6 +78,7 @@ _FILES = {
         "of_structure",
         "of_text",
     ),
+    "surveying": ("Survey", "surveyed"),
 }
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -6,6 +6,7 @@ begin with the mark get another one. Nearly no record has any: they are found by
 """
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -24,7 +25,10 @@ UNTAGGED_JSON: Final = (
 )
 """SQL that gives JSON text as it was, of JSON text with tagged numbers."""
 
-_SUSPECT: Final = r"[0-9][0-9.]{15}|[0-9][eE][+-]?[0-9]{3}|\\u0001"
+_SUSPECT: Final = (
+    r"[0-9][0-9.]{15}|[0-9][eE][+-]?[0-9]{3}|\\u0001"
+    rf"|^(?:[^\[{{]*[\[{{]){{{DEEPEST + 1}}}"
+)
 _NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
 _TAGGED: Final = re.compile(r'"\\u0001([0-9.eE+-]+)"')
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -33,30 +37,45 @@ _RANGE: Final = range(-(2**63), 2**63)
 _EXACT_IN_DOUBLE: Final = 2**53
 
 
-def guarded(texts: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Give records with their numbers kept, what is wrong with each, and which to look at singly.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """Records with their numbers kept.
 
-    ``texts`` is a string array of JSON texts, any of which may be broken. The second array is text,
-    NULL where nothing is known to be wrong; the third is boolean.
+    ``faults`` is text, NULL where nothing is known to be wrong. ``single`` says which records are
+    to be looked at value by value; ``has_large``: some of the others have whole numbers that no
+    double holds.
     """
+
+    texts: pa.Array
+    faults: pa.Array
+    single: pa.Array
+    has_large: bool
+
+
+def guarded(texts: pa.Array) -> Guarded:
+    """Keep the numbers of records: a string array of JSON texts, any of which may be broken."""
     suspect = _rows(pc.match_substring_regex(texts, _SUSPECT))
-    deep = _rows(pc.greater(pc.count_substring_regex(texts, r"[\[{]"), DEEPEST))
     changed: dict[int, str] = {}
     single: set[int] = set()
+    faults: dict[int, str] = {}
+    has_large = False
     for row in suspect:
         text = texts[row].as_py()
-        kept, is_single = _kept(text)
-        if kept != text:
-            changed[row] = kept
-        if is_single:
+        kept = _kept(text)
+        if kept.text != text:
+            changed[row] = kept.text
+        if kept.is_single:
             single.add(row)
-    faults = {row: fault for row in deep if (fault := _too_deep(texts[row].as_py()))}
-    return (
-        _with(texts, changed),
-        _with(pa.nulls(len(texts), pa.string()), faults),
-        pa.array([row in single for row in range(len(texts))])
+        has_large = has_large or kept.has_large
+        if (fault := _too_deep(text)) is not None:
+            faults[row] = fault
+    return Guarded(
+        texts=_with(texts, changed),
+        faults=_with(pa.nulls(len(texts), pa.string()), faults),
+        single=pa.array([row in single for row in range(len(texts))])
         if single
         else pa.repeat(pa.scalar(value=False), len(texts)),
+        has_large=has_large,
     )
 
 
@@ -78,25 +97,35 @@ def _with(array: pa.Array, changed: dict[int, str]) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def _kept(text: str) -> tuple[str, bool]:
-    """Give a record with marked numbers, and whether its shape must be told value by value."""
-    single = False
+@dataclass(slots=True)
+class _Kept:
+    """A record with marked numbers, and whether its shape must be told value by value."""
+
+    text: str
+    is_single: bool = False
+    has_large: bool = False
+
+
+def _kept(text: str) -> _Kept:
+    kept = _Kept(text)
 
     def replaced(found: re.Match[str]) -> str:
-        nonlocal single
         token = found[0]
         if token.startswith('"'):
             if token.startswith('"' + _ESCAPE):
-                single = True
+                kept.is_single = True
                 return '"' + _ESCAPE + token[1:]
             return token
         if _is_kept(token):
-            single = single or ("[" in text and token.lstrip("-").isdecimal() and _is_large(token))
+            if token.lstrip("-").isdecimal() and _is_large(token):
+                kept.has_large = True
+                kept.is_single = kept.is_single or "[" in text
             return token
-        single = True
+        kept.is_single = True
         return f'"{_ESCAPE}{token}"'
 
-    return _NUMBER.sub(replaced, text), single
+    kept.text = _NUMBER.sub(replaced, text)
+    return kept
 
 
 def _is_large(token: str) -> bool:
@@ -114,6 +143,8 @@ def _is_kept(token: str) -> bool:
         return True  # no number, and the record no JSON: it is set aside for that
     if number in (float("inf"), float("-inf")):
         return False
+    if repr(number) == token:
+        return True
     if number == 0:
         return not re.search("[1-9]", re.split("[eE]", token)[0])
     return Decimal(repr(number)) == Decimal(token)

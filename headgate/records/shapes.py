@@ -101,7 +101,7 @@ def _of_structure(node: object) -> Shape:
         return Shape(frozenset({"list"}), element=_of_structure(node[0]))
     if not isinstance(node, dict):
         raise TypeError(type(node).__name__)
-    return _object({key: _of_structure(inner) for key, inner in node.items()})
+    return of_fields({key: _of_structure(inner) for key, inner in node.items()})
 
 
 def of_text(text: str) -> Shape:
@@ -135,7 +135,7 @@ def of_value(value: object) -> Shape:  # noqa: PLR0911 - a table of kinds
         case list():
             return Shape(frozenset({"list"}), element=_all(of_value(each) for each in value))
         case dict():
-            return _object({key: of_value(inner) for key, inner in value.items()})
+            return of_fields({key: of_value(inner) for key, inner in value.items()})
     raise TypeError(type(value).__name__)
 
 
@@ -146,7 +146,8 @@ def _of_tagged(text: str) -> str:
     return "big" if digits.isdecimal() and len(digits) <= _MOST_DIGITS else "exact"
 
 
-def _object(fields: dict[str, Shape]) -> Shape:
+def of_fields(fields: Mapping[str, Shape]) -> Shape:
+    """Give the shape of objects with these keys."""
     is_map = len(fields) > WIDEST
     return Shape(frozenset({"object"}), fields={} if is_map else fields, is_map=is_map)
 

@@ -15,8 +15,9 @@ from headgate import source_columns
 from headgate.engines import Session, Sql
 from headgate.errors import Invalid
 from headgate.names import literal
-from headgate.records import Shape, doubled_keys, guarded, merged, of_structure, of_text, untagged
+from headgate.records import Shape, doubled_keys, guarded, untagged
 from headgate.runs.arrivals import UNREAD, Arrivals
+from headgate.runs.record_shapes import RecordShapes, Span
 
 RECORDS: Final = "_hg_records"
 """The engine's table of the records that were kept."""
@@ -27,6 +28,7 @@ _ASIDE: Final = "_hg_aside"
 ROOT: Final = "_hg_root"
 """The column that says in which record of the source a record is, however deep."""
 _CHUNK_ROWS: Final = 65_536
+_SPAN_BYTES: Final = 16 * 1024 * 1024
 _NO_JSON: Final = "this is no JSON"
 
 _ARRIVED: Final = pa.schema(
@@ -49,20 +51,6 @@ select _hg_row, _hg_row as {ROOT}, _hg_position, _hg_record, _hg_single,
 from {_ARRIVING}
 """
 
-STRUCTURES: Final = """
-select _hg_structure, min(_hg_row) as _hg_first
-from (select json_structure(_hg_record)::varchar as _hg_structure, _hg_row
-      from {0} where not _hg_single)
-group by 1 order by 2
-"""
-
-SINGLES: Final = """
-select json(_hg_record)::varchar as _hg_record from {0}
-where _hg_single or ({1} and contains(json_structure(_hg_record)::varchar, '"JSON"')
-                     and contains(_hg_record, '['))
-order by _hg_row
-"""
-
 
 class KeptRecords:
     """The records of one reading. ``tagged``: some have numbers that are kept as texts."""
@@ -74,6 +62,9 @@ class KeptRecords:
         self._raised: BaseException | None = None
         self._conditions = ["_hg_fault is null"]
         self._has_aside = False
+        self._has_large = False
+        self._spans: list[Span] = []
+        self._span_bytes = 0
         self.tagged = False
         self._keep()
 
@@ -110,18 +101,30 @@ class KeptRecords:
                 )
             for chunk in batch.rows.to_batches(max_chunksize=_CHUNK_ROWS):
                 yield self._chunk(chunk, row)
+                self._note_span(row, row + chunk.num_rows, chunk.nbytes)
                 row += chunk.num_rows
 
     def _chunk(self, chunk: pa.RecordBatch, row: int) -> pa.RecordBatch:
         count = chunk.num_rows
         given = chunk.column(source_columns.RECORD).cast(pa.string())
-        texts, faults, single = guarded(given)
-        self.tagged = self.tagged or bool(pc.any(single).as_py())
+        kept = guarded(given)
+        self.tagged = self.tagged or bool(pc.any(kept.single).as_py())
+        self._has_large = self._has_large or kept.has_large
         positions = pa.nulls(count, pa.string())
         if source_columns.POSITION in chunk.schema.names:
             positions = chunk.column(source_columns.POSITION).cast(pa.string())
         rows = pa.array(range(row, row + count), pa.int64())
-        return pa.record_batch([rows, positions, texts, single, faults], schema=_ARRIVED)
+        return pa.record_batch(
+            [rows, positions, kept.texts, kept.single, kept.faults], schema=_ARRIVED
+        )
+
+    def _note_span(self, low: int, high: int, size: int) -> None:
+        """Note rows that fit into memory together."""
+        if self._spans and self._span_bytes + size <= _SPAN_BYTES:
+            low = self._spans.pop()[0]
+            size += self._span_bytes
+        self._spans.append((low, high))
+        self._span_bytes = size
 
     def live(self, relation: str) -> str:
         """Give the records of a relation that are to become rows, as far as that is known."""
@@ -129,29 +132,14 @@ class KeptRecords:
 
     def shape(self) -> Shape:
         """Give the shape of all records that are sound; leave out those with a key twice."""
-        shape = self._found()
-        doubled = f"select {ROOT} from {self.live(RECORDS)} where {doubled_keys(shape)}"
-        self._session.keep(_DOUBLED, Sql(text=doubled))
+        live = self.live(RECORDS)
+        shapes = RecordShapes(self._session, live, self._spans, has_large=self._has_large)
+        shape = shapes.shape(live, tagged=self.tagged)
+        doubled = f"{shapes.untold} and ({doubled_keys(shape)})"
+        self._session.keep(_DOUBLED, Sql(text=f"select {ROOT} from {live} where {doubled}"))
         if self._scalar(f"select count(*) as n from {_DOUBLED}"):
             self._conditions.append(f"{ROOT} not in (select {ROOT} from {_DOUBLED})")
-            shape = self._found()
-        return shape
-
-    def _found(self) -> Shape:
-        live = self.live(RECORDS)
-        shape = Shape()
-        doubtful = False
-        for batch in self._session.reader(Sql(text=STRUCTURES.format(live))):
-            for text in batch.column(0).to_pylist():
-                if '"JSON"' in text and "[" in text:
-                    doubtful = True
-                else:
-                    shape = merged(shape, of_structure(text))
-        if doubtful or self.tagged:
-            asked = Sql(text=SINGLES.format(live, "true" if doubtful else "false"))
-            for batch in self._session.reader(asked):
-                for text in batch.column(0).to_pylist():
-                    shape = merged(shape, of_text(text))
+            shape = shapes.shape(self.live(RECORDS), tagged=self.tagged)
         return shape
 
     def set_aside(self, parts: Mapping[str, str]) -> None:

@@ -66,10 +66,10 @@ def test_a_structure_says_what_the_values_say(record: object) -> None:
 def test_numbers_that_are_kept_as_texts_say_what_they_are() -> None:
     big, exact, large = "1" * 30, "0.1234567890123456789", str(2**60)
     texts = pa.array([f'{{"a": {big}}}', f'{{"a": {exact}}}', f'{{"a": [{large}]}}', '{"a": 1.5}'])
-    kept, faults, single = guarded(texts)
-    assert faults.null_count == 4
-    assert single.to_pylist() == [True, True, True, False]
-    kinds = [of_text(text).fields["a"] for text in kept.to_pylist()]
+    kept = guarded(texts)
+    assert kept.faults.null_count == 4
+    assert kept.single.to_pylist() == [True, True, True, False]
+    kinds = [of_text(text).fields["a"] for text in kept.texts.to_pylist()]
     assert [set(each.kinds) for each in kinds] == [{"big"}, {"exact"}, {"list"}, {"number"}]
     assert kinds[2].element == Shape(frozenset({"integer"}), is_large=True)
 
