@@ -5,7 +5,7 @@ true once its rows are stored. A source never stores anything of its own: its me
 which the run commits together with the rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
