@@ -46,7 +46,7 @@ from headgate.runs.payloads import decoded, returned
 from headgate.runs.quarantine import ID, RECORD_FORM, TEXT_FORM, quarantine_table
 from headgate.runs.skipping import Output as StepOutput
 from headgate.runs.spool import Spool
-from headgate.runs.superseding import superseded
+from headgate.runs.superseding import followed, superseded
 from headgate.runs.taint import marked
 from headgate.runs.text_records import TextRecords
 from headgate.sources import Batch
@@ -124,7 +124,8 @@ class _Replay:
             rows = Chosen(session, scan, self._choice).rows()
             if not rows.num_rows:
                 return self._nothing()
-            rows, left = self._current(rows)
+            every = Chosen(session, scan, Choice(table=self._choice.table)).rows()
+            rows, left = self._current(rows, every)
             output = self._write(session, rows)
         if left:
             output = replace(output, notes=(*output.notes, left))
@@ -132,8 +133,10 @@ class _Replay:
 
     # -- rows
 
-    def _current(self, rows: pa.Table) -> tuple[pa.Table, str | None]:
-        """Leave out rows whose keys were written again since; say so.
+    def _current(self, rows: pa.Table, every: pa.Table) -> tuple[pa.Table, str | None]:
+        """Leave out rows whose keys were written again since, be it to quarantine; say so.
+
+        ``every`` has all rows of the quarantine.
 
         Raises:
             Refused: ``replay-superseded``: no other is left.
@@ -143,13 +146,16 @@ class _Replay:
         if target.mode != "upsert" or choice.overwrite:
             return rows, None
         entry = self._tree.get(table_key(target.table))
+        ids = rows.column(ID).to_pylist()
         older = superseded(
             self._wiring, rows, entry, table=target.table, key=target.key, spec=target.spec
         )
+        later = followed(self._wiring, every, entry, key=target.key, spec=target.spec)
+        older |= later.intersection(ids)
         if not older:
             return rows, None
         count = f"{len(older):,} row{'s' if len(older) > 1 else ''} of {target.table}"
-        why = f"{count}: what has the same key was written since"
+        why = f"{count}: what has the same key was written since, or set aside"
         if len(older) == rows.num_rows:
             raise Refused(
                 "replay-superseded",
@@ -158,7 +164,7 @@ class _Replay:
                 f"Or all the same:  headgate quarantine replay {choice.words} --overwrite",
                 table=target.table,
             )
-        kept = pa.array([id not in older for id in rows.column(ID).to_pylist()])
+        kept = pa.array([id not in older for id in ids])
         return rows.filter(kept), f"left in quarantine: {why} (--overwrite replays them)"
 
     def _write(self, session: Session, rows: pa.Table) -> Output:

@@ -56,6 +56,12 @@ def source_state(
 def setting_of(attempt: Attempt, step: Step) -> Setting:
     """Give what a step's source is told beside its options."""
     wiring = attempt.wiring
+
+    def published() -> str | None:
+        tree = wiring.lake.tree(wiring.head(attempt.row.target))
+        entry = tree.get(cursor_key(attempt.row.pipeline, step.name))
+        return entry.data if entry is not None else None
+
     return Setting(
         root=wiring.root,
         cache=wiring.cache / "sources",
@@ -64,5 +70,6 @@ def setting_of(attempt: Attempt, step: Step) -> Setting:
         owner=(attempt.row.pipeline, step.name, attempt.row.target),
         lake=wiring.lake.id,
         clock=wiring.clock,
+        published=published,
         reveal=wiring.reveal,
     )

@@ -1,7 +1,8 @@
 """Which quarantined rows are older than what their key has become since they were set aside.
 
-A rejected row of Monday must not take the place of Thursday's accepted one. A key was written again
-if its row now is not the one that was there when the row was set aside: changed, new, or gone.
+A rejected row of Monday must not take the place of Thursday's accepted one, nor of Thursday's that
+was rejected as well. A key was written again if its row now is not the one that was there when the
+row was set aside: changed, new, or gone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,44 @@ def superseded(
         if keys.num_rows:
             found |= _written_again(wiring, keys, now, _then(wiring, run, table), key)
     return frozenset(found)
+
+
+def followed(
+    wiring: Wiring,
+    rows: pa.Table,
+    now: Entry | None,
+    *,
+    key: Sequence[str],
+    spec: ContractSpec | None,
+) -> frozenset[str]:
+    """Give the ids of those rows of a quarantine that later ones of the same key have followed.
+
+    Rows that one run set aside come in no order: none of them is later.
+    """
+    if now is None or not key:
+        return frozenset()
+    numbers = {run: _number(wiring, run) for run in set(rows.column("run").to_pylist())}
+    set_aside = dict(
+        zip(
+            rows.column(ID).to_pylist(),
+            map(numbers.__getitem__, rows.column("run").to_pylist()),
+            strict=True,
+        )
+    )
+    keys = _keys(wiring, rows, now, key, spec)
+    columns = (keys.column(name).to_pylist() for name in key)
+    named = dict(zip(keys.column(_MINE).to_pylist(), zip(*columns, strict=True), strict=True))
+    latest: dict[tuple[object, ...], int] = {}
+    for id, values in named.items():
+        latest[values] = max(set_aside[id], latest.get(values, set_aside[id]))
+    return frozenset(str(id) for id, values in named.items() if set_aside[id] < latest[values])
+
+
+def _number(wiring: Wiring, run: str) -> int:
+    """Give where in its branch's history a run was published."""
+    made = wiring.lake.metastore.run(run)
+    commit = wiring.lake.metastore.commit(made.commit) if made and made.commit else None
+    return commit.number if commit is not None else -1
 
 
 def _keys(

@@ -2,6 +2,7 @@
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -286,6 +287,45 @@ def test_a_run_on_a_branch_leaves_main_its_changes(orders: Orders) -> None:
     orders.run(pipeline)
     assert orders.here() == orders.there()
     assert orders.notes() == []
+
+
+@pytest.mark.parametrize("moment", ["refuse_unfit", "LogStream"])
+def test_a_run_that_another_overtook_reads_what_is_left(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    from headgate.sources.postgres_changes import reading
+
+    pipeline = orders.pipeline()
+    orders.run(pipeline)
+    orders.do("delete from {} where id = 1", "update {} set note = 'x' where id = 2")
+    really = getattr(reading, moment)
+
+    def late(*given: Any, **named: Any) -> Any:
+        """Let another run of the pipeline publish, and tell the server so, in the middle."""
+        monkeypatch.undo()
+        orders.run(pipeline)
+        orders.do("update {} set note = 'y' where id = 3")
+        return really(*given, **named)
+
+    monkeypatch.setattr(reading, moment, late)
+    result = orders.run(pipeline)
+    assert orders.notes() == []
+    if result.state.value == "nothing-to-do":  # its log ended before the other run's did
+        orders.run(pipeline)
+    assert orders.notes() == []
+    assert orders.here() == orders.there()
+
+
+def test_what_was_quarantined_before_a_reading_in_full_does_not_come_back(orders: Orders) -> None:
+    pipeline = orders.pipeline('key="id", contract=Order', CONTRACT)
+    orders.run(pipeline)
+    orders.do("update {} set amount = 1000 where id < 3")
+    orders.run(pipeline)
+    [(slot, _)] = [slot for slot in orders.slots() if "orders_main" in slot[0]][-1:]
+    orders.do(f"select pg_drop_replication_slot('{slot}')", "delete from {} where id = 1")
+    orders.run(pipeline)
+    aside = [str(row["payload"]) for row in orders.place.rows("_quarantine.orders")]
+    assert ["1000" in text for text in aside] == [True]
 
 
 # -- operations of any source

@@ -241,6 +241,32 @@ def test_an_older_row_never_takes_the_place_of_a_newer_one(place: Workplace) -> 
     assert aside(place) == []
 
 
+def test_of_two_rows_of_a_key_the_one_set_aside_last_comes_back(place: Workplace) -> None:
+    first = pa.table({"id": [1, 2], "amount": [5, 500], POSITION: ["a:1", "a:2"]})
+    later = pa.table({"id": [2], "amount": [600], POSITION: ["b:1"]})
+    given(place, first, text=shop(mode="upsert"))
+    given(place, first, later, text=shop(mode="upsert"))
+    with pytest.raises(Refused, match="newer ones"):
+        replay(place, shop(1000, "upsert"), where="amount = 500")
+    replay(place, shop(1000, "upsert"))
+    assert {row["id"]: row["amount"] for row in place.rows("orders")} == {1: 5, 2: 600}
+    assert [row[0] for row in aside(place)] == ["a:2"]
+    with pytest.raises(Refused, match="newer ones"):
+        replay(place, shop(1000, "upsert"))
+
+
+def test_of_two_rows_of_a_key_that_were_read_together_nobody_knows_the_later(
+    place: Workplace,
+) -> None:
+    both = pa.table({"id": [2, 2], "amount": [500, 600], POSITION: ["a:1", "a:2"]})
+    given(place, both, text=shop(mode="upsert"))
+    with pytest.raises(HeadgateError, match="more than once"):
+        replay(place, shop(1000, "upsert"))
+    replay(place, shop(1000, "upsert"), where="amount = 600")
+    assert place.rows("orders") == [{"id": 2, "amount": 600}]
+    assert [row[0] for row in aside(place)] == ["a:1"]
+
+
 def test_a_row_that_was_deleted_since_does_not_come_back(place: Workplace) -> None:
     given(place, text=shop(mode="upsert"))
     given(

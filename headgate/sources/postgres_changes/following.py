@@ -31,29 +31,36 @@ class Now:
 
 
 def broken(before: Reached, now: Now, slot: Slot | None, *, name: str) -> str | None:
-    """Say why a table must be read anew, None where its log goes on from the cursor."""
+    """Say why a table must be read anew, None where its log goes on from the cursor.
+
+    Whether its slot is ahead of the cursor is another question: ``ahead``.
+    """
     return (
         _another(before.standing, now.standing)
         or _back_in_time(before, now)
-        or unfit(slot, before, name=name)
+        or _unfit(slot, name=name)
         or _columns(before.standing, now)
         or _rows(before.standing, now)
     )
 
 
-def unfit(slot: Slot | None, before: Reached, *, name: str) -> str | None:
-    """Say why a slot does not hold what came after a cursor, if it does not."""
+def ahead(slot: Slot | None, before: Reached) -> str | None:
+    """Say that a slot has let go of what came after a cursor, if it has."""
+    if slot is None or slot.confirmed is None or slot.confirmed <= before.position:
+        return None
+    return (
+        f"the replication slot {slot.name} is at {lsn_text(slot.confirmed)}, ahead of the cursor "
+        f"at {lsn_text(before.position)}: what lies between is gone"
+    )
+
+
+def _unfit(slot: Slot | None, *, name: str) -> str | None:
     if slot is None:
         return f"the replication slot {name} is not there"
     if slot.is_lost or slot.confirmed is None:
         return (
             f"the replication slot {name} was invalidated: the server has removed log that it "
             "still needed (max_slot_wal_keep_size)"
-        )
-    if slot.confirmed > before.position:
-        return (
-            f"the replication slot {name} is at {lsn_text(slot.confirmed)}, ahead of the cursor at "
-            f"{lsn_text(before.position)}: what lies between is gone"
         )
     return None
 

@@ -22,7 +22,7 @@ from headgate.sources.postgres_changes.catalog import (
     kinds_of,
 )
 from headgate.sources.postgres_changes.failures import failure, is_transient
-from headgate.sources.postgres_changes.following import Now, broken, fits, unfit
+from headgate.sources.postgres_changes.following import Now, ahead, broken, fits
 from headgate.sources.postgres_changes.messages import Changed, Committed, Decoder, Told, Truncated
 from headgate.sources.postgres_changes.options import KEEP_LOG, Reading
 from headgate.sources.postgres_changes.positions import (
@@ -124,7 +124,7 @@ class Following:
                         defaults=place.table.defaults,
                         made=place.made,
                     )
-                    why = broken(before, now, slot, name=place.slot)
+                    why = broken(before, now, slot, name=place.slot) or self._gone(slot, before)
                 if before is None or why is not None:
                     yield from self._in_full(session, log, place, slot, before, why)
                     return
@@ -312,8 +312,8 @@ class Following:
                 clock=self._setting.clock,
             )
         )
-        # While it was waited for, another reader of this slot may have been told to let go of more.
-        gone = unfit(slots.find_slot(session, place.slot), before, name=place.slot)
+        # While it was waited for, another reader may have told the slot to let go of more.
+        gone = self._gone(slots.find_slot(session, place.slot), before)
         if gone is not None:
             return gone
         table = place.table  # under another name for a while, perhaps; or another under its name
@@ -338,6 +338,17 @@ class Following:
         if until - reader.at.position >= QUIET_BYTES and not decoder.in_transaction:
             yield from reader.quiet(until)
         return None
+
+    def _gone(self, slot: slots.Slot | None, before: Reached) -> str | None:
+        """Say that what came after the cursor is gone, if it is.
+
+        Where another run has published it meanwhile, what is read now is read again on top of that,
+        and the log from the slot on is enough.
+        """
+        gone, published = ahead(slot, before), self._setting.published
+        if gone is not None and published is not None and published() != before.cursor().text():
+            return None
+        return gone
 
     def _patiently(self, call: Callable[[], _Given]) -> _Given:
         """Wait a little for a slot that somebody else still holds."""
