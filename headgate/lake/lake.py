@@ -25,7 +25,7 @@ from headgate.lake.kept_history import KeptHistory
 from headgate.lake.leases import Leases
 from headgate.lake.local_storage import LocalStorage
 from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
-from headgate.lake.migrations import Upgraded, open_facts, upgrade
+from headgate.lake.migrations import Upgraded, open_facts, refuse_at_work, upgrade
 from headgate.lake.nodes import NodeReader
 from headgate.lake.opening import (
     METASTORE_FILE,
@@ -36,7 +36,7 @@ from headgate.lake.opening import (
     refuse_foreign_files,
 )
 from headgate.lake.records import Commit, Record
-from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
+from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history

@@ -7,11 +7,14 @@ newest by the same statements as an old one: both have the same tables, because 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from headgate.errors import Corrupt, Refused
 from headgate.lake import statements
 from headgate.lake.database import Database, Reader, Session
+from headgate.lake.instants import stored
+from headgate.lake.metastore import RunState
 
 Migrations: TypeAlias = Sequence[Sequence[str]]
 
@@ -21,6 +24,8 @@ product, and each must also hold in a metastore without rows."""
 
 FORMAT = 1 + len(MIGRATIONS)
 FORMAT_FACT = "format"
+_AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,24 @@ def lay_out(
     for key, value in facts.items():
         session.change(statements.PUT_FACT, (key, value))
     _migrate(session, migrations)
+
+
+def refuse_at_work(session: Session, now: datetime, is_alive: Callable[[str], bool]) -> None:
+    """Refuse where runs are at work: their leases are not over and their owners may be alive.
+
+    Raises:
+        Refused: ``runs-at-work``.
+    """
+    rows = session.rows(statements.LEASED_RUNS, (stored(now),))
+    working = [id for id, state, owner in rows if state in _AT_WORK and is_alive(owner)]
+    if working:
+        listed = ", ".join(working[:_NAMED])
+        raise Refused(
+            "runs-at-work",
+            f"Runs are at work: {listed}{' ...' if len(working) > _NAMED else ''}.",
+            hint="Wait for their end:  headgate status",
+            runs=working,
+        )
 
 
 def open_facts(

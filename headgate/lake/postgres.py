@@ -28,12 +28,13 @@ from headgate.clock import Clock
 from headgate.errors import AlreadyExists, HeadgateError, Internal, NotFound
 from headgate.lake import postgres_errors, statements
 from headgate.lake.database import Dialect, Parameter, Row, Session, Undone
+from headgate.lake.founding import found_lake
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.postgres_addresses import Address, address_of
 from headgate.lake.postgres_lanes import Lane, Lanes
 from headgate.lake.postgres_sessions import Asked, Reading, Writing, execute
 from headgate.lake.records import Commit
-from headgate.lake.sql_metastore import SqlMetastore, found_lake
+from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite_copies import SqliteCopy
 
 _PATIENCE = timedelta(seconds=30)

@@ -4,16 +4,15 @@ In every transaction the run's row comes before the branch's, so that two transa
 never wait for each other in a circle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from headgate.clock import Clock
-from headgate.errors import AlreadyExists, Internal, NotFound, Refused
-from headgate.lake import migrations, statements
-from headgate.lake.commits import Link, decode_commit, encode_commit, link_after
-from headgate.lake.database import Database, Parameter, Reader, Row, Session, Unmet, retried
+from headgate.errors import AlreadyExists, Internal
+from headgate.lake import migrations, sql_branches, statements
+from headgate.lake.commits import Link
+from headgate.lake.database import Database, Row, Session, Unmet, retried
 from headgate.lake.instants import instant as _instant
 from headgate.lake.instants import stored as _stored
 from headgate.lake.metastore import (
@@ -28,8 +27,9 @@ from headgate.lake.metastore import (
     Tag,
     Turns,
 )
-from headgate.lake.pins import Pin, Retention, commit_collected
+from headgate.lake.pins import Pin, Retention
 from headgate.lake.records import Commit
+from headgate.lake.sql_commits import SqlCommits
 from headgate.lake.sql_erasing import SqlErasing
 from headgate.lake.sql_retention import SqlRetention, hold, pin_of, put_pin
 from headgate.lake.sql_rows import (
@@ -47,17 +47,11 @@ from headgate.lake.sql_turns import SqlTurns
 
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 _AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
-_NAMED = 5
-_KEPT_COMMITS = 1024
-_KEPT_LINKS = 65536
 _PAST_HEX = "g"
-_ID = "id"
-_MAIN = "main"
+ID_FACT = "id"
+MAIN_FACT = "main"
 EPOCH_FACT = "epoch"
 ERASURES_FACT = "erasures"
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class SqlMetastore:
@@ -73,22 +67,20 @@ class SqlMetastore:
         self._database = database
         self._clock = clock
         self._facts = facts
-        self._commits: dict[str, Commit] = {}
-        self._links: dict[str, Link] = {}
+        self._commits = SqlCommits(database)
         self._retention = SqlRetention(database)
         self._erasing = SqlErasing(database)
         self._turns = SqlTurns(database, clock)
-        self._erasures: str | None = None
 
     # -- the lake itself
 
     def lake_id(self) -> str:
         """Give the lake's id."""
-        return self._facts[_ID]
+        return self._facts[ID_FACT]
 
     def main(self) -> str:
         """Give the name of the branch the lake was created with."""
-        return self._facts[_MAIN]
+        return self._facts[MAIN_FACT]
 
     def check(self) -> Sequence[str]:
         """Give what the database finds wrong with itself, if anything. Reads all of it."""
@@ -221,46 +213,17 @@ class SqlMetastore:
 
     def commits(self, ids: Sequence[str]) -> Sequence[Commit]:
         """Give those of the commits that are there, in the order of their ids."""
-        found = {id: commit for id in ids if (commit := self._commits.get(id)) is not None}
-        missing = [id for id in ids if id not in found]
-        if missing:
-            with self._database.reading() as session:
-                rows = session.rows_in(statements.COMMITS, missing)
-            found.update((id, self._decoded(id, body, jump)) for id, body, jump in rows)
-        return [found[id] for id in ids if id in found]
+        return self._commits.some(ids)
 
     def link(self, id: str) -> Link:
         """Give a commit's place in the history."""
-        link = self._links.get(id)
-        if link is None:
-            with self._database.reading() as session:
-                link = self._link(session, id)
-        return link
+        return self._commits.link(id)
 
     def chain(
         self, id: str, *, since: int = -1, limit: int | None = None, cached: bool = True
     ) -> Sequence[Commit]:
         """Give a commit and its first parents with numbers above ``since``, newest first."""
-        chain: list[Commit] = []
-        at: str | None = id
-        while cached and at is not None and (commit := self._commits.get(at)) is not None:
-            if commit.number <= since or len(chain) == limit:
-                return chain
-            chain.append(commit)
-            at = commit.parent
-        if at is None or len(chain) == limit:
-            return chain
-        number = self.link(at).number
-        if limit is not None:
-            since = max(since, number - (limit - len(chain)))
-        if number > since:
-            with self._database.reading() as session:
-                rows = session.rows(statements.CHAIN, (at, since, since))
-            if cached:
-                chain.extend(self._decoded(id, body, jump) for id, body, jump in rows)
-            else:
-                chain.extend(decode_commit(id, body) for id, body, _ in rows)
-        return chain
+        return self._commits.chain(id, since=since, limit=limit, cached=cached)
 
     def find_commits(self, prefix: str, limit: int) -> Sequence[str]:
         """Give ids that begin so."""
@@ -281,9 +244,7 @@ class SqlMetastore:
             row = session.row(statements.BRANCH, (name,))
         if row is None:
             return None
-        if row[5] != self._erasures:  # commits say something else since, under their old ids
-            self._erasures = row[5]
-            self._commits.clear()
+        self._commits.notice(row[5])
         return None if row[0] is None else branch_of(row[:5])
 
     @retried
@@ -294,8 +255,8 @@ class SqlMetastore:
             NotFound: ``unknown-commit``, ``commit-collected``.
         """
         with self._database.writing(durable=False) as session:
-            held, made = session.together(*_branching(branch))
-            return self._branched(session, branch, held=held, made=made)
+            held, put = session.together(*sql_branches.making(branch))
+            return sql_branches.made(session, branch, held, put)
 
     @retried
     def delete_branch(self, name: str, *, head: str) -> Outcome:
@@ -332,7 +293,8 @@ class SqlMetastore:
         """
         with self._database.writing(durable=False) as session:
             if not hold(session, tag.commit):
-                raise _collected(session.rows(statements.LOCK_COMMIT, (tag.commit,)), tag.commit)
+                held = session.rows(statements.LOCK_COMMIT, (tag.commit,))
+                raise sql_branches.not_held(held, tag.commit)
             row = (tag.name, _stored(tag.created), tag.commit)
             return bool(session.change(statements.PUT_TAG, row))
 
@@ -375,14 +337,14 @@ class SqlMetastore:
             if run is not None and not _is_mine(mine, fence):
                 return Outcome.NOT_MINE
             if there and there[0][1]:
-                raise protected_branch(branch)
+                raise sql_branches.protected_branch(branch)
             if not there or there[0][0] != head:
                 return Outcome.HEAD_MOVED
             link = self._put_commit(session, head, commit, nodes)
-            session.send(*_moving(branch, head=head, to=commit))
-            self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
+            session.send(*sql_branches.moving(branch, head=head, to=commit))
+            sql_branches.put_move(session, branch, commit.id, at=self._clock.now())
             _put_steps_and_events(session, steps, events)
-        self._remember(link, commit)
+        self._commits.remember(link, commit)
         return Outcome.DONE
 
     @retried
@@ -399,18 +361,19 @@ class SqlMetastore:
     ) -> Outcome:
         """Move the target's head and the run to ``published``; see ``Metastore.publish``."""
         mine = (RunState.PUBLISHED.value, commit.id, run, RunState.PUBLISHING.value, fence)
-        self._link_after(commit)  # read what follows from it before others wait for the branch
+        self._commits.look_behind(commit)
         try:
             with self._database.writing(durable=True) as session:
                 session.must(statements.PUBLISH_RUN, mine, condition=Outcome.NOT_MINE)
-                session.must(*_moving(branch, head=head, to=commit), condition=Outcome.HEAD_MOVED)
+                move = sql_branches.moving(branch, head=head, to=commit)
+                session.must(*move, condition=Outcome.HEAD_MOVED)
                 link = self._put_commit(session, head, commit, nodes)
-                self._put_move(session, branch, commit.id, at=_stored(self._clock.now()))
+                sql_branches.put_move(session, branch, commit.id, at=self._clock.now())
                 _drop_claims(session, run)
                 _put_steps_and_events(session, (), events)
         except Unmet as unmet:
             return Outcome(unmet.condition)
-        self._remember(link, commit)
+        self._commits.remember(link, commit)
         return Outcome.DONE
 
     # -- runs
@@ -442,8 +405,10 @@ class SqlMetastore:
             json_text(run.settings),
         )
         with self._database.writing(durable=False) as session:
-            put, held, made = session.together((statements.PUT_RUN, row), *_branching(branch))
-            if not (put and self._branched(session, branch, held=held, made=made)):
+            new, held, put = session.together(
+                (statements.PUT_RUN, row), *sql_branches.making(branch)
+            )
+            if not (new and sql_branches.made(session, branch, held, put)):
                 raise AlreadyExists("run-exists", f"Run {run.id} exists already.", run=run.id)
 
     def run(self, id: str) -> RunRow | None:
@@ -527,10 +492,10 @@ class SqlMetastore:
             row = session.row(statements.LOCK_RUN, (id,))
             if row is None or row[0] != fence or row[1] in _FINAL:
                 return Outcome.NOT_MINE
-            link = self._link(session, base)
-            if not session.rows(*_moving(row[2], head=head, to=link)):
+            link = self._commits.link(base, session)
+            if not session.rows(*sql_branches.moving(row[2], head=head, to=link)):
                 return Outcome.HEAD_MOVED
-            self._put_move(session, row[2], base, at=_stored(self._clock.now()))
+            sql_branches.put_move(session, row[2], base, at=self._clock.now())
             session.send(statements.SET_BASE, (base, id))
             if head != base:  # the run goes on with what it had made, though no ref is there now
                 put_pin(session, self._left(id, head))
@@ -602,18 +567,6 @@ class SqlMetastore:
 
     # -- within a transaction
 
-    def _branched(
-        self, session: Session, branch: Branch, *, held: Sequence[Row], made: Sequence[Row]
-    ) -> bool:
-        """Complete a branch that was made (``_branching``); False where its name was taken."""
-        if not held or held[0][1] is not None:
-            raise _collected(held, branch.head)
-        if not made:
-            return False
-        session.send(statements.DROP_MARK, ("commit", branch.head))
-        self._put_move(session, branch.name, branch.head, at=_stored(branch.created))
-        return True
-
     def _put_commit(
         self, session: Session, head: str, commit: Commit, nodes: Mapping[bytes, bytes]
     ) -> Link:
@@ -622,14 +575,7 @@ class SqlMetastore:
                 "commit-off-head", f"Commit {commit.id} does not follow {head}.", commit=commit.id
             )
         session.change_many(statements.PUT_NODE, sorted(nodes.items()))
-        return self._put_linked(session, self._link(session, head), commit)
-
-    def _put_linked(self, session: Session, parent: Link | None, commit: Commit) -> Link:
-        link = link_after(parent, commit.id, lambda id: self._link(session, id))
-        body = encode_commit(commit)
-        row = (link.id, link.parent, link.number, link.jump, body)
-        session.send(statements.PUT_COMMIT, row)
-        return link
+        return self._commits.put(session, commit)
 
     def _left(self, run: str, commit: str) -> Pin:
         return Pin(
@@ -640,101 +586,6 @@ class SqlMetastore:
             created=self._clock.now(),
             why="what it had made before it was put on a newer commit",
         )
-
-    def _put_move(self, session: Session, branch: str, head: str, *, at: int) -> None:
-        session.send(statements.PUT_MOVE, (branch, at, head, branch))
-
-    def _link_after(self, commit: Commit) -> Link:
-        return link_after(self.link(commit.parent or commit.id), commit.id, self.link)
-
-    def _link(self, session: Reader, id: str) -> Link:
-        link = self._links.get(id)
-        if link is None:
-            row = session.row(statements.LINK, (id,))
-            if row is None:
-                raise NotFound("unknown-commit", f"There is no commit {id}.", commit=id)
-            link = Link(*row)
-            _keep(self._links, id, link, limit=_KEPT_LINKS)
-        return link
-
-    def _decoded(self, id: str, body: bytes, jump: str) -> Commit:
-        commit = self._commits.get(id)
-        if commit is None:
-            commit = decode_commit(id, body)
-            self._remember(Link(id, commit.parent, commit.number, jump), commit)
-        return commit
-
-    def _remember(self, link: Link, commit: Commit) -> None:
-        _keep(self._links, commit.id, link, limit=_KEPT_LINKS)
-        _keep(self._commits, commit.id, commit, limit=_KEPT_COMMITS)
-
-
-def found_lake(
-    database: Database,
-    *,
-    clock: Clock,
-    lake_id: str,
-    main: str,
-    genesis: Commit,
-    nodes: Mapping[bytes, bytes],
-) -> None:
-    """Lay out an empty database as a lake of one commit and one protected branch, ``main``."""
-    facts = {_ID: lake_id, _MAIN: main}
-    metastore = SqlMetastore(database, clock=clock, facts=facts)
-    created = clock.now()
-    branch = Branch(name=main, head=genesis.id, number=0, protected=True, created=created)
-    with database.writing(durable=True) as session:
-        migrations.lay_out(session, facts)
-        session.change_many(statements.PUT_NODE, sorted(nodes.items()))
-        metastore._put_linked(session, None, genesis)  # noqa: SLF001 - its own room
-        held, made = session.together(*_branching(branch))
-        metastore._branched(session, branch, held=held, made=made)  # noqa: SLF001
-
-
-def refuse_at_work(session: Session, now: datetime, is_alive: Callable[[str], bool]) -> None:
-    """Refuse where runs are at work: their leases are not over and their owners may be alive.
-
-    Raises:
-        Refused: ``runs-at-work``.
-    """
-    rows = session.rows(statements.LEASED_RUNS, (_stored(now),))
-    working = [id for id, state, owner in rows if state in _AT_WORK and is_alive(owner)]
-    if working:
-        listed = ", ".join(working[:_NAMED])
-        raise Refused(
-            "runs-at-work",
-            f"Runs are at work: {listed}{' ...' if len(working) > _NAMED else ''}.",
-            hint="Wait for their end:  headgate status",
-            runs=working,
-        )
-
-
-def protected_branch(name: str) -> Refused:
-    """Give the error for moving a protected branch by hand."""
-    return Refused(
-        "protected-branch",
-        f"Branch {name} is protected: only a run's publication moves it.",
-        hint=f"Commit to another branch and merge it into {name}, or use a transaction.",
-        branch=name,
-    )
-
-
-def _branching(
-    branch: Branch,
-) -> tuple[tuple[str, tuple[str, ...]], tuple[str, Sequence[Parameter]]]:
-    """Give what makes a branch: its head's row is locked first, so that nobody collects it."""
-    row = (branch.name, int(branch.protected), _stored(branch.created), branch.head)
-    return (statements.LOCK_COMMIT, (branch.head,)), (statements.PUT_BRANCH, row)
-
-
-def _moving(branch: str, *, head: str, to: Commit | Link) -> tuple[str, tuple[str, int, str, str]]:
-    return statements.MOVE_BRANCH, (to.id, to.number, branch, head)
-
-
-def _collected(held: Sequence[Row], commit: str) -> NotFound:
-    if not held:
-        return NotFound("unknown-commit", f"There is no commit {commit}.", commit=commit)
-    return commit_collected(commit, at=_instant(held[0][1]))
 
 
 def _is_mine(rows: Sequence[Row], fence: int) -> bool:
@@ -757,9 +608,3 @@ def _put_steps_and_events(
     event_rows = [event_row(event) for event in events]
     if event_rows:
         session.change_many(statements.PUT_EVENT, event_rows)
-
-
-def _keep(kept: dict[_K, _V], key: _K, value: _V, *, limit: int) -> None:
-    if len(kept) >= limit:
-        kept.clear()  # what is kept may always be dropped; the next reads fill it again
-    kept[key] = value

@@ -33,11 +33,12 @@ from headgate.errors import (
     Unavailable,
 )
 from headgate.lake.database import Session
+from headgate.lake.founding import found_lake
 from headgate.lake.lock_holders import holders
 from headgate.lake.migrations import MIGRATIONS, Migrations, open_facts
 from headgate.lake.mounts import file_system_of, refuse_remote
 from headgate.lake.records import Commit
-from headgate.lake.sql_metastore import SqlMetastore, found_lake
+from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite_connections import DIALECT, Handles, SqliteSession
 
 OLDEST = (3, 37, 0)

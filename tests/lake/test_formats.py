@@ -17,8 +17,8 @@ from headgate.errors import HeadgateError, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.database import Session
 from headgate.lake.lake import METASTORE_FILE, Lake
-from headgate.lake.migrations import Migrations, Upgraded
-from headgate.lake.sql_metastore import SqlMetastore, refuse_at_work
+from headgate.lake.migrations import Migrations, Upgraded, refuse_at_work
+from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite
 from headgate.names import CountingIds
 
