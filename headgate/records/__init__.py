@@ -11,6 +11,7 @@ from headgate.doors import door
 if TYPE_CHECKING:
     from headgate.records.deciding import Conflict as Conflict
     from headgate.records.deciding import Level as Level
+    from headgate.records.deciding import Questions as Questions
     from headgate.records.deciding import RecordPlan as RecordPlan
     from headgate.records.deciding import decide as decide
     from headgate.records.deciding import questions as questions
@@ -45,6 +46,7 @@ _FILES = {
     "deciding": (
         "Conflict",
         "Level",
+        "Questions",
         "RecordPlan",
         "decide",
         "questions",

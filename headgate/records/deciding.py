@@ -25,6 +25,7 @@ from headgate.records.nodes import (
     asked,
     failing,
     failures,
+    narrowed,
     structure,
     value,
 )
@@ -102,11 +103,23 @@ class RecordPlan:
     drifts: tuple[str, ...] = ()
 
 
-def questions(level: Level) -> tuple[str, Mapping[tuple[Path, str], str]]:
-    """Give what must be counted before columns can be decided: SQL that is true where it fails.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What must be counted before columns can be decided: SQL that is true where it fails.
 
-    The first value is the SQL of what is carried, over which the others are.
+    It is SQL over what is carried of a record for the questions that are asked.
     """
+
+    asked: Mapping[tuple[Path, str], str]
+    carried: Mapping[str, Carrier]
+
+    def carrier(self, names: Collection[tuple[Path, str]]) -> str:
+        """Give SQL of what is carried for some of the questions."""
+        return _carrier(narrowed(dict(self.carried), [path for path, _ in names]))
+
+
+def questions(level: Level) -> Questions:
+    """Give what must be known before columns can be decided."""
     columns = _drafted(level, {}, is_final=False)
     carried = _carried(columns)
     found: dict[tuple[Path, str], str] = {}
@@ -116,7 +129,7 @@ def questions(level: Level) -> tuple[str, Mapping[tuple[Path, str], str]]:
         found.update(
             ((path, "misfits"), sql) for path, sql in failures(at, column.node, (column.key,))
         )
-    return _carrier(carried), found
+    return Questions(asked=found, carried=carried)
 
 
 def decide(level: Level, answers: Answers) -> RecordPlan:
@@ -173,7 +186,7 @@ def decide(level: Level, answers: Answers) -> RecordPlan:
             table=level.table,
         )
     return RecordPlan(
-        carrier=_carrier(carried),
+        carrier=_carrier(dict(carried)),
         columns=tuple(plans),
         aside=tuple(aside),
         drifts=differences(level.present, {plan.name: plan.kind for plan in plans})
@@ -314,8 +327,8 @@ def _carried(columns: list[_Column]) -> Mapping[str, Carrier]:
     return carried
 
 
-def _carrier(carried: Mapping[str, Carrier]) -> str:
-    return f"from_json({RECORD}, {structure(dict(carried))})" if carried else "NULL"
+def _carrier(carried: Carrier) -> str:
+    return f"from_json({RECORD}, {structure(carried)})" if carried else "NULL"
 
 
 def _extracted(key: str) -> str:

@@ -71,14 +71,14 @@ def exploded(relation: str, path: str, *, is_deeper: bool) -> str:
         "when 'ARRAY' then from_json(_hg_found, '[\"JSON\"]') else [_hg_found] end"
     )
     return f"""
-select row_number() over () - 1 as _hg_row, _hg_root,
+select _hg_row, _hg_root,
   concat_ws(', ', _hg_position, {literal(path + " ")} || (_hg_number + 1)) as _hg_position,
   case when json_type(_hg_each) = 'OBJECT' then cast(_hg_each as varchar)
        else cast(json_object({literal(VALUE)}, _hg_each) as varchar) end as _hg_record,
   false as _hg_single, NULL::varchar as _hg_fault, _hg_number as _hg_index, _hg_above as _hg_outer
 from (
-  select _hg_root, _hg_position, unnest(_hg_list) as _hg_each,
+  select _hg_row, _hg_root, _hg_position, unnest(_hg_list) as _hg_each,
     generate_subscripts(_hg_list, 1) - 1 as _hg_number, _hg_above
-  from (select _hg_root, _hg_position, {listed} as _hg_list, {outer} as _hg_above
+  from (select _hg_row, _hg_root, _hg_position, {listed} as _hg_list, {outer} as _hg_above
         from (select *, {found} as _hg_found from {relation})))
 """

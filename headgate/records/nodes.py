@@ -4,7 +4,7 @@ A node is a place in the records: a scalar, an object that becomes a struct, a l
 what the engine reads it as in one pass over the JSON; ``read`` makes the table's value of that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -61,6 +61,18 @@ class Node:
         """What the engine reads the value as."""
         nests = self.fields or self.element is not None
         return "JSON" if self.guard is not None else self.nested_carrier if nests else self.carrier
+
+
+def narrowed(carrier: Carrier, paths: Collection[Path]) -> Carrier:
+    """Give what must be read for the places at some paths, of what is read for all."""
+    if () in paths:
+        return carrier
+    if isinstance(carrier, list):
+        return [narrowed(carrier[0], [path[1:] for path in paths if path[0] == LIST])]
+    if not isinstance(carrier, dict):
+        return carrier
+    below = {key: [path[1:] for path in paths if path[0] == key] for key in carrier}
+    return {key: narrowed(one, below[key]) for key, one in carrier.items() if below[key]}
 
 
 def structure(carrier: Carrier) -> str:

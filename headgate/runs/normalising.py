@@ -5,7 +5,7 @@ of them is found, a pure function decides columns and types (``headgate.records`
 out is a query whose rows go the way of all rows: contract, quarantine, staged files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -20,6 +20,7 @@ from headgate.names import quote
 from headgate.records import (
     UNTAGGED_JSON,
     Level,
+    Questions,
     RecordPlan,
     RecordRules,
     Shape,
@@ -220,24 +221,24 @@ class _Normalising:
 
     def _answers(self, table: _Table, level: Level) -> _Answers:
         """Count what fails each question: in a sample first, then in all where it did not."""
-        carrier, asked = questions(level)
-        if not asked:
-            return {}
+        found = questions(level)
         live = self._kept.live(table.relation)
         sample = f"(select * from {live} limit {_SAMPLE})"
-        natural = {name: sql for name, sql in asked.items() if name[1] != "misfits"}
-        answers = self._counted(natural, sample, carrier)
-        open_ones = {name: sql for name, sql in asked.items() if not answers.get(name)}
-        return answers | self._counted(open_ones, live, carrier)
+        natural = [name for name in found.asked if name[1] != "misfits"]
+        answers = self._counted(found, natural, sample)
+        left = [name for name in found.asked if not answers.get(name)]
+        return answers | self._counted(found, left, live)
 
     def _counted(
-        self, asked: Mapping[tuple[tuple[str, ...], str], str], relation: str, carrier: str
+        self, found: Questions, names: Sequence[tuple[tuple[str, ...], str]], relation: str
     ) -> _Answers:
-        if not asked:
+        if not names:
             return {}
-        items = ", ".join(f"count_if({sql}) as c{n}" for n, sql in enumerate(asked.values()))
-        found = self._session.scalars(f"select {items} from {carried(relation, carrier)}")
-        return {name: int(str(found[f"c{n}"])) for n, name in enumerate(asked)}
+        items = ", ".join(f"count_if({found.asked[name]}) as c{n}" for n, name in enumerate(names))
+        counts = self._session.scalars(
+            f"select {items} from {carried(relation, found.carrier(names))}"
+        )
+        return {name: int(str(counts[f"c{n}"])) for n, name in enumerate(names)}
 
     # -- set aside
 
