@@ -178,6 +178,7 @@ def _ours(path: Path, out: Path) -> int:
     from headgate.contracts import cast_plan, contract_spec, ingest_mask
     from headgate.engines import DuckDB, Sql
     from headgate.filesets import WriteTarget
+    from headgate.names import quote
     from headgate.sources import FileSource, Setting
 
     class Order(hg.Contract, severity="quarantine"):
@@ -204,7 +205,8 @@ def _ours(path: Path, out: Path) -> int:
         plan = cast_plan(spec, session.schema(files))
         mask = ingest_mask(spec, plan.columns, casts=plan)
         target = WriteTarget(directory=str(out), prefix="ours", schema=plan.schema)
-        written = session.write(Sql(text=plan.select('"_hg_raw"')), target, mask=mask.query)
+        rows = Sql(text=plan.select(quote("_hg_raw")), verbatim=plan.verbatim)
+        written = session.write(rows, target, mask=mask.query)
         session.close()
     if written.rejected is None:
         return 0

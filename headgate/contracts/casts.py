@@ -62,7 +62,8 @@ class CastPlan:
     ``flags`` are the conditions of unreadable values; ``raw_texts`` is SQL for what came in for a
     column that was cast, NULL where that stands for nothing. ``problems`` says what makes the raw
     columns unfit as a whole; rows must not flow then. ``reader_types`` is for readers that parse
-    text by themselves: SQL types by raw name, in the contract's order.
+    text by themselves: SQL types by raw name, in the contract's order. ``verbatim`` has the items
+    that are raw columns as they came, with those columns' names.
     """
 
     contract: str
@@ -73,6 +74,7 @@ class CastPlan:
     raw_texts: Mapping[str, str]
     problems: tuple[str, ...]
     reader_types: Mapping[str, str]
+    verbatim: Mapping[str, str]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -172,6 +174,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
             items.append((field.name, quote(field.name)))
             fields.append(pa.field(field.name, field.type))
     beside += ((name, quote(name)) for name in _KEPT if name in raw.names)
+    as_it_came = {quote(name): name for name in raw.names}
     return CastPlan(
         contract=spec.name,
         items=(*items, *beside),
@@ -181,6 +184,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
         raw_texts=raw_texts,
         problems=tuple(problems),
         reader_types={column.source: sql_type(column.kind) for column in spec.columns},
+        verbatim={name: as_it_came[text] for name, text in (*items, *beside) if text in as_it_came},
     )
 
 

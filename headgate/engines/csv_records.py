@@ -10,14 +10,22 @@ the grammar.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import IO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from headgate.engines.malformed import Malformed, compression_of, opened, physical_lines
+from headgate.engines.malformed import (
+    Malformed,
+    compression_of,
+    is_packed,
+    opened,
+    physical_lines,
+)
 from headgate.errors import Invalid
+from headgate.file_ranges import chunks_of, look_through
 from headgate.filesets import NativeFiles
 
 _CHUNK_BYTES = 1 << 20
@@ -151,17 +159,37 @@ def record_lines(
 
 def _count_lines(path: str, layout: Layout) -> int:
     """Count lines but the header, as if every line were a record."""
+    if is_packed(path, layout.compression):
+        with closing(opened(path, layout.compression)) as file:
+            counts = [_breaks_in(iter(partial(file.read, _CHUNK_BYTES), b""))]
+    else:
+        counts = look_through(
+            path, lambda file, start, end: _breaks_in(chunks_of(file, start, end, _CHUNK_BYTES))
+        )
+    breaks, returns = sum(each.breaks for each in counts), sum(each.returns for each in counts)
+    lines = (breaks or returns) + int(counts[-1].last not in {b"", b"\n", b"\r"})
+    return max(lines - layout.skip - int(layout.header), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Breaks:
+    """Line breaks in a part of a file: LF, CR as far as there is no LF, and its last byte."""
+
+    breaks: int
+    returns: int
+    last: bytes
+
+
+def _breaks_in(chunks: Iterable[bytes]) -> _Breaks:
     breaks = returns = 0
     last = b""
-    with closing(opened(path, layout.compression)) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            text = np.frombuffer(chunk, dtype=np.uint8)
-            breaks += int(np.count_nonzero(text == _LF))
-            if not breaks:
-                returns += int(np.count_nonzero(text == _CR))
-            last = chunk[-1:]
-    lines = (breaks or returns) + int(last not in {b"", b"\n", b"\r"})
-    return max(lines - layout.skip - int(layout.header), 0)
+    for chunk in chunks:
+        text = np.frombuffer(chunk, dtype=np.uint8)
+        breaks += int(np.count_nonzero(text == _LF))
+        if not breaks:
+            returns += int(np.count_nonzero(text == _CR))
+        last = chunk[-1:]
+    return _Breaks(breaks, returns, last)
 
 
 def _count_by_parity(path: str, layout: Layout) -> int:

@@ -28,10 +28,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sql:
-    """A query in the engine's dialect over the tables it is given by name."""
+    """A query in the engine's dialect over the tables it is given by name.
+
+    ``verbatim`` names, by the query's columns, those of the one table of raw files it reads that
+    they are, value by value: by their texts rows are found again in the files.
+    """
 
     text: str
     parameters: Mapping[str, object] = field(default_factory=dict)
+    verbatim: Mapping[str, str] = field(default_factory=dict)
 
 
 Rows: TypeAlias = "Sql | NativeFiles | Scan | pa.Table | pa.RecordBatchReader"

@@ -165,10 +165,14 @@ def compression_of(files: NativeFiles) -> str | None:
     return str(declared) if declared else None
 
 
+def is_packed(path: str, compression: str | None = None) -> bool:
+    """Say whether a file is compressed: by its option, else by its name."""
+    return (compression or ("gzip" if path.endswith(".gz") else "none")) == "gzip"
+
+
 def opened(path: str, compression: str | None = None) -> IO[bytes]:
-    """Open a file's text: uncompressed where its option or its name says so."""
-    kind = compression or ("gzip" if path.endswith(".gz") else "none")
-    if kind == "gzip":
+    """Open a file's text, unpacked."""
+    if is_packed(path, compression):
         return cast("IO[bytes]", gzip.open(path))
     return Path(path).open("rb")
 

@@ -1,13 +1,13 @@
 """Where rejected rows of raw files stood: looked up after the write, only if rows were rejected.
 
-DuckDB's CSV reader knows no row numbers. The files are therefore read once more, in their order,
-and the rejected rows are known again by a hash of their raw values: of one column where that tells
-them apart from all others, else of all. A row whose line cannot be told has its file's name, or no
-position.
+DuckDB's CSV reader knows no row numbers. In plain files rejected rows are found by their text
+(``csv_search``). Others are read once more, in their order, and the rejected rows are known again
+by a hash of their raw values: of one column where that tells them apart from all others, else of
+all. A row whose line cannot be told has its file's name, or no position.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from headgate.engines.bindings import Bindings
 from headgate.engines.buffers import integers, numbers
 from headgate.engines.csv_records import Integers, Layout, record_lines
+from headgate.engines.csv_search import MOST_RECORDS, Plain, find
 from headgate.engines.engine import NativeFiles, Written
 from headgate.engines.malformed import Malformed
 from headgate.engines.queries import Query
@@ -35,12 +36,14 @@ class Raw:
     """Raw CSV files that rows came from: the name they are bound to, and the query that reads them.
 
     ``staged`` reads the same rows in the same order at less cost, where there is such a copy.
+    ``verbatim`` has the query's columns that are columns of the files as they came.
     """
 
     name: str
     files: NativeFiles
     query: Query
     staged: Query | None = None
+    verbatim: Mapping[str, str] = field(default_factory=dict)
 
 
 def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindings) -> Written:
@@ -48,6 +51,9 @@ def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindin
     rejected = result.rejected
     if rejected is None:
         return result
+    by_text = _found_by_text(rejected, raw)
+    if by_text is not None:
+        return _at(result, rejected, by_text)
     attempts = _keys(rejected, raw)
     for columns in attempts:
         key = f"hash({', '.join(quote(name) for name in columns)})"
@@ -61,9 +67,50 @@ def positioned(result: Written, raw: Raw, malformed: Malformed, bindings: Bindin
         whole = columns is attempts[-1]
         column = _matched(wanted, found, pa.concat_arrays(places), whole=whole)
         if column is not None:
-            index = rejected.schema.get_field_index(POSITION)
-            return replace(result, rejected=rejected.set_column(index, POSITION, column))
+            return _at(result, rejected, column)
     return result
+
+
+def _at(result: Written, rejected: pa.Table, positions: pa.Array) -> Written:
+    index = rejected.schema.get_field_index(POSITION)
+    return replace(result, rejected=rejected.set_column(index, POSITION, positions))
+
+
+def _found_by_text(rejected: pa.Table, raw: Raw) -> pa.Array | None:
+    """Give the rows' positions by the texts of their values; None where those do not tell."""
+    came = {there: name for name, there in raw.verbatim.items() if name in rejected.column_names}
+    if not came or rejected.num_rows > MOST_RECORDS:
+        return None
+    values = [pc.cast(rejected.column(name), pa.binary()).to_pylist() for name in came.values()]
+    rows = list(zip(*values, strict=True))
+    numbers = {row: number for number, row in enumerate(dict.fromkeys(rows))}
+    standing: list[tuple[int, str]] = []
+    for part in raw.files.parts:
+        for path in part.paths:
+            plain = Plain.of(part, path, list(came))
+            found = None if plain is None else find(path, plain, numbers)
+            if found is None:
+                return None
+            shown = part.shown.get(path, path)
+            standing += ((number, f"{shown}:{line}") for number, line in found)
+    return _as_many([numbers[row] for row in rows], standing)
+
+
+def _as_many(wanted: Sequence[int], standing: Sequence[tuple[int, str]]) -> pa.Array | None:
+    """Give each row a place; None where some have none.
+
+    Equal rows are one as good as the other: of more than are wanted the last are taken, because
+    checks that keep one of several mostly keep the first.
+    """
+    places: dict[int, list[str]] = {}
+    for number, place in standing:
+        places.setdefault(number, []).append(place)
+    given = []
+    for number in reversed(wanted):
+        if not places.get(number):
+            return None
+        given.append(places[number].pop())
+    return pa.array(given[::-1], pa.string())
 
 
 def _keys(rejected: pa.Table, raw: Raw) -> list[list[str]]:

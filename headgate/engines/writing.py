@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from headgate.engines.bindings import Bindings
 from headgate.engines.csv_records import refuse_cut_records, refuse_lost_records
-from headgate.engines.engine import NativeFiles, Rows, Scan, WriteTarget, Written
+from headgate.engines.engine import NativeFiles, Rows, Scan, Sql, WriteTarget, Written
 from headgate.engines.failures import explained
 from headgate.engines.malformed import Malformed
 from headgate.engines.parquet_files import (
@@ -51,11 +51,15 @@ SMALL_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Rows as a query; ``raw`` maps raw files it reads to where their rejects collect."""
+    """Rows as a query; ``raw`` maps raw files it reads to where their rejects collect.
+
+    ``verbatim`` has the rows' columns that are raw ones as they came, with those columns' names.
+    """
 
     query: Query
     schema: pa.Schema
     raw: Mapping[str, tuple[NativeFiles, str]] = field(default_factory=dict)
+    verbatim: Mapping[str, str] = field(default_factory=dict)
 
 
 class Writing:
@@ -168,7 +172,13 @@ class Writing:
         [(name, (native, _))] = source.raw.items()
         if any(part.format != "csv" for part in native.parts):
             return result
-        raw = Raw(name=name, files=native, query=source.query, staged=staged[0] if staged else None)
+        raw = Raw(
+            name=name,
+            files=native,
+            query=source.query,
+            staged=staged[0] if staged else None,
+            verbatim=source.verbatim,
+        )
         return positioned(result, raw, malformed, self._bindings)
 
     # -- parts
@@ -247,7 +257,8 @@ class Writing:
             }
             for name, (files, rejects) in raw.items():
                 held.enter_context(bindings.raw_as(name, files, rejects=rejects))
-            yield Source(query=query, schema=schema, raw=raw)
+            verbatim = rows.verbatim if isinstance(rows, Sql) else {}
+            yield Source(query=query, schema=schema, raw=raw, verbatim=verbatim)
 
     def _unique_name(self) -> str:
         return self._ids.unique().replace("-", "_")

@@ -174,7 +174,7 @@ def _write_told(
     plan.refuse()
     notes = refuse_lacking_columns(spec, rows) if isinstance(rows, NativeFiles) else ()
     session.bind({RAW: rows})
-    typed: Rows = Sql(text=plan.select(quote(RAW)))
+    typed: Rows = Sql(text=plan.select(quote(RAW)), verbatim=plan.verbatim)
     mask = mask_of(wiring, session, tree, target, spec, plan.columns, plan)
     output = stage(
         wiring, session, tree, target, typed, schema=plan.schema, mask=mask, unread=unread

@@ -4,18 +4,21 @@ The cache believes a time only if it was old when the file was read: a file that
 within one tick of the file system's clock keeps its time (git calls such an entry racily clean).
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
 
 from headgate.clock import Clock
-from headgate.digests import file_checksum
+from headgate.file_ranges import chunks_of, look_through
 
 _TICK_NS = 2_000_000_000
+_PIECE_BYTES = 8 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Digests:
         if known is not None and known[:4] == facts and known[4]:
             digest = str(known[5])
         else:
-            digest = file_checksum(path)
+            digest = file_digest(path)
             touched = max(stat.st_mtime_ns, stat.st_ctime_ns)
             settled = self._clock.now().timestamp() * 1e9 - touched > _TICK_NS
             self._known[str(path)] = [*facts, settled, digest]
@@ -81,3 +84,27 @@ def _read(file: Path) -> Mapping[str, list[object]]:
     except (OSError, ValueError):
         return {}  # a cache: what cannot be read is learned again
     return known if isinstance(known, dict) else {}
+
+
+def file_digest(path: Path) -> str:
+    """Give the digest of a file's bytes, read by all cores: SHA-256 of those of its pieces.
+
+    The same on every machine, whatever its cores; not what ``sha256sum`` would give.
+    """
+    ranges = look_through(path, _piece_digests, multiple_of=_PIECE_BYTES)
+    pieces = b"".join(piece for pieces in ranges for piece in pieces)
+    return f"sha256-8m:{hashlib.sha256(pieces).hexdigest()}"
+
+
+def _piece_digests(descriptor: int, start: int, end: int) -> list[bytes]:
+    return [
+        _digest_of(chunks_of(descriptor, at, min(at + _PIECE_BYTES, end), _CHUNK_BYTES))
+        for at in range(start, end, _PIECE_BYTES)
+    ]
+
+
+def _digest_of(chunks: Iterator[bytes]) -> bytes:
+    hasher = hashlib.sha256()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return hasher.digest()

@@ -116,7 +116,7 @@ def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
     def refuse(*_: object) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("headgate.sources.digesting.file_checksum", refuse)
+    monkeypatch.setattr("headgate.sources.digesting.file_digest", refuse)
     error = failure(tmp_path, "x.csv")
     assert error.code == "file-unreadable"
     assert "x.csv may not be read" in error.message
@@ -201,7 +201,7 @@ def test_a_file_is_digested_once_while_size_and_time_stay(tmp_path, monkeypatch)
     def read_again(_: object) -> str:
         raise AssertionError
 
-    monkeypatch.setattr("headgate.sources.digesting.file_checksum", read_again)
+    monkeypatch.setattr("headgate.sources.digesting.file_digest", read_again)
     assert opened(tmp_path, "a.csv").fingerprint() == fingerprint
 
 
