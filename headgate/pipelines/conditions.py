@@ -1,13 +1,13 @@
 """Conditions over one table's columns, as people write them for a delete. Imports the parser."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import sqlglot
 from sqlglot import exp
 
 from headgate.errors import Invalid
 from headgate.names import suggestion
-from headgate.pipelines.sql_parsing import DIALECT, refuse_unrepeatable
+from headgate.pipelines.sql_parsing import DIALECT, parse_trouble, refuse_unrepeatable
 
 
 def condition(text: str, columns: Collection[str], *, what: str) -> str:
@@ -21,7 +21,7 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
     try:
         tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
     except (sqlglot.errors.ParseError, sqlglot.errors.TokenError) as error:
-        why = str(error).splitlines()[0]
+        why = f"{text!r} is no condition ({parse_trouble(error)})"
         raise _bad(text, what, why) from error
     known = {column.casefold(): column for column in columns}
     for node in tree.walk():
@@ -37,8 +37,16 @@ def condition(text: str, columns: Collection[str], *, what: str) -> str:
     return tree.sql(DIALECT)
 
 
-def assignment(text: str, columns: Collection[str], *, what: str) -> tuple[str, str]:
-    """Give the column and the expression of ``column = expression``; the column may be new.
+def assignment(
+    text: str,
+    columns: Collection[str],
+    *,
+    what: str,
+    settable: Callable[[], Collection[str]] | None = None,
+) -> tuple[str, str]:
+    """Give the column and the expression of ``column = expression``.
+
+    The expression is over ``columns``; what it sets is one of ``settable``, or may be new.
 
     Raises:
         Invalid: ``bad-assignment``; ``bad-condition``, ``sql-not-repeatable``: of the expression.
@@ -50,8 +58,18 @@ def assignment(text: str, columns: Collection[str], *, what: str) -> tuple[str, 
     if not isinstance(tree, exp.EQ) or not isinstance(tree.this, exp.Column) or tree.this.table:
         raise _no_assignment(text, what)
     named = tree.this.name
-    known = {column.casefold(): column for column in columns}
     expression = condition(tree.expression.sql(DIALECT), columns, what=what)
+    allowed = columns if settable is None else settable()
+    known = {column.casefold(): column for column in allowed}
+    if settable is not None and named.casefold() not in known:
+        close = suggestion(named, allowed)
+        raise Invalid(
+            "bad-assignment",
+            f"There is no column {named!r} to set in {what}.",
+            hint=f"Did you mean {close}?" if close else f"Columns: {', '.join(allowed)}.",
+            assignment=text,
+            column=named,
+        )
     return known.get(named.casefold(), named), expression
 
 

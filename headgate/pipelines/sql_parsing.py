@@ -90,14 +90,23 @@ def _one_query(sql: str, what: str) -> exp.Expr:
     return tree
 
 
+def parse_trouble(error: Exception) -> str:
+    """Say what the parser met, without its own words for nodes of the tree."""
+    first: dict[str, object] = next(iter(getattr(error, "errors", ())), {})
+    if not first:
+        unclosed = isinstance(error, sqlglot.errors.TokenError)
+        return "a quote or a comment is not closed" if unclosed else "there is nothing"
+    why = str(first.get("description")).rstrip(".")
+    if "<class " in why:
+        why = "something is missing"
+    near = str(first.get("highlight") or "")
+    return why + (f", near {near!r}" if near else "")
+
+
 def _unreadable(error: Exception, what: str) -> Invalid:
     first: dict[str, object] = next(iter(getattr(error, "errors", ())), {})
-    if first:
-        where = f" at line {first.get('line')}, column {first.get('col')}"
-        near = str(first.get("highlight") or "")
-        why = f"{first.get('description')}".rstrip(".") + (f", near {near!r}" if near else "")
-    else:
-        where, why = "", str(error)
+    where = f" at line {first.get('line')}, column {first.get('col')}" if first else ""
+    why = parse_trouble(error)
     return Invalid(
         "sql-unreadable",
         f"The SQL of {what} cannot be read{where}: {why}.",

@@ -1,10 +1,11 @@
 """Quarantined rows of one table: looked at, mended, replayed, discarded."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from headgate.contracts import contract_spec
 from headgate.engines import Engine
 from headgate.events import Listener
 from headgate.lake import Lake
@@ -80,7 +81,9 @@ class Quarantine(TableHandle):
         """
         with self._changing.hall(()) as hall:
             choice = self._choice(because, where)
-            return hall.edit(choice, target=self._changing.target, values=values)
+            return hall.edit(
+                choice, target=self._changing.target, values=values, declared=self._declared
+            )
 
     def discard(
         self, *, reason: str, because: str | None = None, where: str | None = None
@@ -93,6 +96,18 @@ class Quarantine(TableHandle):
         with self._changing.hall(()) as hall:
             choice = self._choice(because, where)
             return hall.discard(choice, target=self._changing.target, reason=reason)
+
+    def _declared(self) -> Collection[str]:
+        """Give the columns that the table's contract has now, by both of their names."""
+        making = self._changing.making(self._table)
+        steps = making[0].steps if making is not None else ()
+        contracts = [step.contract for step in steps if step.table == self._table and step.contract]
+        return [
+            name
+            for contract in contracts
+            for column in contract_spec(contract).columns
+            for name in (column.name, column.source)
+        ]
 
     def _choice(self, because: str | None, where: str | None, *, overwrite: bool = False) -> Choice:
         return Choice(table=self._table, because=because, where=where, overwrite=overwrite)

@@ -67,6 +67,10 @@ class Chosen:
         """Give the names that conditions and expressions can use."""
         return (*self._types(), *(f"_{name}" for name in _SAID))
 
+    def payload_columns(self) -> tuple[str, ...]:
+        """Give the names that the payloads have."""
+        return tuple(self._types())
+
     def _filtered(self, shown: str) -> str:
         said = ", ".join(f"{quote(name)} as {quote('_' + name)}" for name in _SAID)
         types = json.dumps(self._types())

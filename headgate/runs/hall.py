@@ -130,15 +130,24 @@ class Hall:
 
         return changes.discard(self.wiring, choice, target=target, reason=reason)
 
-    def edit(self, choice: "Choice", *, target: str, values: Sequence[str]) -> RunResult:
+    def edit(
+        self,
+        choice: "Choice",
+        *,
+        target: str,
+        values: Sequence[str],
+        declared: Callable[[], Collection[str]] = tuple,
+    ) -> RunResult:
         """Give quarantined rows other values: SQL like ``tailnum = 'N1'``, over the row as it came.
+
+        ``declared`` gives columns that may be set beside those which are there.
 
         Raises:
             NotFound: ``nothing-quarantined``. Invalid: ``bad-assignment``, ``bad-condition``.
         """
         from headgate.runs import quarantine_changes as changes  # noqa: PLC0415
 
-        return changes.edit(self.wiring, choice, target=target, values=values)
+        return changes.edit(self.wiring, choice, target=target, values=values, declared=declared)
 
     def merge(self, source: str, target: str) -> RunResult:
         """Publish what a branch has done since it left the target."""

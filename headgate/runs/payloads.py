@@ -83,12 +83,15 @@ def decoded(payload: str) -> dict[str, object]:
 def edited(payload: str, values: Mapping[str, object], *, is_text: bool) -> tuple[str, bool]:
     """Give a payload with other values, and whether it is a text still; all else stays as it is.
 
-    A text that is no row becomes one of exactly these values, unless only its ``raw`` is mended.
+    A text that is no row becomes one of exactly these values, unless only its ``raw`` is mended:
+    what was said to be wrong with it is said no more.
     """
     known = {} if is_text else msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
     stays_text = is_text and values.keys() <= TEXT_FIELDS
     if stays_text:
-        known = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        nothing = msgspec.Raw(b"null")
+        kept = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        known = {**kept, "column": nothing, "reason": nothing} if "raw" in values else kept
     new = {name: msgspec.Raw(_encoded(value)) for name, value in values.items()}
     return msgspec.json.encode({**known, **new}).decode(), stays_text
 

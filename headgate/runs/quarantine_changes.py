@@ -4,17 +4,18 @@ Each is a transaction of one step. Where others publish first, it is done again 
 no two of them take the same row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import msgspec
 import pyarrow as pa
 
+from headgate.contracts import ContractSpec
 from headgate.digests import digest_json
 from headgate.engines import Session
 from headgate.errors import Invalid, NotFound
-from headgate.lake import Commit, Entry, Read, Skip, StepRecord, table_key
+from headgate.lake import Commit, Entry, Read, Skip, StepRecord, contract_key, table_key
 from headgate.names import suggestion
 from headgate.pipelines import Graph, Pipeline, assignment
 from headgate.runs.attempt import Attempt, StepDone
@@ -58,8 +59,18 @@ def discard(wiring: Wiring, choice: Choice, *, target: str, reason: str) -> RunR
     return _done(wiring, "discard", choice, target, f"discard {choice}: {reason.strip()}", change)
 
 
-def edit(wiring: Wiring, choice: Choice, *, target: str, values: Sequence[str]) -> RunResult:
+def edit(
+    wiring: Wiring,
+    choice: Choice,
+    *,
+    target: str,
+    values: Sequence[str],
+    declared: Callable[[], Collection[str]] = tuple,
+) -> RunResult:
     """Give quarantined rows other values: ``("tailnum = 'N1'",)``, SQL over the row as it came.
+
+    What is set is a column of the rows, of their table, of its contract, or one of those that
+    ``declared`` gives: of the contract that the table will have.
 
     Raises:
         NotFound: ``nothing-quarantined``. Invalid: ``bad-condition``, ``bad-assignment``.
@@ -71,7 +82,12 @@ def edit(wiring: Wiring, choice: Choice, *, target: str, values: Sequence[str]) 
         del rows
         what = f"the quarantine of {choice.table}"
         known = chosen.columns()
-        named = dict(assignment(value, known, what=what) for value in values)
+
+        def settable() -> Collection[str]:
+            kept = _kept_columns(wiring, target, choice.table)
+            return tuple(dict.fromkeys((*chosen.payload_columns(), *kept, *declared())))
+
+        named = dict(assignment(value, known, what=what, settable=settable) for value in values)
         computed = chosen.computed({f"_hg_new_{n}": sql for n, sql in enumerate(named.values())})
         changed = _edited(computed, tuple(named))
         gone = pa.array([], pa.string())
@@ -81,6 +97,19 @@ def edit(wiring: Wiring, choice: Choice, *, target: str, values: Sequence[str]) 
         raise Invalid("bad-assignment", "No value is given.", hint="Write it like: tailnum = 'N1'")
     message = f"edit {choice}: {', '.join(values)}"
     return _done(wiring, "edit", choice, target, message, change)
+
+
+def _kept_columns(wiring: Wiring, target: str, table: str) -> list[str]:
+    """Give the columns of a table, and of its contract by both of their names."""
+    tree = wiring.lake.tree(wiring.head(target))
+    known: list[str] = []
+    entry, contract = tree.get(table_key(table)), tree.get(contract_key(table))
+    if contract is not None and contract.data is not None:
+        for column in ContractSpec.from_json(contract.data).columns:
+            known += (column.name, column.source)
+    if entry is not None and entry.table is not None:
+        known += (column.name for column in entry.table.schema)
+    return known
 
 
 def replay_by_hand(wiring: Wiring, choice: Choice, *, target: str) -> RunResult:

@@ -216,15 +216,18 @@ class _Replay:
             if form != TEXT_FORM:
                 (found.records if form == RECORD_FORM else found.rows).append((id, payload))
                 continue
-            raw = decoded(payload).get("raw")
-            text = raw if isinstance(raw, str) else ""
+            said = decoded(payload)
+            text = _text(said.get("raw")) or ""
             if _is_object(text):
                 found.records.append((id, text))
                 continue
             values = texts.values(position, text)
             if isinstance(values, str):
+                # A text that nobody has mended is what it was, and so is what is wrong with it.
+                why = _text(said.get("reason"))
+                column = _text(said.get("column")) if why is not None else None
                 found.unread.append(
-                    {"_position": id, "_raw": text, "_column": None, "_reason": values}
+                    {"_position": id, "_raw": text, "_column": column, "_reason": why or values}
                 )
             else:
                 found.rows.append((id, msgspec.json.encode(values).decode()))
@@ -392,6 +395,10 @@ def _of_texts(target: Target) -> RecordRules:
 def _joined(*tables: pa.Table | None) -> pa.Table | None:
     found = [table for table in tables if table is not None and table.num_rows]
     return pa.concat_tables(found) if found else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _is_object(text: str) -> bool:

@@ -4,6 +4,7 @@ Only CSV has such texts whose columns are told elsewhere, in the file's header; 
 """
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TypeAlias, cast
@@ -31,7 +32,7 @@ class TextRecords:
         shown = (position or "").rpartition(":")[0]
         part = self._files().get(shown)
         if part is None:
-            return self._trouble
+            return _json_trouble(text) or self._trouble
         return record_values(text, part.options)
 
     def _files(self) -> Mapping[str, NativeFiles]:
@@ -59,6 +60,17 @@ class TextRecords:
                 for path in part.paths
                 if part.format == "csv"
             }
+
+
+def _json_trouble(text: str) -> str | None:
+    """Say why a text that begins like a JSON object is none; None where it does not begin so."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"it is not JSON: {error}"
+    return None
 
 
 def record_values(text: str, options: Mapping[str, object]) -> Values | str:

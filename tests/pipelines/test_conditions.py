@@ -45,3 +45,4 @@ def test_a_condition_speaks_of_its_row_alone(text: str, code: str) -> None:
         condition(text, COLUMNS, what="the delete")
     assert caught.value.code == code
     assert "the delete" in caught.value.message
+    assert "<class" not in caught.value.message

@@ -1,11 +1,13 @@
 """Quarantined rows come back: exactly those, exactly once, into whatever kind of table."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from scripted import maker, unread
 from workplaces import Workplace
 
-from headgate.errors import HeadgateError, NotFound, Refused
+from headgate.errors import HeadgateError, Invalid, NotFound, Refused
 from headgate.runs import Choice, RunResult
 from headgate.source_columns import POSITION, RECORD
 from headgate.sources import Batch, Cursor
@@ -173,7 +175,7 @@ orders = hg.files("*.csv", contract=Order, delimiter=";", quote="'", mode="appen
     place.hall.run(place.pipeline(text), target="main")
     assert ids(place) == [1, 4]
     assert [row[0] for row in aside(place)] == ["orders.csv:3", "orders.csv:4"]
-    with pytest.raises(Refused, match="it has 2 fields, and the file 3 columns"):
+    with pytest.raises(Refused, match="Expected Number of Columns: 3 Found: 2"):
         replay(place, text)
     lines = [("orders.csv:3", "2;6;"), ("orders.csv:4", "3;7;''b;c''")]
     for position, line in lines:
@@ -187,6 +189,39 @@ orders = hg.files("*.csv", contract=Order, delimiter=";", quote="'", mode="appen
         {"id": 4, "amount": 8, "note": None},
     ]
     assert aside(place) == []
+
+
+def test_a_text_that_is_replayed_in_vain_keeps_its_reason(place: Workplace) -> None:
+    cursor = Cursor(kind="scripted", sequence=(1,))
+    texts = unread(("c:7", "7;x", "no number"), ("c:8", '{"id": 8, "amount": }', "no JSON"))
+    given(place, Batch(rows=ROWS, cursor=cursor, unread=texts))
+    replay(place, shop())
+    rows = sorted(place.rows("_quarantine.orders"), key=lambda row: str(row["position"]))
+    reasons = [json.loads(str(row["payload"])).get("reason") for row in rows]
+    assert [reason for reason in reasons if reason] == ["no number", "no JSON"]
+    choice = Choice(table="orders", where="_position = 'c:8'")
+    place.hall.edit(choice, target="main", values=["raw = raw || '}'"])
+    replay(place, shop())
+    payloads = [str(row["payload"]) for row in place.rows("_quarantine.orders")]
+    assert any("it is not JSON: " in payload for payload in payloads)
+
+
+@pytest.mark.parametrize("column", ["amont", "_position", "_id"])
+def test_only_columns_that_there_are_can_be_set(place: Workplace, column: str) -> None:
+    given(place)
+    with pytest.raises(Invalid, match=f"There is no column '{column}' to set") as caught:
+        place.hall.edit(Choice(table="orders"), target="main", values=[f"{column} = 1"])
+    assert caught.value.code == "bad-assignment"
+    if column == "amont":
+        assert caught.value.hint == "Did you mean amount?"
+
+
+def test_a_column_of_the_contract_to_come_can_be_set(place: Workplace) -> None:
+    given(place)
+    hall, choice = place.hall, Choice(table="orders")
+    hall.edit(choice, target="main", values=["region = 'n'"], declared=lambda: ["region"])
+    payloads = [json.loads(str(row["payload"])) for row in place.rows("_quarantine.orders")]
+    assert {payload["region"] for payload in payloads} == {"n"}
 
 
 def test_two_replays_at_once_give_each_row_once(place: Workplace) -> None:
