@@ -10,27 +10,24 @@ from typing import TYPE_CHECKING, Self
 
 from headgate.clock import Clock
 from headgate.errors import (
-    AlreadyExists,
-    Conflict,
     Corrupt,
-    Invalid,
     NotFound,
     Refused,
-    Unavailable,
 )
 from headgate.lake import commits, epochs, refs
 from headgate.lake.collected import CommitNodes
 from headgate.lake.entries import Entry, table_key
 from headgate.lake.kept_history import KeptHistory
 from headgate.lake.leases import Leases
-from headgate.lake.local_storage import LocalStorage
-from headgate.lake.metastore import Branch, Metastore, Outcome, RunState, Tag
+from headgate.lake.metastore import Branch, Metastore, Outcome, Tag
 from headgate.lake.migrations import Upgraded, open_facts, refuse_at_work, upgrade
+from headgate.lake.named_refs import NamedRefs, refuse_reserved
 from headgate.lake.nodes import NodeReader
 from headgate.lake.opening import (
-    METASTORE_FILE,
     create_metastore,
     is_server,
+    lake_places,
+    make_directory,
     metastore_database,
     open_metastore,
     refuse_foreign_files,
@@ -41,7 +38,7 @@ from headgate.lake.storage import Storage
 from headgate.lake.trees import Tree
 from headgate.lake.verifying import verify_history
 from headgate.lake.vouching import CERTIFICATES, unvouched
-from headgate.names import RESERVED_REF_PREFIXES, Ids, ref_name, suggestion
+from headgate.names import Ids, ref_name
 from headgate.recent import Recent
 
 if TYPE_CHECKING:
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
 
 _LOG_PIECE = 64
 _KEPT_HISTORIES = 16
-_OPEN_STATES = frozenset({RunState.RUNNING, RunState.PUBLISHING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +73,7 @@ class Lake:
         self.clock = clock
         self.ids = ids
         self._reader = NodeReader(metastore)
+        self._refs = NamedRefs(metastore, clock, self.resolve)
         self._histories: Recent[KeptHistory] = Recent(_KEPT_HISTORIES)
         self._tables: Tables | None = None
         self._leases: Leases | None = None
@@ -108,12 +105,12 @@ class Lake:
             Unavailable: ``cannot-write``, ``metastore-unreachable``, ``library-missing``.
             Corrupt: ``metastore-missing``.
         """
-        _unreserved(ref_name(main))
-        _, place = _places(location, metastore)
+        refuse_reserved(ref_name(main))
+        _, place = lake_places(location, metastore)
         directory = location.absolute() if isinstance(location, Path) else None
         for needed in (directory, place.parent if isinstance(place, Path) else None):
             if needed is not None:
-                _make(needed)
+                make_directory(needed)
         tree = Tree.empty(NodeReader(_NoNodes()))
         genesis = commits.make_commit(
             None, tree=tree.root, record=Record(kind="genesis", at=clock.now())
@@ -150,7 +147,7 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``, ``metastore-unreachable``, ``library-missing``.
         """
-        storage, place = _places(location, metastore)
+        storage, place = lake_places(location, metastore)
         opened = open_metastore(place, clock=clock)
         if is_server(place):  # two settings name one lake: they may name two
             try:
@@ -185,7 +182,7 @@ class Lake:
             Corrupt: ``metastore-corrupt``.
             Unavailable: ``metastore-locked``, ``metastore-full``.
         """
-        storage, place = _places(location, metastore)
+        storage, place = lake_places(location, metastore)
         with closing(metastore_database(place)) as database:
             done = upgrade(
                 database,
@@ -306,16 +303,7 @@ class Lake:
         Raises:
             NotFound: ``unknown-branch``.
         """
-        branch = self.metastore.branch(name)
-        if branch is None:
-            close = suggestion(name, (known.name for known in self.branches()))
-            raise NotFound(
-                "unknown-branch",
-                f"There is no branch {name!r}.",
-                hint=f"Did you mean {close}?" if close else "headgate branch lists them.",
-                branch=name,
-            )
-        return branch
+        return self._refs.branch(name)
 
     def branches(self) -> Sequence[Branch]:
         """Give all branches, those of runs included, by name."""
@@ -330,17 +318,7 @@ class Lake:
             AlreadyExists: ``ref-exists``.
             NotFound: ``unknown-ref``.
         """
-        commit = self._new_ref(name, at)
-        branch = Branch(
-            name=name,
-            head=commit.id,
-            number=commit.number,
-            protected=False,
-            created=self.clock.now(),
-        )
-        if not self.metastore.create_branch(branch):
-            raise _taken(name, "branch")
-        return branch
+        return self._refs.create_branch(name, at)
 
     def delete_branch(self, name: str) -> None:
         """Delete a branch. Commits that no ref reaches any more go at the next sweep.
@@ -350,21 +328,7 @@ class Lake:
             Refused: ``main-branch``, ``protected-branch``, ``run-open``.
             Conflict: ``head-moved``.
         """
-        branch = self.branch(name)
-        if name == self.main:
-            raise Refused(
-                "main-branch", f"Branch {name} is the lake's own: it cannot go.", branch=name
-            )
-        if branch.protected:
-            raise Refused(
-                "protected-branch",
-                f"Branch {name} is protected.",
-                hint=f"End its protection first: headgate branch unprotect {name}",
-                branch=name,
-            )
-        self._refuse_open_run(branch)
-        if self.metastore.delete_branch(name, head=branch.head) is not Outcome.DONE:
-            raise _head_moved(name, branch.head)
+        self._refs.delete_branch(name)
 
     def protect(self, name: str, *, protected: bool = True) -> None:
         """Protect a branch: from now on only publications move it. Or end its protection.
@@ -373,10 +337,7 @@ class Lake:
             NotFound: ``unknown-branch``.
             Refused: ``run-branch``: the branches of runs are theirs.
         """
-        if name.startswith(RESERVED_REF_PREFIXES):
-            raise Refused("run-branch", f"Branch {name} belongs to its run.", branch=name)
-        if not self.metastore.protect(name, protected=protected):
-            self.branch(name)
+        self._refs.protect(name, protected=protected)
 
     def tag(self, name: str) -> Tag:
         """Give a tag.
@@ -384,16 +345,7 @@ class Lake:
         Raises:
             NotFound: ``unknown-tag``.
         """
-        tag = self.metastore.tag(name)
-        if tag is None:
-            close = suggestion(name, (known.name for known in self.tags()))
-            raise NotFound(
-                "unknown-tag",
-                f"There is no tag {name!r}.",
-                hint=f"Did you mean {close}?" if close else "headgate tag lists them.",
-                tag=name,
-            )
-        return tag
+        return self._refs.tag(name)
 
     def tags(self) -> Sequence[Tag]:
         """Give all tags, by name."""
@@ -408,11 +360,7 @@ class Lake:
             AlreadyExists: ``ref-exists``.
             NotFound: ``unknown-ref``.
         """
-        commit = self._new_ref(name, at)
-        tag = Tag(name=name, commit=commit.id, created=self.clock.now())
-        if not self.metastore.create_tag(tag):
-            raise _taken(name, "tag")
-        return tag
+        return self._refs.create_tag(name, at)
 
     def delete_tag(self, name: str) -> None:
         """Delete a tag.
@@ -420,8 +368,7 @@ class Lake:
         Raises:
             NotFound: ``unknown-tag``.
         """
-        if not self.metastore.delete_tag(name):
-            self.tag(name)
+        self._refs.delete_tag(name)
 
     # -- history
 
@@ -510,7 +457,7 @@ class Lake:
         )
         if outcome is not Outcome.DONE:
             self.branch(branch)
-            raise _head_moved(branch, commit.parent)
+            raise refs.head_moved(branch, commit.parent)
         return commit
 
     # -- parts
@@ -533,83 +480,8 @@ class Lake:
         except NotFound:  # swept away: the record tells what was written
             return any(write.key == key for write in commit.record.writes)
 
-    def _new_ref(self, name: str, at: str | Commit) -> Commit:
-        _unreserved(ref_name(name))
-        if self.metastore.branch(name) is not None:
-            raise _taken(name, "branch")
-        if self.metastore.tag(name) is not None:
-            raise _taken(name, "tag")
-        return self.resolve(at) if isinstance(at, str) else at
-
-    def _refuse_open_run(self, branch: Branch) -> None:
-        if not branch.name.startswith(RESERVED_REF_PREFIXES):
-            return
-        run = self.metastore.run(branch.name.removeprefix(refs.RUN_PREFIX))
-        if run is not None and run.state in _OPEN_STATES:
-            raise Refused(
-                "run-open",
-                f"Run {run.id} is at work on branch {branch.name}.",
-                hint="Wait for its end.",
-                run=run.id,
-            )
-
-
-def _places(location: Path | Storage, metastore: Path | str | None) -> tuple[Storage, Path | str]:
-    """Give where the files are, and where the metastore is: its own file, or a server."""
-    if metastore is not None and is_server(metastore):
-        storage = LocalStorage(location.absolute()) if isinstance(location, Path) else location
-        return storage, metastore
-    if isinstance(location, Path):
-        location = location.absolute()
-        return LocalStorage(location), location / (metastore or METASTORE_FILE)
-    if metastore is None:
-        raise Invalid(
-            "metastore-needed",
-            f"The lake at {location.location} needs a metastore: its files are in an object store,"
-            " and a database cannot be.",
-            hint="Set lake.metastore to a PostgreSQL URL, or to a file on a local disk.",
-            location=location.location,
-        )
-    return location, Path(metastore).absolute()
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(
-            "cannot-write",
-            f"No lake can be made in {directory}: {error.strerror}.",
-            hint="Choose another lake.location, or mend the rights on it.",
-            path=str(directory),
-        ) from error
-
 
 class _NoNodes:
     def get_nodes(self, hashes: Sequence[bytes]) -> Mapping[bytes, bytes]:
         del hashes
         return {}
-
-
-def _unreserved(name: str) -> None:
-    if name.startswith(RESERVED_REF_PREFIXES) or name == "run":
-        raise Refused(
-            "reserved-ref",
-            f"{name!r} cannot be made by hand: names that begin with 'run/' are those of runs.",
-            hint="Choose a name without 'run/'.",
-            ref=name,
-        )
-
-
-def _taken(name: str, what: str) -> AlreadyExists:
-    return AlreadyExists("ref-exists", f"There is a {what} {name!r} already.", ref=name)
-
-
-def _head_moved(branch: str, head: str) -> Conflict:
-    return Conflict(
-        "head-moved",
-        f"Branch {branch} is no longer at {head[:12]}: somebody else committed first.",
-        hint="Compose again on its head.",
-        branch=branch,
-        head=head,
-    )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate.clock import Clock
-from headgate.errors import AlreadyExists, Corrupt, Refused, Unavailable
+from headgate.errors import AlreadyExists, Corrupt, Invalid, Refused, Unavailable
 from headgate.lake.database import Database
 from headgate.lake.epochs import mark_of
+from headgate.lake.local_storage import LocalStorage
 from headgate.lake.records import Commit
 from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite import create_sqlite, open_sqlite, refuse_orphans, sqlite_database
@@ -27,6 +28,48 @@ _SCHEMES = ("postgresql://", "postgres://")
 def is_server(place: Path | str) -> bool:
     """Say whether a metastore is a server's, and no file."""
     return isinstance(place, str) and place.startswith(_SCHEMES)
+
+
+def lake_places(
+    location: Path | Storage, metastore: Path | str | None
+) -> tuple[Storage, Path | str]:
+    """Give where the files are, and where the metastore is: its own file, or a server.
+
+    Raises:
+        Invalid: ``metastore-needed``.
+    """
+    if metastore is not None and is_server(metastore):
+        storage = LocalStorage(location.absolute()) if isinstance(location, Path) else location
+        return storage, metastore
+    if isinstance(location, Path):
+        location = location.absolute()
+        return LocalStorage(location), location / (metastore or METASTORE_FILE)
+    if metastore is None:
+        raise Invalid(
+            "metastore-needed",
+            f"The lake at {location.location} needs a metastore: its files are in an object store,"
+            " and a database cannot be.",
+            hint="Set lake.metastore to a PostgreSQL URL, or to a file on a local disk.",
+            location=location.location,
+        )
+    return location, Path(metastore).absolute()
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that a lake needs.
+
+    Raises:
+        Unavailable: ``cannot-write``.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            "cannot-write",
+            f"No lake can be made in {directory}: {error.strerror}.",
+            hint="Choose another lake.location, or mend the rights on it.",
+            path=str(directory),
+        ) from error
 
 
 def create_metastore(

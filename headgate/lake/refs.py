@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from headgate.errors import Invalid, NotFound
+from headgate.errors import Conflict, Invalid, NotFound
 from headgate.lake.commits import ancestor
 from headgate.lake.metastore import Metastore
 from headgate.names import suggestion
@@ -156,6 +156,17 @@ def unknown_ref(name: str, metastore: Metastore) -> NotFound:
     hint = f"Did you mean {close}?" if close else f"There are: {', '.join(shown)}."
     return NotFound(
         "unknown-ref", f"There is no branch, tag, commit or run {name!r}.", hint=hint, ref=name
+    )
+
+
+def head_moved(branch: str, head: str) -> Conflict:
+    """Give the error for a branch that is no longer where it was taken to be."""
+    return Conflict(
+        "head-moved",
+        f"Branch {branch} is no longer at {head[:12]}: somebody else committed first.",
+        hint="Compose again on its head.",
+        branch=branch,
+        head=head,
     )
 
 

@@ -16,8 +16,9 @@ from headgate.clock import ManualClock
 from headgate.errors import HeadgateError, Refused
 from headgate.lake import migrations, statements
 from headgate.lake.database import Session
-from headgate.lake.lake import METASTORE_FILE, Lake
+from headgate.lake.lake import Lake
 from headgate.lake.migrations import Migrations, Upgraded, refuse_at_work
+from headgate.lake.opening import METASTORE_FILE
 from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite
 from headgate.names import CountingIds

@@ -14,9 +14,10 @@ import pytest
 from headgate.clock import ManualClock
 from headgate.errors import AlreadyExists, Conflict, HeadgateError, NotFound, Refused
 from headgate.lake.entries import Entry
-from headgate.lake.lake import METASTORE_FILE, Lake
+from headgate.lake.lake import Lake
 from headgate.lake.metastore import RunRow, RunState
 from headgate.lake.nodes import NodeReader, make_slot
+from headgate.lake.opening import METASTORE_FILE
 from headgate.lake.records import Commit, Record
 from headgate.lake.trees import Tree
 from headgate.names import CountingIds

@@ -10,7 +10,8 @@ from headgate.clock import ManualClock
 from headgate.lake import statements
 from headgate.lake.commits import encode_erased
 from headgate.lake.database import Reader
-from headgate.lake.lake import METASTORE_FILE, Lake
+from headgate.lake.lake import Lake
+from headgate.lake.opening import METASTORE_FILE
 from headgate.lake.records import Commit
 from headgate.lake.sql_commits import SqlCommits
 from headgate.lake.sqlite import SqliteDatabase

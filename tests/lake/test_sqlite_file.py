@@ -17,7 +17,8 @@ import pytest
 from headgate.clock import ManualClock
 from headgate.errors import Corrupt, HeadgateError, Internal, NotFound, Refused, Unavailable
 from headgate.lake import migrations
-from headgate.lake.lake import METASTORE_FILE, Lake
+from headgate.lake.lake import Lake
+from headgate.lake.opening import METASTORE_FILE
 from headgate.lake.sql_metastore import SqlMetastore
 from headgate.lake.sqlite import SqliteDatabase, open_sqlite
 from headgate.names import CountingIds
