@@ -109,8 +109,8 @@ def _declarations(
         found=shown or "none are declared",
         hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
     )
-    for error in sources():
-        yield Finding(what="sources", level="bad", found=error.message, hint=error.hint)
+    for each in sources():
+        yield Finding(what="sources", level="bad", found=each.message, hint=each.hint)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:
