@@ -126,7 +126,15 @@ class _Made:
             deleted=deleted,
             whole=whole,
             gone=gone,
+            new=self._new(before),
         )
+
+    def _new(self, before: Entry | None) -> tuple[str, ...]:
+        """Give the columns that the table did not have before."""
+        if before is None:
+            return ()
+        had = self._tables.scan_files(before, ()).schema.names
+        return tuple(name for name in self._schema.names if name not in had)
 
     def _difference(
         self, found: Difference, before: Entry | None, key: Sequence[str]

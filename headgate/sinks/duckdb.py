@@ -50,7 +50,7 @@ _ALSO = {
 }
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)\Z")
 _COLUMNS = """
-select column_name, data_type from duckdb_columns()
+select column_name, data_type, not is_nullable from duckdb_columns()
 where database_name = current_database() and schema_name = ? and table_name = ?
 order by column_index"""
 
@@ -71,7 +71,7 @@ class DuckDBFile:
     kind = "duckdb"
     parameter = "?"
     ddl_commits = False
-    stages_first = False
+    stages_first = True
     load: None = None
     make_anew: None = None
     folds = True
@@ -133,7 +133,10 @@ class DuckDBFile:
         """Read them in the catalog."""
         schema, name = schema_and_name(table)
         found = self.session.rows(_COLUMNS, (schema or "main", name))
-        named = {str(name): Found(name=str(name), type=str(type_)) for name, type_ in found}
+        named = {
+            str(name): Found(name=str(name), type=str(type_), required=bool(required))
+            for name, type_, required in found
+        }
         return named or None
 
     def make_room(self, table: str) -> None:
@@ -194,6 +197,14 @@ class DuckDBFile:
             raise
         session.connection.unregister("headgate_rows")
         return count
+
+    def misfit(self, expression: str, field: pa.Field, found: Found) -> str | None:
+        """Look for NULL, and for texts that cannot be cast."""
+        cast = self.converted(expression, field, found)
+        not_cast = f"{expression} is not null and try_{cast} is null"
+        conditions = [f"{expression} is null"] if found.required else []
+        conditions += [not_cast] if cast != expression else []
+        return " or ".join(conditions) or None
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""

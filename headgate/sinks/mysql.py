@@ -110,6 +110,7 @@ class MySQL:
     ddl_commits = True
     stages_first = False
     load: None = None
+    misfit: None = None
     folds = True
     holds = True
     errors: tuple[type[Exception], ...] = (pymysql.Error,)

@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.types as pt
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Invalid
 from headgate.names import quote
 from headgate.sinks import refusals
 from headgate.sinks.column_words import holds_digits, word
@@ -33,6 +33,7 @@ from headgate.sinks.sql_statements import (
     update_from,
 )
 from headgate.sinks.values_as_text import (
+    in_list,
     json_texts,
     refuse_far_years,
     refuse_zero_characters,
@@ -108,6 +109,7 @@ class PostgreSQL:
     ddl_commits = False
     stages_first = False
     make_anew: None = None
+    misfit: None = None
     folds = False
     holds = True
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
@@ -332,7 +334,10 @@ def _as_text(column: pa.Array, field: pa.Field) -> pa.Array:
 def _array_texts(column: pa.Array, field: pa.Field) -> pa.Array:
     """Give arrays as PostgreSQL writes them: ``{1,NULL}``, ``{"a, b",NULL}``."""
     values = column.flatten() if isinstance(column, pa.ListArray) else column.values
-    inner = _as_text(values, pa.field(field.name, field.type.value_type))
+    try:
+        inner = _as_text(values, pa.field(field.name, field.type.value_type))
+    except Invalid as error:
+        raise in_list(error, column) from error.__cause__
     if not pt.is_string(inner.type):
         inner = _plain_texts(inner)
     quoted = pc.replace_substring(pc.replace_substring(inner, "\\", "\\\\"), '"', '\\"')

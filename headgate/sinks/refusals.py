@@ -47,6 +47,18 @@ def rows_refused(what: str, why: str) -> Invalid:
     )
 
 
+def misfit(named: str, type_: str, which: str, **facts: object) -> Invalid:
+    """Give the error for a value of one row that a column over there does not take."""
+    return Invalid(
+        "sink-rows-refused",
+        f"Column {named} is {type_} over there and does not take a value of ours.",
+        readers=_READERS,
+        hint=f"It is {which}. Change the column over there, or mend the row before it is"
+        " published.",
+        **facts,
+    )
+
+
 def failed(where: str, what: str, why: str) -> HeadgateError:
     """Give the error for anything else a database says."""
     return Invalid(

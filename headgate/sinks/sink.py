@@ -69,6 +69,7 @@ class TableDelivery:
     ``whole`` says that ``rows`` are all that the lake's table has, not what changed. ``gone`` names
     columns that the table over there must lose, because they left, were renamed or have another
     type now; those that are in ``schema`` are made again. Then ``rows`` replace all there is.
+    ``new`` names columns that the commit added: none of them can be over there yet.
     """
 
     table: str
@@ -80,6 +81,7 @@ class TableDelivery:
     deleted: Reader | None = None
     whole: bool = False
     gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,13 @@ class Found:
     """A column that a table over there has: its name, and its type as the database shows it.
 
     ``kind`` is a word of the database's own for what the type's name does not tell (an enum).
+    ``required`` says that it does not take NULL, where the database is one that tells.
     """
 
     name: str
     type: str
     kind: str = ""
+    required: bool = False
 
 
 class SqlSession(Protocol):
@@ -46,6 +48,10 @@ class SqlSession(Protocol):
 
 Load: TypeAlias = Callable[[str, pa.Schema, pa.RecordBatchReader], int]
 """Adds rows to a table, its quoted name; gives how many."""
+
+Misfit: TypeAlias = Callable[[str, pa.Field, Found], str | None]
+"""Gives the condition under which a staged value, an expression, does not fit a column over there;
+None where all do."""
 
 Exchange: TypeAlias = Callable[[TableDelivery, Mapping[str, Found]], int]
 """Exchanges a table for one without the columns that are ``gone``, with all rows, at once; gives
@@ -154,6 +160,11 @@ class SqlDatabase(Protocol):
     @property
     def load(self) -> Load | None:
         """None where rows cannot be put where they belong as fast as they can be staged."""
+        ...
+
+    @property
+    def misfit(self) -> Misfit | None:
+        """None where what was staged does not outlive the transaction that failed."""
         ...
 
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:

@@ -1,26 +1,18 @@
 """A sink in an SQL database: rows are staged, then merged in a transaction with the position."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from headgate.errors import Invalid, Refused
+from headgate.sinks import refusals
+from headgate.sinks.rows_on_the_way import RowsOnTheWay, which_row
 from headgate.sinks.sink import Delivery, Description, Position, Setting, TableDelivery
-from headgate.sinks.sql_database import Found, Load, SqlDatabase
+from headgate.sinks.sql_database import Load, SqlDatabase
 from headgate.sinks.sql_position import SqlPosition
 from headgate.sinks.sql_statements import same_key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shape:
-    """What is done to a table before rows go in. ``found`` is what it has then, by our names."""
-
-    made: bool
-    add: tuple[pa.Field, ...]
-    drop: tuple[str, ...]
-    found: Mapping[str, Found]
+from headgate.sinks.table_shapes import NONE, Shape, shape
 
 
 class SqlSink:
@@ -68,9 +60,9 @@ class SqlSink:
         with self._connected(what), database.alone(self._setting.name):
             self._position.prepare(delivery)
             sent: dict[str, int] = {}
-            shapes: dict[str, _Shape] = {}
+            shapes: dict[str, Shape] = {}
             if database.ddl_commits:
-                sent, shapes = self._shaped_before(delivery.tables)
+                sent, shapes = self._shaped_before(delivery)
             todo = [each for each in delivery.tables if each.table not in sent]
             if not database.stages_first:
                 session.begin()
@@ -82,30 +74,28 @@ class SqlSink:
                 session.begin()
             self._position.move(delivery)
             for number, table in enumerate(todo):
-                with self._about(table):
+                with self._about(table, number, shapes):
                     if not database.ddl_commits:
-                        shapes[table.table] = self._shaped(table)
-                    shape, waits = shapes[table.table], staged[number]
+                        shapes[table.table] = self._shaped(table, delivery.after)
+                    there, waits = shapes[table.table], staged[number]
                     if waits is None and database.load is not None:
-                        sent[table.table] = self._load(table, shape, database.load)
+                        sent[table.table] = self._load(table, there, database.load)
                     else:
-                        self._merge(table, number, shape)
+                        self._merge(table, number, there)
                         sent[table.table] = waits or 0
             session.commit()
         return {each.table: sent[each.table] for each in delivery.tables}
 
     # -- tables
 
-    def _shaped_before(
-        self, tables: Sequence[TableDelivery]
-    ) -> tuple[dict[str, int], dict[str, _Shape]]:
+    def _shaped_before(self, delivery: Delivery) -> tuple[dict[str, int], dict[str, Shape]]:
         """Make and change tables where that ends a transaction; doing it twice does no harm.
 
         Gives the tables that are done with it, with their rows, and the shapes of all others.
         """
         done: dict[str, int] = {}
-        shapes: dict[str, _Shape] = {}
-        for table in tables:
+        shapes: dict[str, Shape] = {}
+        for table in delivery.tables:
             with self._about(table):
                 found = self._database.columns(table.to)
                 exchange = self._database.make_anew
@@ -115,63 +105,33 @@ class SqlSink:
                 elif table.gone and found is not None and exchange is not None:
                     done[table.table] = exchange(table, found)
                 else:
-                    shapes[table.table] = self._shaped(table)
+                    shapes[table.table] = self._shaped(table, delivery.after)
         return done, shapes
 
-    def _shaped(self, table: TableDelivery) -> _Shape:
+    def _shaped(self, table: TableDelivery, after: Position | None) -> Shape:
         """Give a table over there the columns it needs."""
         database = self._database
         if table.effect == "drop":
             self._drop(table)
-            return _Shape(made=False, add=(), drop=(), found={})
-        shape = self._shape(table, database.columns(table.to))
-        if shape.made:
+            return NONE
+        found = shape(
+            table,
+            database.columns(table.to),
+            after=after,
+            database=database,
+            sink=self._setting.name,
+        )
+        if found.made:
             database.make_room(table.to)
-            columns = [self._declared(field, table.key) for field in shape.add]
+            columns = [self._declared(field, table.key) for field in found.add]
             if table.key:
                 columns.append(f"primary key ({self._names(table.key)})")
             self._session.run(f"create table {database.quoted(table.to)} ({', '.join(columns)})")
-        elif shape.add or shape.drop:
-            added = [self._declared(field, ()) for field in shape.add]
-            for statement in database.alter(table.to, added, shape.drop):
+        elif found.add or found.drop:
+            added = [self._declared(field, ()) for field in found.add]
+            for statement in database.alter(table.to, added, found.drop):
                 self._session.run(statement)
-        return shape
-
-    def _shape(self, table: TableDelivery, there: Mapping[str, Found] | None) -> _Shape:
-        """Decide what a table over there lacks.
-
-        Raises:
-            Invalid: ``sink-column-differs``.
-        """
-        if there is None:
-            return _Shape(made=True, add=tuple(table.schema), drop=(), found={})
-        folded = {self._folded(name): found for name, found in there.items()}
-        gone = {self._folded(name) for name in table.gone}
-        found = {
-            field.name: folded[name]
-            for field in table.schema
-            if (name := self._folded(field.name)) in folded and name not in gone
-        }
-        for name, column in found.items():
-            field = table.schema.field(name)
-            if not self._database.fits(field, column):
-                raise Invalid(
-                    "sink-column-differs",
-                    f"Column {name} of {table.to} is {column.type} over there, which does not"
-                    f" hold every {field.type} as it is.",
-                    readers=f"Those of {table.to} see what was delivered before.",
-                    hint=f"Make it {self._database.declared(field, key=name in table.key)} over"
-                    " there, or deliver to another table:  tables={"
-                    f'"{table.table}": "another name"}}',
-                    table=table.table,
-                    column=name,
-                )
-        return _Shape(
-            made=False,
-            add=tuple(field for field in table.schema if field.name not in found),
-            drop=tuple(folded[name].name for name in sorted(gone) if name in folded),
-            found=found,
-        )
+        return found
 
     def _drop(self, table: TableDelivery) -> None:
         self._session.run(f"drop table if exists {self._database.quoted(table.to)}")
@@ -180,45 +140,62 @@ class SqlSink:
         type_ = self._database.declared(field, key=field.name in key)
         return f"{self._database.name(field.name)} {type_}"
 
-    def _folded(self, name: str) -> str:
-        return name.casefold() if self._database.folds else name
-
     # -- rows
 
-    def _staged(self, number: int, table: TableDelivery, shape: _Shape | None) -> int | None:
+    def _staged(self, number: int, table: TableDelivery, shape: Shape | None) -> int | None:
         """Stage a table's rows, and the keys that are gone; give how many there are in all.
 
         None where they need not wait: they are loaded when the position has moved.
         """
         if table.effect == "drop":
             return 0
+        database = self._database
         with self._about(table):
-            if self._database.load is not None and self._only_adds(table):
+            if database.load is not None and self._only_adds(table):
                 return None
             like = shape.found if shape is not None else {}
-            staged = self._database.stage(_stage(number), table.schema, table.rows(), like=like)
+            staged = self._taken(
+                table,
+                table.rows(),
+                lambda rows: database.stage(_stage(number), table.schema, rows, like=like),
+            )
             if table.deleted is not None:
                 schema = pa.schema([table.schema.field(name) for name in table.key])
-                staged += self._database.stage(_gone(number), schema, table.deleted(), like=like)
+                staged += database.stage(_gone(number), schema, table.deleted(), like=like)
         return staged
+
+    def _taken(
+        self,
+        table: TableDelivery,
+        rows: pa.RecordBatchReader,
+        take: Callable[[pa.RecordBatchReader], int],
+    ) -> int:
+        """Have rows taken; where a value cannot be, say of which row it is."""
+        on_the_way = RowsOnTheWay(rows)
+        try:
+            return take(on_the_way.reader)
+        except Invalid as error:
+            if error.code != "sink-value-impossible":
+                raise
+            raise on_the_way.named(error, table.table, table.key) from None
 
     def _only_adds(self, table: TableDelivery) -> bool:
         """Whether no row over there has to be found by key."""
         return table.effect != "upsert" or self._database.columns(table.to) is None
 
-    def _load(self, table: TableDelivery, shape: _Shape, load: Load) -> int:
+    def _load(self, table: TableDelivery, shape: Shape, load: Load) -> int:
         to = self._database.quoted(table.to)
         self._make_way(table, shape, to)
-        return load(to, table.schema, table.rows())
+        return self._taken(table, table.rows(), lambda rows: load(to, table.schema, rows))
 
-    def _make_way(self, table: TableDelivery, shape: _Shape, to: str) -> None:
+    def _make_way(self, table: TableDelivery, shape: Shape, to: str) -> None:
         """Take away what is replaced; refuse to begin a log on rows of others."""
         if table.effect == "insert" and table.whole and not shape.made:
             self._refuse_rows_there(table, to)
         if table.effect == "replace" and not shape.made:
             self._session.run(f"delete from {to}")
 
-    def _merge(self, table: TableDelivery, number: int, shape: _Shape) -> None:
+    def _merge(self, table: TableDelivery, number: int, shape: Shape) -> None:
         database, session = self._database, self._session
         if table.effect == "drop":
             return
@@ -308,13 +285,46 @@ class SqlSink:
             session.close()
 
     @contextmanager
-    def _about(self, table: TableDelivery) -> Iterator[None]:
-        """Name the table in what the driver raises."""
+    def _about(
+        self,
+        table: TableDelivery,
+        number: int | None = None,
+        shapes: Mapping[str, Shape] | None = None,
+    ) -> Iterator[None]:
+        """Name the table in what the driver raises; and the row, where its staged ``number`` is."""
+        database = self._database
         try:
             yield
-        except self._database.errors as error:
+        except database.errors as error:
             what = f"delivering {table.table} to {table.to}"
-            raise self._database.explained(error, what) from None
+            explained = database.explained(error, what)
+            there = (shapes or {}).get(table.table)
+            if explained.code == "sink-rows-refused" and there and number is not None:
+                explained = self._misfit(table, number, there) or explained
+            raise explained from None
+
+    def _misfit(self, table: TableDelivery, number: int, there: Shape) -> Invalid | None:
+        """Give the error for a staged value that its column over there does not take, if any."""
+        database, session = self._database, self._session
+        if database.misfit is None:
+            return None
+        session.rollback()
+        key = ", ".join(["n", *(database.name(each) for each in table.key)])
+        staged = f"(select row_number() over () as n, * from {database.name(_stage(number))})"
+        for name, found in there.found.items():
+            condition = database.misfit(f"s.{database.name(name)}", table.schema.field(name), found)
+            if condition is None:
+                continue
+            rows = session.rows(f"select {key} from {staged} s where {condition} limit 1")
+            for nth, *values in rows:
+                return refusals.misfit(
+                    f"{name} of {table.to}",
+                    found.type + (" not null" if found.required else ""),
+                    which_row(table.key, values, int(str(nth))),
+                    table=table.table,
+                    column=name,
+                )
+        return None
 
 
 def _stage(number: int) -> str:

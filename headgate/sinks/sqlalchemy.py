@@ -24,7 +24,7 @@ from headgate.sinks.sql_sink import SqlSink
 from headgate.sinks.sql_statements import altered_in_turn, dotted, same_key, schema_and_name
 from headgate.sinks.sqlalchemy_session import SqlAlchemySession
 from headgate.sinks.values_as_text import (
-    impossible,
+    formless,
     json_texts,
     refuse_far_years,
     refuse_not_finite,
@@ -93,6 +93,7 @@ class AnyDatabase:
     parameter = "?"
     stages_first = False
     load: None = None
+    misfit: None = None
     folds = True
     holds = False
     errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError,)
@@ -270,7 +271,7 @@ class AnyDatabase:
         try:
             return _python_values(column, field, sqlite=name == "sqlite")
         except (ValueError, OverflowError) as error:
-            raise impossible(field.name, "a value that Python has no form for") from error
+            raise formless(column, field.name) from error
 
     def _where(self) -> str:
         if not isinstance(self._url, str):

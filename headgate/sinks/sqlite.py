@@ -24,13 +24,14 @@ from headgate.sinks.sql_options import sqlite_options
 from headgate.sinks.sql_sink import SqlSink
 from headgate.sinks.sql_statements import altered_in_turn, delete_where_exists, update_from
 from headgate.sinks.values_as_text import (
-    impossible,
+    formless,
     json_texts,
     refuse_far_years,
     refuse_not_finite,
 )
 
 _PATIENCE_S = 10.0
+_COLUMNS = 'select name, type, "notnull" from pragma_table_info(?)'
 _TYPES = {
     "boolean": "boolean",
     "int": "integer",
@@ -138,8 +139,11 @@ class SQLite:
 
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them."""
-        found = self.session.rows("select name, type from pragma_table_info(?)", (table,))
-        named = {str(name): Found(name=str(name), type=str(type_)) for name, type_ in found}
+        found = self.session.rows(_COLUMNS, (table,))
+        named = {
+            str(name): Found(name=str(name), type=str(type_), required=bool(required))
+            for name, type_, required in found
+        }
         return named or None
 
     def make_room(self, table: str) -> None:
@@ -192,6 +196,11 @@ class SQLite:
         session.run("commit")
         return count
 
+    def misfit(self, expression: str, field: pa.Field, found: Found) -> str | None:
+        """Look for NULL; values are kept as they are, whatever the column's type."""
+        del field
+        return f"{expression} is null" if found.required else None
+
     def update(self, table: str, staged: str, sets: Mapping[str, str], key: Sequence[str]) -> str:
         """Give ``update ... from``."""
         return update_from(self.name, table, staged, sets, key)
@@ -241,4 +250,4 @@ def _values(column: pa.Array, field: pa.Field) -> list[object]:
                 values: list[object] = column.to_pylist()
                 return values
     except (ValueError, OverflowError) as error:
-        raise impossible(field.name, "a value that Python has no form for") from error
+        raise formless(column, field.name) from error

@@ -30,7 +30,8 @@ def json_texts(column: pa.Array, name: str) -> pa.Array:
     try:
         values = column.to_pylist()
     except (ValueError, OverflowError) as error:
-        raise impossible(name, "an instant outside of the years 1 to 9999") from error
+        far = "an instant outside of the years 1 to 9999"
+        raise impossible(name, far, row=_formless_row(column)) from error
     fix = _fix(column.type)
     return pa.array(
         [
@@ -51,9 +52,12 @@ def refuse_far_years(column: pa.Array, name: str) -> None:
     if not (is_date or pt.is_timestamp(column.type)) or column.null_count == len(column):
         return
     unit = 1 if is_date else _DAY_US
-    low_high = pc.min_max(column.view(pa.int32() if is_date else pa.int64())).as_py()
-    if low_high["min"] < FIRST_DAY * unit or low_high["max"] >= (LAST_DAY + 1) * unit:
-        raise impossible(name, "a date outside of the years 1 to 9999")
+    numbers = column.view(pa.int32() if is_date else pa.int64())
+    first, after = FIRST_DAY * unit, (LAST_DAY + 1) * unit
+    low_high = pc.min_max(numbers).as_py()
+    if low_high["min"] < first or low_high["max"] >= after:
+        far = pc.or_(pc.less(numbers, first), pc.greater_equal(numbers, after))
+        raise impossible(name, "a date outside of the years 1 to 9999", row=_first(far))
 
 
 def refuse_not_finite(column: pa.Array, name: str, *, infinite: bool = True) -> None:
@@ -65,7 +69,7 @@ def refuse_not_finite(column: pa.Array, name: str, *, infinite: bool = True) -> 
     if pt.is_floating(column.type):
         bad = pc.invert(pc.is_finite(column)) if infinite else pc.is_nan(column)
         if pc.any(bad).as_py():
-            raise impossible(name, "NaN or an infinity" if infinite else "NaN")
+            raise impossible(name, "NaN or an infinity" if infinite else "NaN", row=_first(bad))
 
 
 def refuse_zero_characters(column: pa.Array, name: str) -> None:
@@ -74,19 +78,52 @@ def refuse_zero_characters(column: pa.Array, name: str) -> None:
     Raises:
         Invalid: ``sink-value-impossible``.
     """
-    if pt.is_string(column.type) and pc.any(pc.match_substring(column, "\0")).as_py():
-        raise impossible(name, "a text with a character of code 0")
+    if not pt.is_string(column.type):
+        return
+    zero = pc.match_substring(column, "\0")
+    if pc.any(zero).as_py():
+        raise impossible(name, "a text with a character of code 0", row=_first(zero))
 
 
-def impossible(name: str, what: str) -> Invalid:
-    """Give the error for a value that a database has no way to hold; the value is not told."""
+def formless(column: pa.Array, name: str) -> Invalid:
+    """Give the error for a column in which Python has no form for a value."""
+    return impossible(name, "a value that Python has no form for", row=_formless_row(column))
+
+
+def impossible(name: str, what: str, *, row: int | None = None) -> Invalid:
+    """Give the error for a value that a database has no way to hold; the value is not told.
+
+    ``row`` is its place in the column.
+    """
     return Invalid(
         "sink-value-impossible",
         f"Column {name} holds {what}, which the database cannot hold.",
         readers="Those of the destination see what was delivered before.",
         hint="Take such values out in a step before, or quarantine them by contract.",
         column=name,
+        row=row,
     )
+
+
+def in_list(error: Invalid, column: pa.Array) -> Invalid:
+    """Give an error about a value of lists with the place of its list in their column."""
+    row = error.facts.get("row")
+    if isinstance(row, int):
+        error.facts = {**error.facts, "row": pc.list_parent_indices(column)[row].as_py()}
+    return error
+
+
+def _first(mask: pa.Array) -> int:
+    return int(pc.index(mask, True).as_py())
+
+
+def _formless_row(column: pa.Array) -> int | None:
+    for row in range(len(column)):
+        try:
+            column[row].as_py()
+        except (ValueError, OverflowError):
+            return row
+    return None
 
 
 def _fix(type_: pa.DataType) -> Fix | None:

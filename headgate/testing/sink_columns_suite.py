@@ -10,8 +10,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from headgate.errors import Invalid
-from headgate.sinks import Sink
+from headgate.errors import Invalid, Refused
+from headgate.sinks import Effect, Sink
 from headgate.testing.sink_deliveries import (
     EVERY_TYPE,
     SMALL,
@@ -38,7 +38,9 @@ class SinkColumnsSuite(SinkUnderTest):
         wider = SMALL.append(pa.field("when", pa.date32()))
         sink.deliver(
             deliveries.next(
-                rows_delivery([{"id": 2, "name": "b", "when": date(2026, 1, 2)}], schema=wider)
+                rows_delivery(
+                    [{"id": 2, "name": "b", "when": date(2026, 1, 2)}], schema=wider, new=["when"]
+                )
             )
         )
         assert sorted_rows(there.read("delays")) == [
@@ -91,6 +93,41 @@ class SinkColumnsSuite(SinkUnderTest):
             )
             sink.deliver(deliveries.next(changed))
             assert there.read("order") == [{**row, "größe": 3}]
+
+    @pytest.mark.parametrize(
+        ("done", "code"),
+        [
+            ("alter table delays drop column name", "sink-column-missing"),
+            ("drop table delays", "sink-table-missing"),
+        ],
+    )
+    @pytest.mark.parametrize("key", [(), ("id",)], ids=["added", "by-key"])
+    def test_what_somebody_took_away_is_not_made_again_for_new_rows_only(
+        self, there: Destination, sink: Sink, done: str, code: str, key: tuple[str, ...]
+    ) -> None:
+        if there.execute is None:
+            pytest.skip("the destination speaks no SQL")
+        deliveries = Deliveries()
+        effect: Effect = "upsert" if key else "insert"
+        first = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+        sink.deliver(deliveries.next(rows_delivery(first, effect=effect, key=key, whole=True)))
+        has = deliveries.at
+        there.execute(done)
+        left = sorted_rows(there.read("delays"))
+        second = [{"id": 3, "name": "c"}]
+        with pytest.raises(Refused) as caught:
+            sink.deliver(deliveries.next(rows_delivery(second, effect=effect, key=key)))
+        assert caught.value.code == code
+        for named in ("warehouse", "delays", *(["name"] if "column" in code else [])):
+            assert named in caught.value.message
+        assert "headgate sinks reset warehouse" in str(caught.value.hint)
+        assert sorted_rows(there.read("delays")) == left
+        assert sink.position() == has
+        sink.place(None)
+        effect = "upsert" if key else "replace"
+        whole = rows_delivery([*first, *second], effect=effect, key=key, whole=True)
+        sink.deliver(Deliveries().next(whole))
+        assert sorted_rows(there.read("delays")) == [*first, *second]
 
     # -- values
 

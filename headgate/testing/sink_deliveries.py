@@ -106,6 +106,7 @@ def rows_delivery(
     deleted: Iterable[Row] | None = None,
     whole: bool = False,
     gone: Sequence[str] = (),
+    new: Sequence[str] = (),
 ) -> TableDelivery:
     """Give a table's delivery of rows at hand, in batches of two."""
     held = pa.Table.from_pylist(list(rows), schema=schema)
@@ -121,6 +122,7 @@ def rows_delivery(
         deleted=None if away is None else lambda: away.to_reader(2),
         whole=whole,
         gone=tuple(gone),
+        new=tuple(new),
     )
 
 

@@ -20,11 +20,13 @@ class Destination:
     """Somewhere rows can go.
 
     ``open`` makes a new sink that delivers there, ``read`` gives a table's rows as they are over
-    there, in any order, past the sink; None where there is no such table.
+    there, in any order, past the sink; None where there is no such table. ``execute`` runs a
+    statement of SQL there, past the sink; None where none is spoken.
     """
 
     open: Callable[[Setting], Sink]
     read: Callable[[str], Sequence[Row] | None]
+    execute: Callable[[str], object] | None = None
     root: Path = field(default_factory=Path)
 
 

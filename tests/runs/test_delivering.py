@@ -257,6 +257,35 @@ def test_a_dropped_table_stops_the_sink_or_is_dropped(opened, tmp_path) -> None:
     assert there(tmp_path, "a") == [{"id": 5}]
 
 
+def test_a_column_that_is_added_is_added_and_filled_where_it_has_values(opened, tmp_path) -> None:
+    project = opened()
+    write(project, "a", {"id": 1, "v": "x"}, {"id": 2, "v": "y"}, mode="replace")
+    write(project, "b", {"n": 1})
+    project.deliver()
+    write(project, "a", {"id": 1, "v": "x", "w": 5}, {"id": 2, "v": "y", "w": None}, mode="replace")
+    write(project, "b", {"n": 2, "m": 3})
+    assert sent(project.deliver()) == [{"a": 1}, {"b": 1}]
+    assert there(tmp_path, "a") == [{"id": 1, "v": "x", "w": 5}, {"id": 2, "v": "y", "w": None}]
+    assert there(tmp_path, "b") == [{"n": 1, "m": None}, {"n": 2, "m": 3}]
+
+
+@pytest.mark.parametrize("done", ["alter table a drop column v", "drop table a"])
+def test_what_somebody_dropped_comes_back_whole_or_not_at_all(opened, tmp_path, done: str) -> None:
+    project = opened()
+    write(project, "a", {"id": 1, "v": "x"})
+    project.deliver()
+    with closing(sqlite3.connect(tmp_path / "out.db", isolation_level=None)) as connection:
+        connection.execute(done)
+    write(project, "a", {"id": 2, "v": "y"})
+    with pytest.raises(Refused, match="a to a of SQLite out.db") as caught:
+        project.deliver()
+    assert caught.value.code in {"sink-column-missing", "sink-table-missing"}
+    assert len(there(tmp_path, "a") or ()) == ("alter" in done)
+    project.reset_sink("out")
+    project.deliver()
+    assert there(tmp_path, "a") == [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}]
+
+
 def test_one_sink_that_fails_does_not_keep_the_others(opened, tmp_path) -> None:
     project = opened(
         'bad = hg.sink("sqlite", path="file/place.db", tables="b")\n'

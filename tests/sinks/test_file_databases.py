@@ -2,17 +2,23 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 import duckdb
+import pyarrow as pa
+import pytest
 
+from headgate.errors import Invalid
+from headgate.sinks import Effect, Sink, TableDelivery
 from headgate.sinks.duckdb import duckdb_sink
 from headgate.sinks.sqlite import sqlite_sink
-from headgate.testing.sink_deliveries import Row, in_json
+from headgate.testing.sink_deliveries import Deliveries, Row, in_json, rows_delivery, setting
 from headgate.testing.sink_suite import Destination, SinkSuite
 
 NESTED = ("a_list", "a_list_of_texts", "a_struct", "a_list_of_structs", "a_map")
@@ -32,7 +38,15 @@ class TestSQLite(SinkSuite):
             names = rows[0].keys() if rows else []
             return [{name: self._read(name, row[name]) for name in names} for row in rows]
 
-        return Destination(open=lambda setting: sqlite_sink({"path": "out.db"}, setting), read=read)
+        def execute(statement: str) -> None:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute(statement)
+
+        return Destination(
+            open=lambda setting: sqlite_sink({"path": "out.db"}, setting),
+            read=read,
+            execute=execute,
+        )
 
     def shown(self, row: Row) -> Row:
         return {name: self._shown(value) for name, value in row.items()}
@@ -65,9 +79,82 @@ class TestDuckDB(SinkSuite):
                     return None
             return found.to_pylist()
 
+        def execute(statement: str) -> None:
+            with duckdb.connect(str(path)) as connection:
+                connection.execute(statement)
+
         return Destination(
-            open=lambda setting: duckdb_sink({"path": "out.duckdb"}, setting), read=read
+            open=lambda setting: duckdb_sink({"path": "out.duckdb"}, setting),
+            read=read,
+            execute=execute,
         )
 
     def shown(self, row: Row) -> Row:
         return {name: str(v) if isinstance(v, UUID) else v for name, v in row.items()}
+
+
+# -- which value of which row it was
+
+DOUBLES = pa.schema([("id", pa.int64()), ("v", pa.float64())])
+DAYS = pa.schema([("id", pa.int64()), ("v", pa.date32())])
+TEXTS = pa.schema([("id", pa.int64()), ("v", pa.string())])
+NAN = [{"id": n, "v": float("nan") if n == 7 else 1.0} for n in range(10)]
+FAR = pa.table({"id": [1, 7], "v": pa.array([0, 3_000_000], pa.int32()).cast(pa.date32())})
+
+
+def refused(
+    make: Callable[..., Sink], file: str, root: Path, table: TableDelivery, ddl: str = ""
+) -> Invalid:
+    if ddl:
+        opened = duckdb.connect if file.endswith("duckdb") else sqlite3.connect
+        with closing(opened(str(root / file))) as connection:
+            connection.execute(ddl)
+    with closing(make({"path": file}, setting(root))) as sink, pytest.raises(Invalid) as caught:
+        sink.deliver(Deliveries().next(table))
+    return caught.value
+
+
+@pytest.mark.parametrize("schema", [DOUBLES, DAYS], ids=["nan", "far-date"])
+@pytest.mark.parametrize("key", [("id",), ()], ids=["by-key", "without"])
+def test_a_value_that_sqlite_cannot_hold_is_found_by_key_and_column(
+    tmp_path: Path, schema: pa.Schema, key: tuple[str, ...]
+) -> None:
+    table = rows_delivery(NAN, schema=DOUBLES, effect="upsert" if key else "insert", key=key)
+    if schema is DAYS:
+        table = replace(table, schema=DAYS, rows=lambda: FAR.to_reader(1))
+    error = refused(sqlite_sink, "out.db", tmp_path, table)
+    assert error.code == "sink-value-impossible"
+    assert "Column v of delays" in error.message
+    nth = 2 if schema is DAYS else 8
+    assert ("id is 7" if key else f"row {nth} of those") in str(error.hint)
+
+
+@pytest.mark.parametrize("key", [("id",), ()], ids=["by-key", "without"])
+@pytest.mark.parametrize(
+    ("make", "file", "type_", "bad"),
+    [
+        (sqlite_sink, "out.db", "text not null", None),
+        (duckdb_sink, "out.duckdb", "text not null", None),
+        (duckdb_sink, "out.duckdb", "uuid", "no uuid"),
+        (duckdb_sink, "out.duckdb", "enum ('ok')", "not ok"),
+        (duckdb_sink, "out.duckdb", "json", "{"),
+    ],
+)
+def test_a_value_that_a_column_does_not_take_is_found_by_key_and_column(
+    tmp_path: Path,
+    make: Callable[..., Sink],
+    file: str,
+    type_: str,
+    bad: str | None,
+    key: tuple[str, ...],
+) -> None:
+    good = {"text not null": "x", "uuid": str(UUID(int=1)), "enum ('ok')": "ok", "json": "1"}[type_]
+    rows = [{"id": n, "v": bad if n == 7 else good} for n in range(10)]
+    effect: Effect = "upsert" if key else "insert"
+    table = rows_delivery(rows, schema=TEXTS, effect=effect, key=key)
+    ddl = f"create table delays (id bigint, v {type_})"
+    error = refused(make, file, tmp_path, table, ddl)
+    assert error.code == "sink-rows-refused"
+    assert "Column v of delays" in error.message
+    assert ("id is 7" if key else "row 8 of those") in str(error.hint)
+    assert str(bad) not in str(error) or bad in {None, "{"}

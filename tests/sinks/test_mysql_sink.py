@@ -60,7 +60,9 @@ class TestMariaDB(SinkSuite):
                 ]
 
         return Destination(
-            open=lambda setting: mysql_sink(options(self.at, database), setting), read=read
+            open=lambda setting: mysql_sink(options(self.at, database), setting),
+            read=read,
+            execute=lambda statement: self.at.execute(f"use `{database}`", statement),
         )
 
     def shown(self, row: Row) -> Row:

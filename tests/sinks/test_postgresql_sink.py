@@ -48,7 +48,11 @@ class TestPostgreSQL(SinkSuite):
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
         return Destination(
-            open=lambda setting: postgresql_sink(options(self.at, schema), setting), read=read
+            open=lambda setting: postgresql_sink(options(self.at, schema), setting),
+            read=read,
+            execute=lambda statement: self.at.execute(
+                f'set search_path to "{schema}"; {statement}'
+            ),
         )
 
     def shown(self, row: Row) -> Row:

@@ -56,7 +56,12 @@ class TestPostgreSQL(SinkSuite):
                     for row in cursor.fetchall()
                 ]
 
-        return Destination(open=lambda setting: sqlalchemy_sink(options, setting), read=read)
+        def execute(statement: str) -> None:
+            self.at.execute(f"set search_path to {schema}; {statement}")
+
+        return Destination(
+            open=lambda setting: sqlalchemy_sink(options, setting), read=read, execute=execute
+        )
 
     def shown(self, row: Row) -> Row:
         return {name: self._shown(name, value) for name, value in row.items()}
@@ -84,7 +89,13 @@ class TestSQLite(SinkSuite):
             names = rows[0].keys() if rows else []
             return [{name: loaded(name, row[name]) for name in names} for row in rows]
 
-        return Destination(open=lambda setting: sqlalchemy_sink(options, setting), read=read)
+        def execute(statement: str) -> None:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute(statement)
+
+        return Destination(
+            open=lambda setting: sqlalchemy_sink(options, setting), read=read, execute=execute
+        )
 
     def shown(self, row: Row) -> Row:
         return {name: self._shown(value) for name, value in row.items()}
