@@ -9,10 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate.errors import HeadgateError
+from headgate.source_columns import POSITION, RECORD
 from headgate.sources import FileSource, Setting
 from headgate.sources.formats.json_scanning import Scanner
 from headgate.testing.source_suite import rows_of
@@ -274,3 +275,38 @@ def test_memory_is_bounded_by_the_piece_and_not_by_the_file(tmp_path, name):
         tracemalloc.stop()
     assert count == 150_000
     assert peak < 16_000_000  # the file has 34 MB
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        ['{"a":1}', "{", "}", '"a":', ",", "\n", "\n", " ", "\r", "1", '"', '{"b":[', "]", "{}"]
+    ),
+    max_size=12,
+).map("".join)
+LINES = st.sampled_from(['{"a": 1}', '{"b": [{"c": null}]} ', "", "[1]", '{"a"', "é", "{} {}"])
+
+
+@given(FRAGMENTS | st.lists(LINES | FRAGMENTS, max_size=8).map("\n".join))
+@example('{"a":{}\n{"b":1}}\n')
+@example('{"a":"}\n{"}\n')
+@example('{}{}\n{"a":\n1}\n')
+@example('{"a":1}\r\n{"a":2}\r\n')
+def test_each_line_is_read_by_itself(
+    tmp_path_factory: pytest.TempPathFactory, content: str
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "a.ndjson"
+    sound, unsound = [], []
+    for number, line in enumerate(content.split("\n"), 1):
+        try:
+            is_sound = isinstance(json.loads(line), dict)
+        except ValueError:
+            is_sound = False
+        if is_sound:
+            sound.append((line.strip(), f"a.ndjson:{number}"))
+        elif line.strip():
+            unsound.append((line, f"a.ndjson:{number}"))
+    path.write_text(content, newline="")
+    rows = [row for batch in batches(path.parent, path.name) for row in batch.rows.to_pylist()]
+    _, aside = read(path, content)
+    assert [(each[RECORD], each[POSITION]) for each in rows] == sound
+    assert [(each["_raw"], each["_position"]) for each in aside] == unsound

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from headgate.sources.formats.encodings import in_utf8_stream
 from headgate.sources.formats.json_scanning import Scanner
@@ -20,7 +23,10 @@ from headgate.sources.formats.raw_file import RawFile
 
 _CHUNK_BYTES = 1 << 20
 _SNIFFED_BYTES = 1 << 18
+_LARGEST_BLOCK = 1 << 30
+_NEWLINE = ord("\n")
 _valid = msgspec.json.Decoder(msgspec.Raw).decode
+_all_valid = msgspec.json.Decoder(msgspec.Raw).decode_lines
 
 
 def read(file: RawFile, options: Mapping[str, object], after: int) -> Iterator[Piece]:
@@ -62,18 +68,51 @@ def _lines(stream: IO[bytes], shown: str, largest: int, after: int) -> Iterator[
     number, rest = 0, b""
     while True:
         chunk = stream.read(_CHUNK_BYTES)
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop() if chunk else b""
-        for line in lines:
-            number += 1
-            if line and not line.isspace():
-                _take(gathering, line, number)
+        found = rest + chunk
+        cut = found.rfind(b"\n") + 1 if chunk else len(found)
+        block, rest = found[:cut], found[cut:]
+        number += _take_block(gathering, block, number)
         yield from gathering.full()
         if not chunk:
             break
         if len(rest) > largest:
             raise too_large(f"{shown}:{number + 1}", largest)
     yield gathering.rest()
+
+
+def _take_block(gathering: Gathering, block: bytes, before: int) -> int:
+    """Take whole lines, of which there were so many before; give how many there are."""
+    if not gathering.is_skipping and (texts := _records_of(block)) is not None:
+        gathering.add_all(texts, before + 1)
+        return len(texts)
+    lines = block.removesuffix(b"\n").split(b"\n") if block else []
+    for number, line in enumerate(lines, before + 1):
+        if line and not line.isspace():
+            _take(gathering, line, number)
+    return len(lines)
+
+
+def _records_of(block: bytes) -> pa.Array | None:
+    """Give the lines of a block if each is a record, as nearly all are; None where one is not.
+
+    They are read as one: as many values as there are lines, of which each begins and ends like an
+    object, are the lines. For after an object's end no other can begin but outside of all others.
+    """
+    if not block.endswith(b"\n"):
+        return None
+    try:
+        count = len(_all_valid(block))
+        starts = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE) + 1
+        if len(starts) != count or len(block) > _LARGEST_BLOCK:
+            return None
+        offsets = np.concatenate(([0], starts)).astype(np.int32)
+        texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(block))
+        texts.validate(full=True)
+    except (msgspec.DecodeError, pa.ArrowInvalid, RecursionError):
+        return None
+    texts = pc.ascii_trim_whitespace(texts)
+    are_objects = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
+    return texts if pc.all(are_objects).as_py() else None
 
 
 def _take(gathering: Gathering, text: bytes, line: int) -> None:

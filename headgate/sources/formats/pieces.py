@@ -33,6 +33,8 @@ class Gathering:
         self._shown = shown
         self._after = after
         self._records = 0
+        self._parts: list[pa.Table] = []
+        self._part_rows = 0
         self._texts: list[str] = []
         self._places: list[str] = []
         self._unread: list[tuple[str, str, str | None, str]] = []
@@ -44,6 +46,20 @@ class Gathering:
             self._records += 1
             return True
         return False
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether the next record is one of those passed over."""
+        return self._records < self._after
+
+    def add_all(self, texts: pa.Array, first: int) -> None:
+        """Take records as JSON, one on each line from the first on."""
+        self._close_part()
+        places = [f"{self._shown}:{place}" for place in range(first, first + len(texts))]
+        self._parts.append(pa.table([texts, places], schema=_RECORDS))
+        self._part_rows += len(texts)
+        self._records += len(texts)
+        self._bytes += texts.nbytes
 
     def add(self, text: str, place: int) -> None:
         """Take a record as JSON, found on a line."""
@@ -61,18 +77,26 @@ class Gathering:
 
     def full(self) -> Iterator[Piece]:
         """Give a piece if there is enough for one."""
-        if len(self._texts) + len(self._unread) >= PIECE_ROWS or self._bytes >= _PIECE_BYTES:
+        rows = self._part_rows + len(self._texts) + len(self._unread)
+        if rows >= PIECE_ROWS or self._bytes >= _PIECE_BYTES:
             yield self.rest()
 
     def rest(self) -> Piece:
         """Give what there is."""
+        self._close_part()
         piece = Piece(
-            rows=pa.table([self._texts, self._places], schema=_RECORDS),
+            rows=pa.concat_tables(self._parts) if self._parts else _RECORDS.empty_table(),
             records=self._records,
             unread=unread_table(self._unread) if self._unread else None,
         )
-        self._texts, self._places, self._unread, self._bytes = [], [], [], 0
+        self._parts, self._part_rows, self._unread, self._bytes = [], 0, [], 0
         return piece
+
+    def _close_part(self) -> None:
+        if self._texts:
+            self._parts.append(pa.table([self._texts, self._places], schema=_RECORDS))
+            self._part_rows += len(self._texts)
+            self._texts, self._places = [], []
 
 
 def record_text(record: object) -> str:
