@@ -92,6 +92,10 @@ def _written(value: object) -> tuple[str, Scalar]:
             return "number", value
         case str():
             return "text", value
+        case datetime() if value != value:  # noqa: PLR0124 - pandas' NaT is a datetime
+            raise _bad(value, "it has no order")
+        case datetime() if getattr(value, "nanosecond", 0):
+            raise _bad(value, "it has nanoseconds, and an instant is kept to the microsecond")
         case datetime() if value.tzinfo is not None:
             return "instant", value.astimezone(UTC).isoformat(timespec="microseconds")
         case datetime():

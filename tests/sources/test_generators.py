@@ -127,7 +127,18 @@ def test_instants_of_other_zones_are_compared_as_instants() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [True, float("nan"), float("inf"), None.__class__, {1: 2}, [True], b"x"]
+    "bad",
+    [
+        True,
+        float("nan"),
+        float("inf"),
+        None.__class__,
+        {1: 2},
+        [True],
+        b"x",
+        pd.NaT,
+        pd.Timestamp("2026-01-01 00:00:00.123456789"),
+    ],
 )
 def test_what_has_no_order_is_no_cursor(bad: object) -> None:
     with pytest.raises(Invalid) as raised:

@@ -19,7 +19,7 @@ from sqlalchemy import exc, types
 from headgate.errors import Invalid, Unavailable
 from headgate.sources.databases.addresses import Address
 from headgate.sources.databases.boundary import Value
-from headgate.sources.databases.decimals import MOST_DIGITS
+from headgate.sources.databases.decimals import MOST_DIGITS, with_point
 from headgate.sources.databases.failures import (
     LOGIN,
     LOST,
@@ -366,7 +366,7 @@ def _whole(value: object) -> object:
 def _python(value: Value, type_: pa.DataType) -> object:
     """Give a stored cursor value as the Python value that the driver compares."""
     if pa.types.is_decimal(type_):
-        return Decimal(value).scaleb(-type_.scale)
+        return with_point(int(value), type_.scale)
     if pa.types.is_timestamp(type_):
         found = datetime.fromisoformat(str(value))
         return found.replace(tzinfo=UTC) if type_.tz else found

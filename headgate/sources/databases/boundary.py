@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from headgate.errors import Internal, Invalid, Refused
 from headgate.sources.cursors import Cursor
+from headgate.sources.databases.decimals import digits_of
 
 Value: TypeAlias = int | str
 Identity: TypeAlias = tuple[tuple[str, str], ...]
@@ -245,7 +246,7 @@ def stored(value: pa.Scalar) -> Value:
     if pa.types.is_integer(kind):
         return int(value.as_py())
     if pa.types.is_decimal(kind):
-        return int(value.as_py().scaleb(kind.scale))
+        return digits_of(value.as_py())
     if pa.types.is_timestamp(kind):
         return str(np.datetime64(value.value * _NANOSECONDS[kind.unit] // 1_000, "us"))
     if pa.types.is_date(kind):

@@ -1,6 +1,7 @@
 """Decimals that travel as whole numbers or as text, made of them without a detour by Python."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,16 @@ def from_whole(type_: pa.DataType) -> Callable[[pa.ChunkedArray], pa.ChunkedArra
 def from_text(type_: pa.DataType) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
     """Give what makes decimals of text; a digit that does not fit is an error, never rounded."""
     return lambda column: column.cast(pa.string()).cast(type_)
+
+
+def digits_of(value: Decimal) -> int:
+    """Give a decimal's digits without its point. Python's own arithmetic rounds to 28 of them."""
+    return int(f"{value:f}".replace(".", ""))
+
+
+def with_point(digits: int, scale: int) -> Decimal:
+    """Give the decimal of these digits, all of them, so many behind its point."""
+    return Decimal(f"{digits}e-{scale}")
 
 
 def _wide(type_: pa.DataType, column: pa.ChunkedArray) -> pa.ChunkedArray:

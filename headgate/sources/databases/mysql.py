@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from decimal import Decimal
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from pymysql.cursors import SSCursor
 from headgate.errors import Invalid
 from headgate.sources.databases.addresses import Address
 from headgate.sources.databases.boundary import Value
+from headgate.sources.databases.decimals import with_point
 from headgate.sources.databases.failures import (
     FORBIDDEN,
     LOGIN,
@@ -42,7 +43,7 @@ from headgate.sources.databases.layouts import (
     value_refused,
 )
 from headgate.sources.databases.mysql_types import NAMES, ZERO_DATE, MyColumn, planned, quoted
-from headgate.sources.databases.selections import Selection
+from headgate.sources.databases.selections import REFUSE, Selection
 
 _SETTINGS: Final = (
     "set session transaction isolation level repeatable read",
@@ -107,7 +108,11 @@ class MySQLReading:
         columns = self._described(f"select {listed} from {relation} limit 0")
         names = [column.name for column in columns]
         refuse_twins(names, selection.shown)
-        plans = tuple(planned(column, selection) for column in columns)
+        exact = replace(selection, zero_dates=REFUSE)  # no cursor follows what is NULL
+        plans = tuple(
+            planned(column, exact if column.name == selection.cursor else selection)
+            for column in columns
+        )
         growing = None
         if selection.cursor:
             if selection.cursor not in names:
@@ -182,7 +187,7 @@ class MySQLReading:
                 what = ZERO_DATE if zero else f"a value that is no {column.type}"
                 hint = (
                     'Say what becomes of it: zero_dates="null".'
-                    if zero
+                    if zero and column.name != self._selection.cursor
                     else "Cast it in a query:  select cast(... as char) ..."
                 )
                 raise value_refused(column.name, what, self._selection.shown, hint) from None
@@ -335,7 +340,7 @@ def _growing(column: MyColumn, plan: Column, selection: Selection) -> Growing:
 
 
 def _number(scale: int, value: Value) -> str:
-    return f"{Decimal(value).scaleb(-scale):f}"
+    return f"{with_point(int(value), scale):f}"
 
 
 def _instant(value: Value) -> str:

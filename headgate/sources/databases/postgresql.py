@@ -18,6 +18,7 @@ from headgate.errors import Internal, Invalid
 from headgate.names import literal, quote
 from headgate.sources.databases.addresses import Address
 from headgate.sources.databases.boundary import Value
+from headgate.sources.databases.decimals import with_point
 from headgate.sources.databases.failures import Failed, failure
 from headgate.sources.databases.layouts import (
     Column,
@@ -39,7 +40,7 @@ from headgate.sources.databases.postgresql_types import (
     proof,
     proved_digits,
 )
-from headgate.sources.databases.selections import FIT, TEXT, Selection
+from headgate.sources.databases.selections import FIT, REFUSE, TEXT, Selection
 from headgate.sources.databases.side_by_side import side_by_side
 
 _DEFAULTS: Final = {
@@ -154,7 +155,14 @@ class PostgresReading:
             if going_on and selection.numbers == FIT:
                 chosen = replace(selection, numbers=TEXT)
             proved = self._proved(columns, relation, chosen)
-        plans = tuple(planned(c, chosen, proved=proved, money_scale=money) for c in columns)
+        # A cursor that has come to the end of time would stay there, and see nothing any more.
+        exact = replace(chosen, infinite=REFUSE)
+        plans = tuple(
+            planned(
+                c, exact if c.name == selection.cursor else chosen, proved=proved, money_scale=money
+            )
+            for c in columns
+        )
         names = [column.name for column in columns]
         growing = None
         if selection.cursor:
@@ -359,7 +367,10 @@ class PostgresReading:
             guarded = marked(said)
             if guarded is not None:
                 what, column = guarded
-                raise value_refused(column, what, self._selection.shown, _hint(what)) from None
+                hint = _hint(what)
+                if column == self._selection.cursor:
+                    hint = "It is the cursor: leave such rows out in a query, or follow another."
+                raise value_refused(column, what, self._selection.shown, hint) from None
             failed = Failed(
                 state=state,
                 said=said,
@@ -429,7 +440,9 @@ def _growing(column: PgColumn, plan: Column, selection: Selection, never_empty: 
     if name == "numeric" and not pa.types.is_decimal(plan.type):
         hint = "numeric without scale"
         raise cursor_type_refused(column.name, hint, selection.shown)
-    given = quote(column.name)
+    # Alone, the name would be that of the column as it is selected: a text, ordered as one.
+    whose = "q" if selection.query else quote(_parts(selection.relation)[-1])
+    given = f"{whose}.{quote(column.name)}"
     scale = plan.type.scale if pa.types.is_decimal(plan.type) else 0
     return Growing(
         name=column.name,
@@ -443,18 +456,21 @@ def _growing(column: PgColumn, plan: Column, selection: Selection, never_empty: 
 
 def _literal(type_: str, scale: int, value: Value) -> str:
     if type_ == "numeric":
-        return f"({value} / 1e{scale})"
+        return f"'{with_point(int(value), scale):f}'::numeric"
     zone = "+00" if type_ == "timestamptz" else ""
     return f"{literal(f'{value}{zone}')}::{type_}"
 
 
 def _quoted(relation: str) -> str:
     """Quote a table's name: what is before a dot is its schema; quotes may be the user's own."""
-    parts = [
+    return ".".join(quote(part) for part in _parts(relation))
+
+
+def _parts(relation: str) -> list[str]:
+    return [
         (quoted.replace('""', '"') if quoted else plain)
         for quoted, plain in _NAME_PART.findall(relation)
     ]
-    return ".".join(quote(part) for part in parts)
 
 
 def _hint(what: str) -> str:

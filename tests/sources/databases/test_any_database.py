@@ -128,3 +128,12 @@ def test_a_driver_that_is_missing_is_told_without_the_password(opened, url):
         rows(opened(url, "t"))
     assert caught.value.code == "library-missing"
     assert "hunter2" not in str(caught.value)
+
+
+def test_decimals_are_followed_to_their_last_digit(pg, opened):
+    pg.execute("create table t (c numeric(38, 2), n int)")
+    source = opened(by_sqlalchemy(pg.url()), "t", cursor="c", appends=True)
+    pg.execute(f"insert into t values ({'9' * 35}0.12, 1)")
+    cursor = list(source.read(None))[-1].cursor
+    pg.execute(f"insert into t values ({'9' * 35}0.13, 2)")
+    assert [row["n"] for row in rows(source, cursor)] == [2]

@@ -137,6 +137,7 @@ def test_shapes_are_refused_by_name_and_may_be_left_out(maria, opened):
         ("decimal(30, 5)", "-1.5", "1.50001"),
         ("date", "'2026-01-01'", "'2026-01-02'"),
         ("datetime(6)", "'2026-01-01 10:00:00'", "'2026-01-01 10:00:00.000001'"),
+        ("decimal(38, 2)", f"{'9' * 35}0.12", f"{'9' * 35}0.13"),
         ("timestamp(6)", "'2026-01-01 10:00:00'", "'2026-01-01 10:00:00.000001'"),
         ("varchar(20)", "'a'", "'a '"),
         ("varchar(20)", "'É'", "'é'"),
@@ -158,6 +159,13 @@ def test_any_ordered_type_can_be_followed(maria, opened, kind, early, late):
     maria.execute(f"insert into grows values ({late}, 2), ({early}, 3)")
     found = [row["n"] for batch in source.read(cursor) for row in batch.rows.to_pylist()]
     assert sorted(found) == [2, 3]
+
+
+def test_a_zero_date_is_no_cursor_value(maria, opened):
+    maria.execute("create table grows (c date)", "insert into grows values ('0000-00-00')")
+    with pytest.raises(HeadgateError) as caught:
+        list(opened(maria.url(), "grows", cursor="c", appends=True, zero_dates="null").read(None))
+    assert caught.value.code == "database-value-unsupported"
 
 
 def test_one_state_is_read_while_others_write(maria, opened):

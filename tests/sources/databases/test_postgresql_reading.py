@@ -96,6 +96,12 @@ def test_an_empty_table_has_its_columns(pg, opened):
         ("oid", "5", "4294967295"),
         ("numeric(12, 2)", "-1.50", "0.01"),
         ("numeric(30, 10)", "1.0000000001", "12345678901234567890.5"),
+        ("numeric(22, 2)", "9.5", "10.5"),
+        ("numeric(22, 2)", "-10", "-9"),
+        ("numeric(22, 2)", "12345678901234567890.12", "12345678901234567890.40"),
+        ("numeric(22, 2)", "12345678901234567890.62", "12345678901234567890.63"),
+        ("numeric(38, 2)", f"{'9' * 35}0.12", f"{'9' * 35}0.13"),
+        ("numeric(38, 2)", f"-{'9' * 35}1.12", f"-{'9' * 35}0.12"),
         ("date", "'0099-12-31'", "'2026-01-01'"),
         ("timestamp", "'2026-01-01 10:00:00'", "'2026-01-01 10:00:00.000001'"),
         ("timestamptz", "'2026-01-01 10:00:00+02'", "'2026-01-01 09:00:00+00'"),
@@ -124,6 +130,21 @@ def test_what_has_no_certain_order_is_refused_as_a_cursor(pg, opened, kind):
     with pytest.raises(HeadgateError) as caught:
         rows(opened(pg.url(), "grows", cursor="c", appends=True))
     assert caught.value.code == "database-cursor-type"
+
+
+@pytest.mark.parametrize("rule", ["clamp", "null"])
+def test_no_end_of_time_is_where_a_cursor_stays(pg, opened, rule):
+    pg.execute(
+        "create table grows (c timestamptz, until date)",
+        "insert into grows values ('2026-01-01', 'infinity')",
+    )
+    source = opened(pg.url(), "grows", cursor="c", appends=True, infinite=rule)
+    cursor = list(source.read(None))[-1].cursor
+    pg.execute("insert into grows values ('infinity', '2026-01-01')")
+    with pytest.raises(HeadgateError) as caught:
+        rows(source, cursor)
+    assert caught.value.code == "database-value-unsupported"
+    assert "column c " in caught.value.message
 
 
 def test_rows_without_a_cursor_value_are_refused_left_or_read_each_time(pg, opened):
