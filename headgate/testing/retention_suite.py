@@ -27,7 +27,7 @@ from headgate.lake.metastore import (
 )
 from headgate.lake.pins import Pin
 from headgate.lake.records import Commit
-from headgate.testing.metastore_suite import SECOND, Situation
+from headgate.testing.metastore_under_test import SECOND, Situation
 
 MINE, THEIRS = "this collection", "another"
 

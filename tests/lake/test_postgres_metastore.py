@@ -11,7 +11,8 @@ from headgate.clock import Clock
 from headgate.lake.metastore import Metastore
 from headgate.lake.postgres import create_postgres, open_postgres
 from headgate.lake.records import Commit
-from headgate.testing.metastore_suite import MAIN, MetastoreSuite
+from headgate.testing.metastore_suite import MetastoreSuite
+from headgate.testing.metastore_under_test import MAIN
 from headgate.testing.postgres_servers import Pooler, PostgresServer
 from headgate.testing.retention_suite import RetentionTests
 

@@ -7,7 +7,8 @@ from headgate.clock import Clock
 from headgate.lake.metastore import Metastore
 from headgate.lake.records import Commit
 from headgate.lake.sqlite import create_sqlite, open_sqlite
-from headgate.testing.metastore_suite import MAIN, MetastoreSuite
+from headgate.testing.metastore_suite import MetastoreSuite
+from headgate.testing.metastore_under_test import MAIN
 from headgate.testing.retention_suite import RetentionTests
 
 
