@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headgate.engines import FORMS, Sql, accept, supply
 from headgate.errors import StepFailed
 from headgate.filesets import Scan, ScanGroup, WriteTarget
-from headgate.testing.engine_suite import scan_of
+from headgate.testing.engine_under_test import scan_of
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
