@@ -24,7 +24,7 @@ class RejectedRows:
     def __init__(self, names: Sequence[str], scratch: Path) -> None:
         self._names = names
         self._scratch = scratch
-        self._pending: list[pa.RecordBatch] = []
+        self._pending: list[tuple[pa.Array, pa.Array]] = []
         self._kept: list[pa.Table] = []
         self._kept_bytes = 0
         self._spill: _Spill | None = None
@@ -33,8 +33,7 @@ class RejectedRows:
     def add(self, masks: pa.Array, rows: pa.Array) -> None:
         """Take rows, given as structs in the order of the names."""
         self.count += len(masks)
-        columns = [*rows.flatten(), masks.cast(pa.int64())]
-        self._pending.append(pa.record_batch(columns, names=[*self._names, MASK]))
+        self._pending.append((masks, rows))
         if len(self._pending) >= _COMPACT_AFTER:
             self._compact()
 
@@ -42,8 +41,10 @@ class RejectedRows:
         """Copy what is pending into buffers of its size: the engine's are as wide as a vector."""
         if not self._pending:
             return
-        table = pa.Table.from_batches(self._pending).combine_chunks()
+        masks, rows = (pa.concat_arrays(arrays) for arrays in zip(*self._pending, strict=True))
         self._pending.clear()
+        columns = [*rows.flatten(), masks.cast(pa.int64())]
+        table = pa.table(columns, names=[*self._names, MASK])
         self._kept.append(table)
         self._kept_bytes += table.nbytes
         if self._kept_bytes > _SPILL_BYTES:

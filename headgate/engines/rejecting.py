@@ -29,6 +29,8 @@ from headgate.names import quote
 from headgate.source_columns import POSITION, RECORD
 
 EXAMPLES = 5
+_FEW = 100
+_FALSE = pa.scalar(value=False)
 _GIVEN = (POSITION, RECORD)
 _NUMBERS = count(1)
 
@@ -115,12 +117,13 @@ class Rejecting:
     # -- called by the engine
 
     def _capture(self, masks: pa.Array, rows: pa.Array) -> pa.Array:
+        masks, rows = _whole(masks), _whole(rows)
         bits = _bits(masks)
         with self._lock:
             self._count(bits)
             self._note_examples(bits, rows, self._kept)
-            self.rows.add(_whole(masks), _whole(rows))
-        return pa.repeat(pa.scalar(value=False), len(bits))
+            self.rows.add(masks, rows)
+        return pa.repeat(_FALSE, len(bits))
 
     def _tally(self, masks: pa.Array) -> pa.Array:
         bits = _bits(masks)
@@ -151,8 +154,9 @@ class Rejecting:
         return rows.filter(booleans(~bad)) if bad.any() else rows
 
     def _count(self, bits: Masks) -> None:
-        if len(bits) == 1:
-            self._counts[int(bits[0])] = self._counts.get(int(bits[0]), 0) + 1
+        if len(bits) < _FEW:
+            for value in bits.tolist():
+                self._counts[value] = self._counts.get(value, 0) + 1
             return
         values, counts = np.unique(bits, return_counts=True)
         for value, number in zip(values.tolist(), counts.tolist(), strict=True):
@@ -196,8 +200,10 @@ def _bits(masks: pa.Array) -> Masks:
 
 
 def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Give an array: DuckDB calls with chunks, too."""
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    """Give an array: DuckDB calls with chunks, mostly with one."""
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
 
 
 def _row(names: Sequence[str]) -> str:
