@@ -4,10 +4,13 @@ What is wrong with a record is found here: what is no JSON object, what is neste
 has a key twice. Such records stay in what is kept, and are told as unread.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +18,7 @@ from headgate import source_columns
 from headgate.engines import Session, Sql
 from headgate.errors import Invalid
 from headgate.names import literal
-from headgate.records import Shape, doubled_keys, guarded, untagged
+from headgate.records import Guarded, Shape, doubled_keys, guarded, untagged
 from headgate.runs.arrivals import UNREAD, Arrivals
 from headgate.runs.record_shapes import RecordShapes, Span
 
@@ -28,6 +31,7 @@ _ASIDE: Final = "_hg_aside"
 ROOT: Final = "_hg_root"
 """The column that says in which record of the source a record is, however deep."""
 _CHUNK_ROWS: Final = 65_536
+_THREADS: Final = 2
 _SPAN_BYTES: Final = 16 * 1024 * 1024
 _NO_JSON: Final = "this is no JSON"
 
@@ -45,10 +49,10 @@ KEEP: Final = f"""
 select _hg_row, _hg_row as {ROOT}, _hg_position, _hg_record, _hg_single,
   case when _hg_fault is not null then _hg_fault
        when _hg_record is null then 'there is no record'
-       when not json_valid(_hg_record) then '{_NO_JSON}'
-       when try(json_type(_hg_record)) <> 'OBJECT' then 'this is no JSON object'
+       when _hg_type is null then '{_NO_JSON}'
+       when _hg_type <> 'OBJECT' then 'this is no JSON object'
   end as _hg_fault
-from {_ARRIVING}
+from (select *, try(json_type(_hg_record)) as _hg_type from {_ARRIVING})
 """
 
 
@@ -63,6 +67,7 @@ class KeptRecords:
         self._conditions = ["_hg_fault is null"]
         self._has_aside = False
         self._has_large = False
+        self._rows = 0
         self._spans: list[Span] = []
         self._span_bytes = 0
         self.tagged = False
@@ -81,13 +86,12 @@ class KeptRecords:
 
     def _remembering(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from self._arriving()
+            yield from self._guarded()
         except BaseException as error:
             self._raised = error
             raise
 
     def _arriving(self) -> Iterator[pa.RecordBatch]:
-        row = 0
         for batch in self._arrivals:
             if not batch.rows.num_rows:
                 continue
@@ -99,21 +103,31 @@ class KeptRecords:
                     hint="Give one of them.",
                     table=self._table,
                 )
-            for chunk in batch.rows.to_batches(max_chunksize=_CHUNK_ROWS):
-                yield self._chunk(chunk, row)
-                self._note_span(row, row + chunk.num_rows, chunk.nbytes)
-                row += chunk.num_rows
+            yield from batch.rows.to_batches(max_chunksize=_CHUNK_ROWS)
 
-    def _chunk(self, chunk: pa.RecordBatch, row: int) -> pa.RecordBatch:
-        count = chunk.num_rows
-        given = chunk.column(source_columns.RECORD).cast(pa.string())
-        kept = guarded(given)
+    def _guarded(self) -> Iterator[pa.RecordBatch]:
+        """Guard records while the next ones are read."""
+        waiting: deque[tuple[pa.RecordBatch, Future[Guarded]]] = deque()
+        with ThreadPoolExecutor(_THREADS, "headgate-guard") as pool:
+            for chunk in self._arriving():
+                texts = chunk.column(source_columns.RECORD).cast(pa.string())
+                waiting.append((chunk, pool.submit(guarded, texts)))
+                if len(waiting) > _THREADS:
+                    first, future = waiting.popleft()
+                    yield self._chunk(first, future.result())
+            for last, future in waiting:
+                yield self._chunk(last, future.result())
+
+    def _chunk(self, chunk: pa.RecordBatch, kept: Guarded) -> pa.RecordBatch:
+        row, count = self._rows, chunk.num_rows
+        self._rows += count
+        self._note_span(row, row + count, chunk.nbytes)
         self.tagged = self.tagged or bool(pc.any(kept.single).as_py())
         self._has_large = self._has_large or kept.has_large
         positions = pa.nulls(count, pa.string())
         if source_columns.POSITION in chunk.schema.names:
             positions = chunk.column(source_columns.POSITION).cast(pa.string())
-        rows = pa.array(range(row, row + count), pa.int64())
+        rows = pa.array(np.arange(row, row + count))
         return pa.record_batch(
             [rows, positions, kept.texts, kept.single, kept.faults], schema=_ARRIVED
         )
