@@ -6,6 +6,7 @@ import msgspec
 
 from headgate.contracts import checks
 from headgate.contracts.checks import Check
+from headgate.contracts.fields import field_checks
 from headgate.contracts.rules import Alias, Rule, Strictness
 from headgate.contracts.specs import ColumnSpec
 from headgate.contracts.types import Annotation
@@ -45,6 +46,8 @@ def column_checks(name: str, read: Annotation, default: Severity) -> Iterator[Ch
             yield _bound(marker, name, default)
         elif callable(marker):
             raise Invalid("contract-rule", f"{marker!r} is no rule; is it missing its brackets?")
+    for field, inner in read.inner:
+        yield from field_checks((name, field), inner, default)
 
 
 def table_checks(rules: Iterable[Rule], default: Severity) -> Iterator[Check]:

@@ -47,17 +47,20 @@ class _Writer:
 
     def write(self, tree: Tree) -> str:
         match tree:
-            case Column(name=name, type=FloatType(bits=32)):
-                return f"CAST({self._column(name)} AS DOUBLE)"
-            case Column(name=name):
-                return self._column(name)
+            case Column(type=FloatType(bits=32)):
+                return f"CAST({self._column(tree)} AS DOUBLE)"
+            case Column():
+                return self._column(tree)
             case Literal(value=value, kind=kind):
                 return _literal(value, kind)
             case Call(operation=operation):
                 return _WORDS[operation](self, tree)
 
-    def _column(self, name: str) -> str:
-        return self._rename.get(name) or quote(name)
+    def _column(self, column: Column) -> str:
+        text = self._rename.get(column.name) or quote(column.name)
+        for field in column.path:
+            text = f"struct_extract({text}, {literal(field)})"
+        return text
 
     def all(self, call: Call) -> list[str]:
         return [self.write(argument) for argument in call.arguments]

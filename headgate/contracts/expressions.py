@@ -72,10 +72,11 @@ Value: TypeAlias = bool | int | float | Decimal | str | date | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the row."""
+    """A column of the row, or a field within one: ``path`` leads there. NULL has fields of NULL."""
 
     name: str
     type: ColumnType
+    path: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -228,7 +229,7 @@ def compare(operation: str, left: Tree, right: Tree) -> Tree:
     """Give a comparison. Floats: NaN equals NaN and is above every number. Text: by code point."""
     left, right = alike(left, right, f"compared ({operation})")
     if left.kind.name in {"list", "other"}:
-        raise refused(f"{_shown(left)} cannot be compared")
+        raise refused(f"{shown(left)} cannot be compared")
     return Call(operation, (left, right), BOOLEAN)
 
 
@@ -236,7 +237,7 @@ def one_of(tree: Tree, values: tuple[Tree, ...]) -> Tree:
     """Give whether the value equals one of some literals."""
     parts = list(unified((tree, *values), "compared (in)"))
     if parts[0].kind.name in {"list", "other"}:
-        raise refused(f"{_shown(tree)} cannot be compared")
+        raise refused(f"{shown(tree)} cannot be compared")
     return Call("in", tuple(parts), BOOLEAN)
 
 
@@ -248,7 +249,7 @@ def matches(tree: Tree, pattern: str) -> Tree:
 def length(tree: Tree) -> Tree:
     """Give a text's code points or a list's elements."""
     if tree.kind.name not in {"text", "list"}:
-        raise refused(f"{_shown(tree)} has no length")
+        raise refused(f"{shown(tree)} has no length")
     operation = "list-length" if tree.kind.name == "list" else "length"
     return Call(operation, (tree,), Kind("whole", bits=64))
 
@@ -271,7 +272,7 @@ def to_float(tree: Tree) -> Tree:
         case _ if tree.kind.name == "exact" and tree.kind.digits <= EXACT_FLOAT_DIGITS:
             return Call("to-float", (tree,), FLOATING)
         case _:
-            raise refused(f"{_shown(tree)} cannot be made a float without guessing")
+            raise refused(f"{shown(tree)} cannot be made a float without guessing")
 
 
 def to_exact(tree: Tree, kind: Kind) -> Tree:
@@ -290,7 +291,7 @@ def calculate(operation: str, left: Tree, right: Tree) -> Tree:
     if names & {"utc", "local", "date", "duration"}:
         return _calculate_time(operation, left, right)
     if not names <= {"whole", "exact", "float", "null"}:
-        raise refused(f"{_shown(left)} {operation} {_shown(right)}: these are no numbers")
+        raise refused(f"{shown(left)} {operation} {shown(right)}: these are no numbers")
     if "float" in names:
         return Call(operation, (to_float(left), to_float(right)), FLOATING)
     if "null" in names:
@@ -301,7 +302,7 @@ def calculate(operation: str, left: Tree, right: Tree) -> Tree:
     bits = a + b if operation == "*" else max(a, b) + 1
     if bits > MAX_BITS:
         raise refused(
-            f"{_shown(left)} {operation} {_shown(right)} may need {bits} bits",
+            f"{shown(left)} {operation} {shown(right)} may need {bits} bits",
             hint="Make one of them a float: cast(x as double).",
         )
     return Call(operation, (left, right), Kind("whole", bits=bits))
@@ -316,7 +317,7 @@ def _calculate_exact(operation: str, left: Tree, right: Tree) -> Tree:
         kind = replace(kind, digits=kind.digits + 1)
     if kind.digits > MAX_DIGITS:
         raise refused(
-            f"{_shown(left)} {operation} {_shown(right)} may need {kind.digits} digits",
+            f"{shown(left)} {operation} {shown(right)} may need {kind.digits} digits",
             hint="Make one of them a float: cast(x as double).",
         )
     if operation != "*":
@@ -338,7 +339,7 @@ def _calculate_time(operation: str, left: Tree, right: Tree) -> Tree:
         return replace(moved, kind=replace(moved.kind, name=f"{names[0]}-micros"))
     if operation in "+-" and names == ("duration", "duration"):
         return _micros_of(operation, left, right)
-    raise refused(f"{_shown(left)} {operation} {_shown(right)} means nothing here")
+    raise refused(f"{shown(left)} {operation} {shown(right)} means nothing here")
 
 
 def _micros_of(operation: str, left: Tree, right: Tree) -> Call:
@@ -372,12 +373,12 @@ def divide_whole(operation: str, left: Tree, right: Tree) -> Tree:
     """Give ``//`` (towards zero) or ``%`` (the dividend's sign); NULL where the divisor is zero."""
     for tree in (left, right):
         if tree.kind.name != "whole":
-            raise refused(f"{_shown(tree)} {operation}: only whole numbers are divided so")
+            raise refused(f"{shown(tree)} {operation}: only whole numbers are divided so")
     # The least number divided by -1 needs one bit more, even where only the rest is asked for.
     positive = isinstance(right, Literal) and isinstance(right.value, int) and right.value > 0
     bits = max(left.kind.bits + (0 if positive else 1), right.kind.bits)
     if bits > MAX_BITS:
-        raise refused(f"{_shown(left)} {operation} may need {bits} bits")
+        raise refused(f"{shown(left)} {operation} may need {bits} bits")
     return Call(operation, (left, right), Kind("whole", bits=bits))
 
 
@@ -395,10 +396,10 @@ def absolute(tree: Tree) -> Tree:
 
 def _signed(operation: str, tree: Tree) -> Tree:
     if tree.kind.name not in {"whole", "exact", "float", "duration"}:
-        raise refused(f"{_shown(tree)} is no number")
+        raise refused(f"{shown(tree)} is no number")
     grown = tree.kind.bits + 1 if tree.kind.bits else 0
     if grown > MAX_BITS:
-        raise refused(f"{operation} of {_shown(tree)} may need {grown} bits")
+        raise refused(f"{operation} of {shown(tree)} may need {grown} bits")
     return Call(operation, (tree,), replace(tree.kind, bits=grown))
 
 
@@ -447,14 +448,14 @@ def date_part(part: str, tree: Tree) -> Tree:
     """Give a part of a day or of an instant (in UTC); NULL outside of the years 1 to 9999."""
     clock = part in {"hour", "minute", "second"}
     if tree.kind.name not in ({"utc", "local"} if clock else {"utc", "local", "date"}):
-        raise refused(f"{_shown(tree)} has no {part}")
+        raise refused(f"{shown(tree)} has no {part}")
     return Call(part, (tree,), Kind("whole", bits=64))
 
 
 def to_day(tree: Tree) -> Tree:
     """Give the day of an instant, in UTC."""
     if tree.kind.name not in {"utc", "local", "date"}:
-        raise refused(f"{_shown(tree)} has no day")
+        raise refused(f"{shown(tree)} has no day")
     return tree if tree.kind == DAY else Call("to-day", (tree,), DAY)
 
 
@@ -551,29 +552,30 @@ def _expect(tree: Tree, kind: Kind, where: str) -> Tree:
     if tree.kind == NULL:
         return Literal(None, kind)
     if tree.kind != kind:
-        raise refused(f"{where}: {_shown(tree)} is a {tree.kind}, not a {kind}")
+        raise refused(f"{where}: {shown(tree)} is a {tree.kind}, not a {kind}")
     return tree
 
 
 def _expect_number(tree: Tree, where: str) -> None:
     if tree.kind.name not in {"whole", "exact", "float", "null"}:
-        raise refused(f"{where}: {_shown(tree)} is a {tree.kind}, not a number")
+        raise refused(f"{where}: {shown(tree)} is a {tree.kind}, not a number")
 
 
-def _shown(tree: Tree) -> str:
+def shown(tree: Tree) -> str:
+    """Give a tree as a person would write it."""
     match tree:
-        case Column(name=name):
-            return name
+        case Column(name=name, path=path):
+            return ".".join((name, *path))
         case Literal(value=Decimal() as value):
             return str(value)
         case Literal(value=value):
             return repr(value)
         case Call(operation="to-exact" | "to-float", arguments=(argument,)):
-            return _shown(argument)
+            return shown(argument)
         case Call(operation=operation, arguments=(left, right)) if not operation[0].isalpha():
-            return f"{_shown(left)} {operation} {_shown(right)}"
+            return f"{shown(left)} {operation} {shown(right)}"
         case Call(operation=operation, arguments=arguments):
-            return f"{operation}({', '.join(map(_shown, arguments))})"
+            return f"{operation}({', '.join(map(shown, arguments))})"
 
 
 def refused(why: str, *, hint: str | None = None) -> Invalid:

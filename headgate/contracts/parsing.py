@@ -1,7 +1,7 @@
 """SQL conditions, read into the language of row checks; what it does not say is refused."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from headgate.contracts import expressions as ex
 from headgate.contracts import regexes
-from headgate.contracts.types import ColumnType
+from headgate.contracts.types import ColumnType, StructType
 from headgate.errors import Invalid
 from headgate.names import suggestion
 
@@ -19,8 +19,8 @@ _HINT = (
     "There are: and, or, not, is [not] null, is [not] true, is [not] distinct from, comparisons, "
     "between, in (...), case, coalesce, nullif, if, greatest, least, + - * / // %, abs, isnan, "
     "length, lower, upper, trim, ||, like, starts_with, ends_with, contains, regexp_matches, "
-    "cast to double, decimal or date, extract(year ... second from ...), isodow, and literals of "
-    "date, timestamp, timestamptz and interval."
+    "cast to double, decimal or date, extract(year ... second from ...), isodow, fields of structs "
+    "(address.city), and literals of date, timestamp, timestamptz and interval."
 )
 _MAX_LEAST = 4
 _UNITS = {
@@ -111,7 +111,7 @@ class _Reader:
         return self.read(node.args["this"]), self.read(node.args["expression"])
 
     def _column(self, node: exp.Expression) -> ex.Tree:
-        name = node.name
+        name, *path = (part.name for part in node.parts)
         found = self._by_folded.get(name.casefold())
         if found is None:
             close = suggestion(name, self._columns)
@@ -121,7 +121,33 @@ class _Reader:
                 if close
                 else f"Columns: {', '.join(self._columns)}.",
             )
-        return ex.Column(found, self._columns[found])
+        return self._within(ex.Column(found, self._columns[found]), path)
+
+    def _dot(self, node: exp.Expression) -> ex.Tree:
+        outer = self.read(node.args["this"])
+        field = node.args["expression"]
+        if not isinstance(outer, ex.Column) or not isinstance(field, exp.Identifier):
+            raise self._unknown(node)
+        return self._within(outer, [field.name])
+
+    def _within(self, column: ex.Column, path: Sequence[str]) -> ex.Column:
+        """Give a field within a column, whatever its capital letters."""
+        for name in path:
+            if not isinstance(column.type, StructType):
+                raise ex.refused(f"{ex.shown(column)} is a {column.type}, which has no fields")
+            folded = {field.casefold(): field for field, _ in column.type.fields}
+            found = folded.get(name.casefold())
+            if found is None:
+                close = suggestion(name, folded.values())
+                raise ex.refused(
+                    f"{name!r} is no field of {ex.shown(column)}",
+                    hint=f"Did you mean {close!r}?"
+                    if close
+                    else f"Fields: {', '.join(folded.values())}.",
+                )
+            inner = dict(column.type.fields)[found]
+            column = ex.Column(column.name, inner, (*column.path, found))
+        return column
 
     def _literal(self, node: exp.Expression) -> ex.Tree:
         if node.args.get("is_string"):
@@ -353,7 +379,8 @@ _ONE = frozenset({"this"})
 _TWO = frozenset({"this", "expression"})
 _NODES: Mapping[type[exp.Expression], tuple[frozenset[str], _Method]] = {
     exp.Paren: (_ONE, _unary(lambda tree: tree)),
-    exp.Column: (_ONE, _Reader._column),  # noqa: SLF001
+    exp.Column: (frozenset({"this", "table", "db", "catalog"}), _Reader._column),  # noqa: SLF001
+    exp.Dot: (_TWO, _Reader._dot),  # noqa: SLF001
     exp.Literal: (frozenset({"this", "is_string"}), _Reader._literal),  # noqa: SLF001
     exp.Boolean: (_ONE, lambda _, node: ex.literal(bool(node.args["this"]))),
     exp.Null: (frozenset(), lambda _reader, _node: ex.literal(None)),

@@ -24,18 +24,22 @@ _INFINITE_US = 2**63 - 1
 def expression(tree: Tree) -> pl.Expr:
     """Write a tree over a frame of the contract's columns, typed as the contract says."""
     match tree:
-        case Column(name=name, type=FloatType(bits=32)):
-            return pl.col(name).cast(pl.Float64)
-        case Column(name=name, type=DecimalType()):
-            return pl.col(name).to_physical().cast(pl.Int128)
-        case Column(name=name, type=IntType(bits=32)):
-            return pl.col(name).cast(pl.Int64)
-        case Column(name=name):
-            return pl.col(name)
+        case Column(type=FloatType(bits=32)):
+            return _column(tree).cast(pl.Float64)
+        case Column(type=DecimalType()):
+            return _column(tree).to_physical().cast(pl.Int128)
+        case Column(type=IntType(bits=32)):
+            return _column(tree).cast(pl.Int64)
+        case Column():
+            return _column(tree)
         case Literal(value=value, kind=kind):
             return _literal(value, kind)
         case Call(operation=operation):
             return _WORDS[operation](tree)
+
+
+def _column(column: Column) -> pl.Expr:
+    return reduce(lambda inner, field: inner.struct.field(field), column.path, pl.col(column.name))
 
 
 def _whole_type(kind: Kind) -> type[pl.Int64] | type[pl.Int128]:

@@ -11,6 +11,8 @@ from typing import (
     Annotated,
     ClassVar,
     Literal,
+    NotRequired,
+    Required,
     TypeAlias,
     Union,
     get_args,
@@ -193,18 +195,24 @@ def _split(text: str) -> list[str]:
     return parts
 
 
+ELEMENT = "[]"
+"""The step of a path into a list."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """What an annotation says of a column.
 
     ``markers`` is what else stood in ``Annotated``; ``values`` are those of a ``Literal`` or an
-    enum.
+    enum; ``inner`` says the same of a struct's fields, by name, and of a list's elements, as
+    ``ELEMENT``.
     """
 
     type: ColumnType
     nullable: bool = False
     markers: tuple[object, ...] = ()
     values: tuple[str | int | bool, ...] = ()
+    inner: "tuple[tuple[str, Annotation], ...]" = ()
 
 
 def read_annotation(annotation: object) -> Annotation:
@@ -241,6 +249,7 @@ def read_annotation(annotation: object) -> Annotation:
 def _bare(annotation: object, *, nullable: bool, markers: tuple[object, ...]) -> Annotation:
     """Read an annotation without ``Annotated`` and ``| None``."""
     values: tuple[str | int | bool, ...] = ()
+    inner: tuple[tuple[str, Annotation], ...] = ()
     kind: ColumnType | None = None
     if get_origin(annotation) is Literal:
         values = get_args(annotation)
@@ -251,10 +260,12 @@ def _bare(annotation: object, *, nullable: bool, markers: tuple[object, ...]) ->
         if len(types_of) == 1 and (of := types_of.pop()) in {str, int, bool}:
             kind = _BY_PYTHON[of]
     elif get_origin(annotation) is list and get_args(annotation):
-        kind = ListType(read_annotation(get_args(annotation)[0]).type)
+        inner = ((ELEMENT, read_annotation(get_args(annotation)[0])),)
+        kind = ListType(inner[0][1].type)
     elif is_typeddict(annotation):
         hints = get_type_hints(annotation, include_extras=True)
-        kind = StructType(tuple((name, read_annotation(hint).type) for name, hint in hints.items()))
+        inner = tuple((name, read_annotation(_required(hint))) for name, hint in hints.items())
+        kind = StructType(tuple((name, read.type) for name, read in inner))
     else:
         try:
             kind = _BY_PYTHON.get(annotation)
@@ -262,7 +273,12 @@ def _bare(annotation: object, *, nullable: bool, markers: tuple[object, ...]) ->
             kind = None
     if kind is None:
         raise _unknown(annotation)
-    return Annotation(type=kind, nullable=nullable, markers=markers, values=values)
+    return Annotation(type=kind, nullable=nullable, markers=markers, values=values, inner=inner)
+
+
+def _required(hint: object) -> object:
+    """Give a field's annotation without what says whether its key may be absent."""
+    return get_args(hint)[0] if get_origin(hint) in (Required, NotRequired) else hint
 
 
 def _type_marker(marker: object) -> ColumnType | None:

@@ -68,7 +68,7 @@ REFUSED = {
     "i in (select 1)": "not part of contracts",
     "exists (select 1)": "not part of contracts",
     "(select true)": "not part of contracts",
-    "t.i > 1": "not part of contracts",
+    "t.i > 1": "'t' is no column of the contract",
     "sqrt(f) > 1": "not part of contracts",
     "round(f, 1) > 1": "not part of contracts",
     "s ilike 'a%'": "not part of contracts",
