@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headgate.project.listed_connections import NamedSecret as NamedSecret
     from headgate.project.project import Project as Project
     from headgate.project.project import open_project as open_project
+    from headgate.project.reached_connections import Reached as Reached
     from headgate.project.reading_settings import read_settings as read_settings
     from headgate.project.scaffolding import scaffold as scaffold
     from headgate.project.setting_keys import KEYS as KEYS
@@ -58,6 +59,7 @@ _FILES = {
         "Project",
         "open_project",
     ),
+    "reached_connections": ("Reached",),
     "reading_settings": ("read_settings",),
     "scaffolding": ("scaffold",),
     "setting_keys": ("KEYS",),

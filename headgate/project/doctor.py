@@ -110,7 +110,7 @@ def _declarations(
         hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
     )
     for each in sources():
-        yield Finding(what="sources", level="bad", found=each.message, hint=each.hint)
+        yield Finding(what="sources", level="note", found=each.message, hint=each.hint)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:

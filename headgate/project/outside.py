@@ -17,7 +17,16 @@ from headgate.project.settings import Settings
 from headgate.redaction import Redaction
 from headgate.secrets import Secret, plain_credentials, with_secrets
 from headgate.source_columns import POSITION
-from headgate.sources import Batch, Cursor, Description, NativeRead, Setting, Source
+from headgate.sources import (
+    Batch,
+    Cursor,
+    Description,
+    NativeRead,
+    Setting,
+    Source,
+    reach,
+    reach_file,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,6 +98,24 @@ class Outside:
         with _cleaned(self.redaction):
             made = _Sink(make(self.options(options), setting), self.redaction)
         return cast("Sink", made)
+
+    def reach(self, address: str | Secret, options: Options, setting: Setting) -> str:
+        """Reach an address with the credentials among options; say what answered, no secrets.
+
+        Raises:
+            HeadgateError: it cannot be reached, or does not let us in.
+        """
+        with _cleaned(self.redaction):
+            return self.redaction.text(reach(address, options, setting))
+
+    def reach_file(self, path: str, setting: Setting) -> str:
+        """Reach the file of a database that is filled here.
+
+        Raises:
+            HeadgateError: it cannot be opened, or made.
+        """
+        with _cleaned(self.redaction):
+            return reach_file(path, setting)
 
     def _providers(self) -> tuple[SecretProvider, ...]:
         place = Place(root=self._settings.root, environment=self._environment)

@@ -17,6 +17,7 @@ from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Pipeline
+from headgate.project.connections import named_connection
 from headgate.project.contracts_at import contract_at, contracts_at
 from headgate.project.declared_sources import source_errors
 from headgate.project.discovery import Discovery
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from headgate.project.deliveries import Deliveries
     from headgate.project.findings import Finding
     from headgate.project.listed_connections import Connection
+    from headgate.project.reached_connections import Reached
     from headgate.project.upkeep import Upkeep
     from headgate.runs import (
         Compaction,
@@ -297,18 +299,37 @@ class Project:
         """Give every contract that holds at a ref, by table."""
         return contracts_at(self.at(self._or_target(ref)))
 
-    def connections(self) -> "tuple[Connection, ...]":
-        """List the settings' connections, without secrets, and who uses them."""
+    def connections(self, *names: str) -> "tuple[Connection, ...]":
+        """List connections of the settings, without secrets, and who uses them; all, or some.
+
+        Raises:
+            NotFound: ``unknown-connection``.
+        """
+        known = self.settings.connections
+        chosen = {name: named_connection(known, name) for name in names} or known
         list_them = import_module("headgate.project.listed_connections").listed_connections
         declared = self.discovery.declared
         used = [(each.name, each.source.options) for each in declared.steps if each.source]
         used += [(each.name, each.options) for each in declared.sinks]
         found: tuple[Connection, ...] = list_them(
-            self.settings.connections,
+            chosen,
             used,
             knows=self.outside.knows,
             clean=self.outside.redaction.text,
         )
+        return found
+
+    def try_connections(self, *names: str) -> "Iterator[Reached]":
+        """Reach what connections lead to, one after the other; all where none is named.
+
+        A web server is asked once for its address with the credentials, a database ``select 1``, a
+        bucket for its first object.
+
+        Raises:
+            NotFound: ``unknown-connection``.
+        """
+        module = import_module("headgate.project.reached_connections")
+        found: Iterator[Reached] = module.reached_connections(self._opened, names)
         return found
 
     def doctor(self, *, files: bool = False) -> tuple["Finding", ...]:

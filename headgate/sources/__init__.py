@@ -10,6 +10,8 @@ from headgate.doors import door
 if TYPE_CHECKING:
     from headgate.sources.cursors import Cursor as Cursor
     from headgate.sources.files import FileSource as FileSource
+    from headgate.sources.reaching import reach as reach
+    from headgate.sources.reaching import reach_file as reach_file
     from headgate.sources.rest.cutting import page_records as page_records
     from headgate.sources.rest.source import RestSource as RestSource
     from headgate.sources.source import Batch as Batch
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _FILES = {
     "cursors": ("Cursor",),
     "files": ("FileSource",),
+    "reaching": ("reach", "reach_file"),
     "rest.cutting": ("page_records",),
     "rest.source": ("RestSource",),
     "web.cutting": ("html_records",),

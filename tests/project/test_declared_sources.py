@@ -86,7 +86,7 @@ def test_a_wrong_option_is_said_before_anything_begins(declared, tmp_path, sourc
     with pytest.raises(NotFound, match="no lake"):
         _ = project.lake
     [finding] = [each for each in project.doctor() if each.what == "sources"]
-    assert finding.level == "bad"
+    assert finding.level == "note"
     assert said in finding.found
 
 

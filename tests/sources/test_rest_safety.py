@@ -225,6 +225,56 @@ def test_a_refresh_token_is_exchanged_and_its_successor_used() -> None:
     assert refreshed == [["refresh-canary"], ["r2"], ["r2"]]
 
 
+def test_a_refresh_token_that_is_replaced_is_told_once_and_without_it() -> None:
+    with ApiServer(Tokens()) as server:
+        told = [
+            each.note
+            for each in read(
+                oauth2(server, refresh_token=secret("refresh")) | {"batch_rows": 1}, reveal=reveal
+            )
+        ]
+    assert [note for note in told if note] == [told[0]]
+    assert "replaced the refresh token" in (told[0] or "")
+    assert "r2" not in (told[0] or "")
+
+
+def test_a_refresh_token_that_stays_is_not_told() -> None:
+    with ApiServer(Tokens()) as server:
+        stays = oauth2(server, refresh_token="r2")
+        assert {each.note for each in read(stays, reveal=reveal)} == {None}
+
+
+def test_a_refresh_token_that_is_used_up_is_refused_with_the_way_out() -> None:
+    used_up = lambda _: told_json({"error": "invalid_grant"}, status=400)  # noqa: E731
+    with ApiServer(used_up) as server, pytest.raises(Refused) as raised:
+        read(oauth2(server, refresh_token=secret("refresh")), reveal=reveal)
+    assert raised.value.code == "token-refused"
+    assert "nothing here stores its successor" in (raised.value.hint or "")
+
+
+def test_lists_with_keys_of_their_own_get_tokens_of_their_own() -> None:
+    tokens = {"/parents": Tokens(), "/children": Tokens()}
+
+    def answer(asked: Asked) -> Told:
+        mine = tokens["/" + asked.path.split("/")[1]]
+        if asked.path.endswith("/token"):
+            mine.given += 1
+            return told_json({"access_token": f"{asked.path}{mine.given}"})
+        if asked.headers.get("authorization") != f"Bearer {asked.path.rpartition('/')[0]}/token1":
+            return told_json({"message": "another's token"}, status=403)
+        return told_json({"data": [{"id": 1}]})
+
+    with ApiServer(answer) as server:
+
+        def auth(name: str) -> dict[str, object]:
+            return {"oauth2": {"token_url": f"{server.url}/{name}/token", "client_id": "me"}}
+
+        parent = {"path": "parents/list", "records": "data", "auth": auth("parents")}
+        options = {"path": "children/list", "parent": parent, "auth": auth("children")}
+        found = records_of(*read({"url": server.url, **options}, reveal=reveal))
+    assert found == [{"id": 1}]
+
+
 def test_a_token_that_is_not_given_is_an_error_without_the_secret() -> None:
     def answer(asked: Asked) -> Told:
         said = {"error": "invalid_client", "error_description": f"not {CANARY}"}

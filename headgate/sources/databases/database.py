@@ -86,6 +86,11 @@ class DatabaseSource:
             facts={name: str(value) for name, value in facts.items() if value},
         )
 
+    @property
+    def shown(self) -> str:
+        """The database as messages say it, without secrets. Reveals where it is."""
+        return self._address.shown
+
     def cursor(self, text: str) -> Cursor:
         """Read a stored cursor."""
         return Cursor.parse(text, kind=self.kind)

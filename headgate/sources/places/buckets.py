@@ -59,6 +59,17 @@ class BucketPlace:
         self._found = {each.key: each for each in found}
         return [self._one(each) for each in found]
 
+    def reached(self) -> str:
+        """List until the first object that is meant; say what there is.
+
+        Raises:
+            Refused, NotFound, Unavailable: what a store answers.
+        """
+        below = self._opened().list(literal_start(self._pattern))
+        first = next((each for each in below if matches(each.key, self._pattern)), None)
+        place = f"{self._url}/{self._pattern}".rstrip("/")
+        return f"{place} {'holds objects' if first is not None else 'is there, without objects'}"
+
     def again(self, file: Listed) -> Listed:
         """Give a file as it is now."""
         return next((each for each in self.listed() if each.shown == file.shown), file)

@@ -2,18 +2,26 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from random import Random
+from typing import Final
 
-from headgate.http import Crew, Gate, HttpClient, origin
+from headgate.http import Crew, Failed, Gate, HttpClient, Request, origin, status_words
 from headgate.secrets import Secret
 from headgate.sources.cursors import Cursor
 from headgate.sources.rest.answers import Page
-from headgate.sources.rest.authorizing import Tokens, authority
+from headgate.sources.rest.authorizing import Authority, Tokens, authority
 from headgate.sources.rest.batching import batches
 from headgate.sources.rest.declaration import Auth, Declaration
 from headgate.sources.rest.fetching import Fetcher
 from headgate.sources.rest.reading import Reading
 from headgate.sources.source import Batch, Setting
+
+_NO_BASE: Final = frozenset({400, 404, 405, 406, 410, 415, 422})
+_REPLACED: Final = (
+    "The server of OAuth2 replaced the refresh token, and nothing stores the new one: if the one "
+    "that is kept is good only once, the next run is refused."
+)
 
 
 def asked(
@@ -33,21 +41,49 @@ def asked(
         gate=lambda _: _gate(declared),
     )
     with closing(_client(declared, setting)) as client, crew:
+        fetchers = _Fetchers(declared, setting, random, client)
         reading = Reading(
             declaration=declared,
             crew=crew,
-            fetcher=_Fetchers(declared, setting, random, client),
+            fetcher=fetchers,
             host=origin(declared.url),
             clock=setting.clock,
             hidden=declared.hidden_names,
             appends=setting.appends,
         )
-        yield from batches(
+        given = batches(
             reading.pieces(cursor),
             cursor,
             rows=declared.batch_rows,
             keep_pages=declared.keep_pages,
         )
+        told = False
+        for batch in given:
+            news = fetchers.replaced_refresh_token and not told
+            told = told or news
+            yield replace(batch, note=_REPLACED) if news else batch
+
+
+def reached(declared: Declaration, setting: Setting, random: Random) -> str:
+    """Ask for the base address once, with credentials; any answer but a refusal of them will do.
+
+    Raises:
+        Refused: ``not-authenticated``, ``not-allowed``, ``token-refused``, ...
+        Unavailable: nobody answers, or with an error of its own.
+    """
+    with closing(_client(declared, setting)) as client:
+        fetchers = _Fetchers(declared, setting, random, client)
+        try:
+            credentials = fetchers.authority(declared).credentials()
+            answer = client.send(Request(url=declared.url), credentials)
+        except Failed as failed:
+            asked = client.shown(declared.url)
+            if failed.error.code == "answer-too-large":
+                return f"{asked} answers"
+            if failed.status in _NO_BASE:  # what is asked for in earnest is below it
+                return f"{asked} answers {status_words(failed.status)}"
+            raise failed.error from failed.__cause__
+        return f"{answer.url} answers {status_words(answer.status)}"
 
 
 class _Fetchers:
@@ -66,16 +102,24 @@ class _Fetchers:
     def __call__(self, declared: Declaration) -> Fetcher:
         known = self._made.get(id(declared))
         if known is None:
-            secrets = {n: v for n, v in declared.params.items() if isinstance(v, Secret)}
-            who = authority(
-                declared.auth,
-                headers=declared.headers,
-                query=secrets,
-                tokens=self._tokens,
-                reveal=self._setting.reveal,
-            )
+            who = self.authority(declared)
             known = self._made[id(declared)] = Fetcher(declared, self._client, who)
         return known
+
+    def authority(self, declared: Declaration) -> Authority:
+        """Give who proves who asks for a list."""
+        return authority(
+            declared.auth,
+            headers=declared.headers,
+            query={n: v for n, v in declared.params.items() if isinstance(v, Secret)},
+            tokens=self._tokens,
+            reveal=self._setting.reveal,
+        )
+
+    @property
+    def replaced_refresh_token(self) -> bool:
+        """Whether a server gave another refresh token than the one that is kept."""
+        return any(tokens.replaced for _, tokens in self._tokens_of)
 
     def _tokens(self, auth: Auth, headers: Callable[[], Mapping[str, str]]) -> Tokens:
         for known, tokens in self._tokens_of:

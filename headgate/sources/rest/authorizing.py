@@ -64,7 +64,8 @@ class Tokens:
     """OAuth2: a token by client credentials or by a refresh token (RFC 6749, 4.4 and 6).
 
     One thread fetches it, the others wait. It is renewed half a minute before it ends, or earlier
-    where it lives shorter than that, and when the API refuses it.
+    where it lives shorter than that, and when the API refuses it. ``replaced`` says that the server
+    gave another refresh token than the one that is kept, which may be good for nothing now.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Tokens:
         self._now: Credentials | None = None
         self._ends_s: float | None = None
         self._refresh: str | Secret | None = auth.refresh_token
+        self.replaced = False
 
     def credentials(self) -> Credentials:
         """Give the token, a new one where it is about to end.
@@ -126,7 +128,8 @@ class Tokens:
             )
         except Failed as failure:
             if failure.status in _REFUSALS:
-                raise Failed(_refused(where, failure.error.message)) from failure
+                refused = _refused(where, failure.error.message, refreshing=bool(self._refresh))
+                raise Failed(refused) from failure
             raise Failed(failure.error) from failure  # it was tried again here
         try:
             given: object = msgspec.json.decode(answer.body)
@@ -141,6 +144,7 @@ class Tokens:
             early_s = min(_EARLY.total_seconds(), float(lives) / 2)
             self._ends_s = began_s + float(lives) - early_s
         if isinstance(next_refresh := given.get("refresh_token"), str) and self._refresh:
+            self.replaced = self.replaced or next_refresh != self._reveal(self._refresh)
             self._refresh = next_refresh
         return Credentials(headers={**self._headers(), "Authorization": f"Bearer {token}"})
 
@@ -211,10 +215,16 @@ def _is_number(value: object) -> bool:
         return False
 
 
-def _refused(where: str, message: str) -> Refused:
+def _refused(where: str, message: str, *, refreshing: bool = False) -> Refused:
+    check = "Check client_id, client_secret, refresh_token and scope of auth."
+    once = (
+        " If the server replaces the refresh token at every use, the one that is kept is used up:"
+        " nothing here stores its successor. Have it give one that stays, or use client"
+        " credentials."
+    )
     return Refused(
         "token-refused",
         f"{where} gave no token. {message}",
-        hint="Check client_id, client_secret, refresh_token and scope of auth.",
+        hint=check + (once if refreshing else ""),
         url=where,
     )
