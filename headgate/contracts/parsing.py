@@ -111,7 +111,7 @@ class _Reader:
         return self.read(node.args["this"]), self.read(node.args["expression"])
 
     def _column(self, node: exp.Expression) -> ex.Tree:
-        name, *path = (part.name for part in node.parts)
+        name, *path = _parts_of(node)
         found = self._by_folded.get(name.casefold())
         if found is None:
             close = suggestion(name, self._columns)
@@ -303,6 +303,12 @@ class _Reader:
         if name == "isnull" and len(values) == 1:
             return ex.is_null(self.read(values[0]))
         raise self._unknown(node)
+
+
+def _parts_of(node: exp.Expression) -> list[str]:
+    """Give the names that lead to a column or a field within one, the outermost first."""
+    found = (node.args.get(part) for part in ("catalog", "db", "table", "this"))
+    return [part.name for part in found if part is not None]
 
 
 def _like_tree(text: ex.Tree, pattern: str) -> ex.Tree:
