@@ -14,6 +14,7 @@ from headgate.errors import AlreadyExists, NotFound, Refused
 from headgate.events import Listener
 from headgate.lake import Isolation, Lake, RunRow, table_key
 from headgate.pipelines import Graph, Pipeline
+from headgate.project.declared_sinks import check_sinks
 from headgate.project.declared_sources import check_sources
 from headgate.project.opened import Opened
 from headgate.project.parameters import Asked, Settled, given_before, settled
@@ -150,8 +151,11 @@ class Launcher:
         return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
 
     def _check(self, pipeline: Pipeline) -> None:
-        """Refuse sources that could not be read, before anything begins."""
+        """Refuse what could not be read, or delivered to, before anything begins."""
         check_sources(self._opened, pipeline.steps)
+        declared = self._opened.discovery.declared
+        if declared.sinks:
+            check_sinks(self._opened, declared)
 
     def _settled(
         self, pipeline: Pipeline, asked: Asked, *, before: Mapping[str, object] | None = None

@@ -5,12 +5,13 @@ are repeated here (a test compares them with ``pyproject.toml``), because readin
 every installed package costs more than all else that a run with nothing to do does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from headgate.errors import Invalid, NotFound, Unavailable
 from headgate.names import suggestion
+from headgate.sinks import kind_hint
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -24,13 +25,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "keyring": "headgate.access:KeyringSecrets",
     },
     "headgate.sinks": {
-        "duckdb": "headgate.sinks.sql_kinds:duckdb",
+        "duckdb": "headgate.sinks.kinds:duckdb",
         "files": "headgate.sinks.files.file_sink:FileSink",
-        "mysql": "headgate.sinks.sql_kinds:mysql",
-        "postgresql": "headgate.sinks.sql_kinds:postgresql",
-        "sqlalchemy": "headgate.sinks.sql_kinds:sqlalchemy",
-        "sqlite": "headgate.sinks.sql_kinds:sqlite",
-        "webhook": "headgate.sinks.webhook:WebhookSink",
+        "mysql": "headgate.sinks.kinds:mysql",
+        "postgresql": "headgate.sinks.kinds:postgresql",
+        "sqlalchemy": "headgate.sinks.kinds:sqlalchemy",
+        "sqlite": "headgate.sinks.kinds:sqlite",
+        "webhook": "headgate.sinks.kinds:webhook",
     },
     "headgate.sources": {
         "airbyte": "headgate.sources.airbyte.source:AirbyteSource",
@@ -88,11 +89,10 @@ def _installed(group: str, name: str) -> "EntryPoint":
     found = {each.value: each for each in _entry_points(group) if each.name == name}
     if not found:
         known = plugin_names(group)
-        meant = suggestion(name, known)
         raise NotFound(
             "unknown-plugin",
             f"There is no {_word(group)} {name!r}; there are: {', '.join(known)}.",
-            hint=f"Did you mean {meant}?" if meant else "Install the package that provides it.",
+            hint=_hint(group, name, known),
             plugin=name,
         )
     if len(found) > 1:
@@ -103,6 +103,13 @@ def _installed(group: str, name: str) -> "EntryPoint":
             plugin=name,
         )
     return next(iter(found.values()))
+
+
+def _hint(group: str, name: str, known: Sequence[str]) -> str:
+    if group == "headgate.sinks":
+        return kind_hint(name, known)
+    meant = suggestion(name, known)
+    return f"Did you mean {meant}?" if meant else "Install the package that provides it."
 
 
 def _word(group: str) -> str:

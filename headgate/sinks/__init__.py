@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.sinks.kinds_meant import kind_hint as kind_hint
     from headgate.sinks.sink import Delivery as Delivery
     from headgate.sinks.sink import Description as Description
     from headgate.sinks.sink import Effect as Effect
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from headgate.sinks.sink import TableDelivery as TableDelivery
 
 _FILES = {
+    "kinds_meant": ("kind_hint",),
     "sink": (
         "Delivery", "Description", "Effect", "Mode", "Position", "Reader", "Setting", "Sink",
         "TableDelivery",

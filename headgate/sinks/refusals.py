@@ -3,16 +3,19 @@
 from headgate.errors import HeadgateError, Invalid, Refused, Unavailable
 
 _READERS = "Those of the destination see what was delivered before."
+_GOES_ON = "Nothing is lost: the history is kept.  headgate deliver  goes on where it was."
 
 
 def unreachable(where: str, why: str) -> Unavailable:
     """Give the error for a database that does not answer, or went away."""
-    return _later("sink-unreachable", f"{where} does not answer: {why}.", where)
+    said = f"{where} does not answer: {why}."
+    return Unavailable("sink-unreachable", said, readers=_READERS, hint=_GOES_ON, where=where)
 
 
 def busy(where: str, why: str) -> Unavailable:
     """Give the error for a database that somebody else is at work in."""
-    return _later("sink-busy", f"{where} is busy: {why}.", where)
+    said = f"{where} is busy: {why}."
+    return Unavailable("sink-busy", said, readers=_READERS, hint=_GOES_ON, where=where)
 
 
 def login_refused(where: str) -> Refused:
@@ -92,14 +95,4 @@ def no_type(name: str, type_: str, why: str) -> Invalid:
         f"Column {name} ({type_}) cannot be over there as it is: {why}.",
         hint="Cast it to another type in a step before.",
         column=name,
-    )
-
-
-def _later(code: str, message: str, where: str) -> Unavailable:
-    return Unavailable(
-        code,
-        message,
-        readers=_READERS,
-        hint="Nothing is lost: the history is kept.  headgate deliver  goes on where it was.",
-        where=where,
     )

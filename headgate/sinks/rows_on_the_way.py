@@ -32,13 +32,10 @@ class RowsOnTheWay:
             held = [name for name in key if name in self._batch.schema.names]
             values = [self._batch.column(name)[row] for name in held]
             which = which_row(held, values, self._before + row + 1)
-        return Invalid(
-            error.code,
-            error.message.replace(f"Column {column}", f"Column {column} of {table}", 1),
-            readers=error.readers,
-            hint=error.hint if which is None else f"It is {which}. {error.hint}",
-            **{**facts, "table": table},
-        )
+        error.message = error.message.replace(f"Column {column}", f"Column {column} of {table}", 1)
+        error.hint = error.hint if which is None else f"It is {which}. {error.hint}"
+        error.facts = {**facts, "table": table}
+        return error
 
     def _noted(self) -> Iterator[pa.RecordBatch]:
         for batch in self._rows:

@@ -5,44 +5,15 @@ was interrupted begins again with its first part.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Final, TypeAlias
-from urllib.parse import urlsplit
 
 from headgate.retrying import Retry
-from headgate.secrets import Secret
 from headgate.sinks.posting import Posting, plainly_shown
-from headgate.sinks.refusals import bad_option
 from headgate.sinks.sink import Delivery, Description, Position, Setting
-from headgate.sinks.sink_options import SinkOptions
+from headgate.sinks.webhook_options import webhook_options
 from headgate.sinks.webhook_parts import message_id, parts
 from headgate.sinks.webhook_signing import signed_headers, signing_key
-
-Text: TypeAlias = str | Secret
-
-_RESERVED: Final = frozenset(
-    {"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length"}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookOptions:
-    """What a webhook is declared with.
-
-    ``secret`` signs, several while keys are changed over; without one messages are not signed.
-    ``most_rows`` and ``most_bytes`` bound a message; a row that is larger goes by itself.
-    """
-
-    url: Text
-    secret: tuple[Text, ...] = ()
-    headers: Mapping[str, Text]
-    most_rows: int
-    most_bytes: int
-    timeout_s: int
-    attempts: int
-    ca_file: str | None = None
 
 
 class WebhookSink:
@@ -62,7 +33,7 @@ class WebhookSink:
     def __init__(
         self, options: Mapping[str, object], setting: Setting, *, random: Random | None = None
     ) -> None:
-        self._options = _parsed(options)
+        self._options = webhook_options(options)
         self._setting = setting
         self._random = random or Random()  # noqa: S311 - waits, no secrets
         self._posting: Posting | None = None
@@ -133,63 +104,3 @@ class WebhookSink:
                 ca_file=setting.root / options.ca_file if options.ca_file else None,
             )
         return self._posting
-
-
-_VARIED: Final = frozenset({"secret", "headers"})
-_MOST_ROWS: Final = 1000
-_MOST_BYTES: Final = 1 << 20
-_TIMEOUT_S: Final = 30
-_ATTEMPTS: Final = 4
-
-
-def _parsed(options: Mapping[str, object]) -> WebhookOptions:
-    given = SinkOptions(WebhookSink.kind, {k: v for k, v in options.items() if k not in _VARIED})
-    url = given.secret("url")
-    rows, size = given.number("most_rows", _MOST_ROWS), given.number("most_bytes", _MOST_BYTES)
-    timeout, attempts = given.number("timeout_s", _TIMEOUT_S), given.number("attempts", _ATTEMPTS)
-    ca_file = given.text("ca_file")
-    given.finish()
-    if url is None:
-        raise given.required("url")
-    return WebhookOptions(
-        url=_address(url),
-        secret=_secrets(options.get("secret")),
-        headers=_headers(options.get("headers", {})),
-        most_rows=_positive("most_rows", rows),
-        most_bytes=_positive("most_bytes", size),
-        timeout_s=_positive("timeout_s", timeout),
-        attempts=_positive("attempts", attempts),
-        ca_file=ca_file,
-    )
-
-
-def _address(url: Text) -> Text:
-    if isinstance(url, str):
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise bad_option("url", "it is an address like https://hooks.example.org/headgate")
-    return url
-
-
-def _secrets(value: object) -> tuple[Text, ...]:
-    found = value if isinstance(value, list | tuple) else () if value is None else (value,)
-    if not all(isinstance(each, str | Secret) for each in found):
-        raise bad_option("secret", 'it takes hg.secret("name"), or a list of them')
-    return tuple(found)
-
-
-def _headers(value: object) -> Mapping[str, Text]:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(name, str) and isinstance(each, str | Secret) for name, each in value.items()
-    ):
-        raise bad_option("headers", "it takes a mapping of names to texts or secrets")
-    for name in value:
-        if name.lower() in _RESERVED:
-            raise bad_option("headers", f"{name} is the message's own")
-    return dict(value)
-
-
-def _positive(option: str, value: int | None) -> int:
-    if value is None or value < 1:
-        raise bad_option(option, "it is 1 or more")
-    return value

@@ -19,7 +19,7 @@ LOADED = (  # before the clock starts
     "headgate.runs.rows_for_sinks",
     "headgate.sinks.mysql",
     "headgate.sinks.postgresql",
-    "headgate.sinks.sql_kinds",
+    "headgate.sinks.kinds",
     "pandas",
     "pyiceberg.table",
     "sqlglot",

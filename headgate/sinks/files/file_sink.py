@@ -21,6 +21,7 @@ SUFFIXES: Mapping[str, str] = {
     "parquet": ".parquet",
 }
 _OPTIONS = REMOTE_OPTIONS | {"directory", "format", "compression"}
+_PATHS = frozenset({"path", "file", "filename", "folder"})
 _NAME = re.compile(r"[^\s/\\.][^/\\]*\Z")
 
 
@@ -188,7 +189,7 @@ class FileSink:
 def _checked(options: Mapping[str, object]) -> Mapping[str, object]:
     for name in options:
         if name not in _OPTIONS:
-            meant = suggestion(name, _OPTIONS)
+            meant = "directory" if name in _PATHS else suggestion(name, _OPTIONS)
             raise Invalid(
                 "unknown-option",
                 f"Sinks of the kind files have no option {name!r}.",
