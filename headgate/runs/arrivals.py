@@ -80,8 +80,12 @@ class Arrivals:
 
     def begin_at(self, batch: Batch) -> None:
         """Give the batch taken last back; what came before it is void, and counts no more."""
-        self._ahead.insert(0, replace(batch, unread=None, note=None))
-        self.rows = 0
+        self._ahead.insert(0, replace(batch, note=None))
+        self.rows = self.unread_rows = 0
+        self._unread.clear()
+        if self._spooled is not None:
+            self._spooled.close()
+            self._spooled = None
 
     def columns(self) -> tuple[str, ...] | None:
         """Give the columns of the first batch that has any, without taking it; None: none has."""

@@ -358,9 +358,11 @@ def test_operations_of_any_source_are_applied_in_order(place: Workplace) -> None
 def test_what_came_before_the_whole_table_is_void(place: Workplace) -> None:
     whole = pa.table({"id": [5], "value": ["whole"]})
     note = Batch(rows=told(("truncate", None, None)), cursor=None, note="All anew.")
-    place.hall.run(scripted(place, told(("upsert", 1, "a")), note, whole, whole.slice(0, 0)),
-                   target="main")  # fmt: skip
+    first = Batch(rows=told(("upsert", 1, "a")), cursor=None, unread=unread(("x:1", "?", "no")))
+    last = Batch(rows=whole.slice(0, 0), cursor=None, unread=unread(("x:2", "?", "no")))
+    place.hall.run(scripted(place, first, note, whole, last), target="main")
     assert place.rows("t") == [{"id": 5, "value": "whole"}]
+    assert [row["position"] for row in place.rows("_quarantine.t")] == ["x:2"]
     assert [e.note for e in place.events if type(e).__name__ == "SourceNoted"] == ["All anew."]
 
 

@@ -1,6 +1,5 @@
 """A table in full, as it was at one position of the log."""
 
-import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from headgate.sources.postgres_changes.catalog import PARTITIONED, PgTable, Sess
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_BLOCK_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+"""Larger ones leave the processor's cache between being joined and being read."""
 
 
 def read_snapshot(
@@ -46,57 +46,34 @@ def read_snapshot(
 
 
 def _tables(copy: psycopg.Copy, names: list[str], batch_rows: int | None) -> Iterator[pa.Table]:
-    stream = _Stream(copy)
-    if stream.is_empty:
-        return
-    reader = csv.open_csv(
-        pa.PythonFile(stream, mode="r"),
-        read_options=csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        ),
-    )
-    for batch in reader:
-        table = pa.Table.from_batches([batch])
+    for rows in _pieces(copy):
+        table = csv.read_csv(
+            pa.BufferReader(rows),
+            read_options=csv.ReadOptions(
+                column_names=names, block_size=len(rows) + 1, use_threads=False
+            ),
+            parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[""],
+            ),
+        )
         step = batch_rows or max(table.num_rows, 1)
         for start in range(0, table.num_rows, step):
             yield table.slice(start, step)
 
 
-class _Stream(io.RawIOBase):
-    """What a COPY sends, as a file: rows are gathered into pieces of some size."""
-
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._rows = iter(copy)
-        self._rest = memoryview(b"")
-        self._fill()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left."""
-        return not self._rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "Buffer") -> int:
-        into = memoryview(buffer)
-        if not self._rest:
-            self._fill()
-        count = min(len(into), len(self._rest))
-        into[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def _fill(self) -> None:
-        pieces, size = [], 0
-        for row in self._rows:
-            pieces.append(row)
-            size += len(row)
-            if size >= 1 << 20:
-                break
-        self._rest = memoryview(b"".join(pieces))
+def _pieces(copy: psycopg.Copy) -> Iterator[bytes]:
+    """Gather what a COPY sends to pieces of some size: libpq gives it row by row, each whole."""
+    rows: list[Buffer] = []
+    size = 0
+    for row in copy:
+        rows.append(row)
+        size += len(row)
+        if size >= _PIECE_BYTES:
+            yield b"".join(rows)
+            rows, size = [], 0
+    if rows:
+        yield b"".join(rows)

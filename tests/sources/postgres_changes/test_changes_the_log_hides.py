@@ -63,6 +63,26 @@ def test_a_transaction_is_read_whole_or_not_at_all(
     assert sorted(found) == [0, many]
 
 
+def test_a_table_in_full_has_rows_of_any_size_and_texts_of_any_kind(table: Followed) -> None:
+    table.do(
+        "update {} set note = repeat(E'ab\"c,\\r\\n', 3000000) where id = 1",
+        "update {} set note = '' where id = 2",
+        "update {} set note = null where id = 3",
+        "insert into {} values (4, E'\\\\.'), (5, E'\\n'), (6, ' x '), (7, 'NULL')",
+    )
+    batches, _ = table.read(None)
+    found = [row["note"] for batch in batches[1:] for row in batch.rows.to_pylist()]
+    assert found == [row[0] for row in table.do("select note from {} order by ctid")]
+
+
+def test_a_table_of_one_column_keeps_its_empty_rows(table: Followed) -> None:
+    table.do("create table {}_one (note text)", "alter table {}_one replica identity full",
+             "insert into {}_one values (''), (null), ('a'), (null)")  # fmt: skip
+    batches, _ = table.read(None, relation=f"{table.name}_one", keep="log")
+    found = [row["note"] for batch in batches for row in batch.rows.to_pylist()]
+    assert found == ["", None, "a", None]
+
+
 # -- columns
 
 
