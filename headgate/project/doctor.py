@@ -28,17 +28,17 @@ def examine(
     *,
     clock: Clock,
     pipelines: Callable[[], tuple[Pipeline, ...]],
-    sources: Callable[[], Iterable[HeadgateError]],
+    amiss: Callable[[], Iterable[tuple[str, HeadgateError]]],
     open_lake: Callable[[], Lake],
     files: bool = False,
 ) -> Iterator[Finding]:
     """Give the findings one by one; with ``files`` every data file is read and compared.
 
-    ``sources`` gives what is wrong with how they are declared.
+    ``amiss`` gives what is wrong with declared sources and sinks, each error behind its word.
     """
     yield _machine()
     yield _libraries()
-    yield from _declarations(settings, pipelines, sources)
+    yield from _declarations(settings, pipelines, amiss)
     yield from _credentials(settings)
     try:
         lake = open_lake()
@@ -93,7 +93,7 @@ def _version(name: str) -> str | None:
 def _declarations(
     settings: Settings,
     pipelines: Callable[[], tuple[Pipeline, ...]],
-    sources: Callable[[], Iterable[HeadgateError]],
+    amiss: Callable[[], Iterable[tuple[str, HeadgateError]]],
 ) -> Iterator[Finding]:
     profile = f", profile {settings.profile}" if settings.profile else ""
     yield Finding(what="settings", level="ok", found=f"{settings.root / FILE_NAME}{profile}")
@@ -109,8 +109,8 @@ def _declarations(
         found=shown or "none are declared",
         hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
     )
-    for each in sources():
-        yield Finding(what="sources", level="note", found=each.message, hint=each.hint)
+    for what, each in amiss():
+        yield Finding(what=what, level="note", found=each.message, hint=each.hint)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:

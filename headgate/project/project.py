@@ -19,6 +19,7 @@ from headgate.names import Ids, RandomIds
 from headgate.pipelines import Pipeline
 from headgate.project.connections import named_connection
 from headgate.project.contracts_at import contract_at, contracts_at
+from headgate.project.declared_sinks import sink_errors
 from headgate.project.declared_sources import source_errors
 from headgate.project.discovery import Discovery
 from headgate.project.launcher import Launcher
@@ -340,7 +341,7 @@ class Project:
             self.settings,
             clock=self.clock,
             pipelines=lambda: self.pipelines,
-            sources=lambda: source_errors(self._opened, self.discovery.declared.steps),
+            amiss=self._amiss,
             open_lake=lambda: self.lake,
             files=files,
         )
@@ -786,6 +787,12 @@ class Project:
         return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
 
     # -- parts
+
+    def _amiss(self) -> Iterator[tuple[str, HeadgateError]]:
+        """Give what is wrong with how sources and sinks are declared."""
+        declared = self.discovery.declared
+        yield from (("sources", each) for each in source_errors(self._opened, declared.steps))
+        yield from (("sinks", each) for each in sink_errors(self._opened, declared))
 
     def _upkeep(self) -> "Upkeep":
         from headgate.project.upkeep import Upkeep  # noqa: PLC0415 - few need it

@@ -107,6 +107,8 @@ def test_what_is_wrong_with_a_sink_is_said_before_anything_begins(
     assert not (tmp_path / "ran").exists()
     with pytest.raises(NotFound, match="no lake"):
         _ = project.lake
+    [finding] = [each for each in project.doctor() if each.what == "sinks"]
+    assert said in finding.found
 
 
 @pytest.mark.parametrize("sink", RIGHT)
