@@ -63,6 +63,7 @@ def ingest(
             if native.files is None:
                 return _nothing(wiring, session, tree, target, state), native.cursor.text()
             output = write_raw(wiring, session, tree, target, native.files)
+            native.prove()
             return output, native.cursor.text()
         arrivals = Arrivals(
             source.read(state.cursor),

@@ -116,7 +116,12 @@ class FileSource:
         for file, _ in news:
             progress = progress.after(file)
         self._handed = True
-        return NativeRead(files=self._native(raw), cursor=progress.cursor())
+
+        def prove() -> None:
+            for file, _ in news:
+                self._refuse_moved(file, by_name=True)
+
+        return NativeRead(files=self._native(raw), cursor=progress.cursor(), prove=prove)
 
     def read(self, cursor: Cursor | None) -> Iterator[Batch]:
         """Give the rows of new and changed files, piece by piece, each with its cursor.
@@ -265,8 +270,11 @@ class FileSource:
         else:
             yield from reader_of(name)(part, self._options, after)
 
-    def _refuse_moved(self, file: Listed) -> None:
-        """Refuse a file that was written to while it was read."""
+    def _refuse_moved(self, file: Listed, *, by_name: bool = False) -> None:
+        """Refuse a file that was written to while it was read.
+
+        One that was opened ``by_name`` must be the same file still.
+        """
         if file.path is None or file.facts is None:
             return
         try:
@@ -274,9 +282,8 @@ class FileSource:
         except FileNotFoundError:
             return  # it was opened while it was there
         now = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        if now != file.facts and (
-            stat.st_ino == file.facts[-1] or self._named_format(file) == "csv"
-        ):
+        by_name = by_name or self._named_format(file) == "csv"
+        if now != file.facts and (by_name or stat.st_ino == file.facts[-1]):
             from headgate.sources.formats.packing import (  # noqa: PLC0415 - loads pyarrow
                 changed_meanwhile,
             )

@@ -66,10 +66,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeRead:
-    """Raw files an engine reads by itself; None where nothing is new. The cursor covers them."""
+    """Raw files an engine reads by itself; None where nothing is new. The cursor covers them.
+
+    ``prove`` is called once they are read: it raises where they are not what the cursor says.
+    """
 
     files: NativeFiles | None
     cursor: Cursor
+    prove: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,13 @@ import fastavro
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyarrow import orc
 from workplaces import Workplace
+
+from headgate.errors import HeadgateError
+from headgate.sources import Cursor, NativeRead
+from headgate.sources.files import FileSource
 
 PIPELINE = """
 from typing import Annotated
@@ -131,3 +136,35 @@ def test_files_of_every_kind_are_in_the_lake_as_others_read_them(tmp_path: Path)
     [bad] = place.rows("_quarantine.lines")
     assert bad["position"] == "data/lines.jsonl.gz:2"
     place.close()
+
+
+@pytest.mark.parametrize("how", ["grown", "replaced"])
+@pytest.mark.parametrize("end", ["csv", "csv.gz"])
+def test_a_file_that_changes_while_an_engine_reads_it_is_not_published(
+    place: Workplace, how: str, end: str
+) -> None:
+    path = place.root / f"a.{end}"
+    pack = gzip.compress if end == "csv.gz" else bytes
+    path.write_bytes(pack(b"id\n1\n2\n"))
+
+    class Busy(FileSource):
+        """A file that somebody writes to just when an engine is about to read it."""
+
+        def native(self, cursor: Cursor | None) -> NativeRead | None:
+            found = super().native(cursor)
+            if how == "grown":
+                with path.open("ab") as file:
+                    file.write(pack(b"3"))
+            else:
+                path.with_name("new").write_bytes(pack(b"id\n4\n5\n"))
+                path.with_name("new").replace(path)
+            return found
+
+    place.sources["files"] = Busy
+    pipeline = place.pipeline(f'import headgate as hg\nt = hg.files("a.{end}", mode="append")')
+    with pytest.raises(HeadgateError, match="has changed while it was read"):
+        place.hall.run(pipeline, target="main")
+    place.sources["files"] = FileSource
+    place.hall.run(pipeline, target="main")
+    found = [row["id"] for row in place.rows("t")]
+    assert found == ([1, 2, 3] if how == "grown" else [4, 5])
