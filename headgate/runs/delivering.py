@@ -4,20 +4,20 @@ The destination says which commit it has; what the next one means is read from t
 is queued: the sink's pin keeps what is yet to be delivered, and moves after the rows.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
-from headgate.digests import digest
 from headgate.errors import Conflict, HeadgateError, NotFound, Refused, Unavailable
-from headgate.lake import Commit, Pin, commit_collected, table_key
+from headgate.lake import Commit, plain, table_key
 from headgate.pipelines import DeclaredSink, SinkTable
 from headgate.retrying import Retry
-from headgate.runs.effects_at_sinks import is_changed
+from headgate.runs.effects_at_sinks import is_changed, manner
+from headgate.runs.kept_for_sinks import KeptForSink
 from headgate.runs.rows_for_sinks import table_delivery
+from headgate.runs.sink_states import SinkState, TableAtSink
 from headgate.runs.wiring import Wiring
 from headgate.sinks import Delivery, Position, Sink
 
@@ -45,26 +45,6 @@ class Delivered:
     def moved(self) -> bool:
         """Whether nothing but the position was told."""
         return not self.rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkState:
-    """How far a sink is. ``behind`` counts commits that changed its tables and are to come.
-
-    ``has`` is the commit it has, as the destination said, or as was last known where it does not
-    answer (``error``). ``late`` is how long ago the first of those to come was published.
-    """
-
-    name: str
-    kind: str
-    title: str
-    branch: str
-    tables: Mapping[str, str]
-    has: Position | None
-    behind: int = 0
-    late: timedelta = timedelta(0)
-    error: HeadgateError | None = None
-    declared: bool = True
 
 
 @dataclass(slots=True)
@@ -115,9 +95,9 @@ class Deliverer:
         """Say how far the sink is. Where the destination does not answer, what was last known."""
         error: HeadgateError | None = None
         try:
-            has = self.sink.position() if self.sink.remembers else self._last_known()
+            has = self.sink.position() if self.sink.remembers else self._kept.position()
         except HeadgateError as refused:
-            error, has = refused, self._last_known()
+            error, has = refused, self._kept.position()
         described = self.sink.describe()
         found = SinkState(
             name=self.declared.name,
@@ -139,9 +119,37 @@ class Deliverer:
         late = self.wiring.clock.now() - to_come[0].record.at if to_come else timedelta(0)
         return replace(found, behind=len(to_come), late=max(late, timedelta(0)))
 
+    def tables(self) -> tuple[TableAtSink, ...]:
+        """Say how each table is delivered, as the branch's head has it. Asks nobody else."""
+        tree = self.wiring.lake.tree(self.wiring.head(self.branch))
+        found = []
+        for declared in self.declared.tables:
+            entry = tree.get(table_key(declared.table))
+            body = entry.table if entry is not None else None
+            table = self._as_it_can(declared)
+            mode, key, error = table.mode, table.key, None
+            if body is not None:
+                try:
+                    how = manner(self.declared.name, table, body)
+                    mode, key = how.mode, how.key
+                except HeadgateError as refused:
+                    error = refused
+            found.append(
+                TableAtSink(
+                    table=declared.table,
+                    to=declared.to,
+                    mode=mode,
+                    key=key,
+                    is_there=body is not None,
+                    columns=tuple((c.name, plain(c.type)) for c in body.schema) if body else (),
+                    error=error,
+                )
+            )
+        return tuple(found)
+
     def is_current(self) -> bool:
         """Whether the sink has the branch's head, as far as the lake knows. Asks nobody else."""
-        has, head = self._last_known(), self.wiring.head(self.branch)
+        has, head = self._kept.position(), self.wiring.head(self.branch)
         if has is None:
             return not self._there(head)
         return has.commit == head.id and all(_has(has, each) for each in self._there(head))
@@ -158,25 +166,22 @@ class Deliverer:
         if to is not None:
             position = _position(to, self._there(to))
             self._window(position)
-            self._pin(position)
+            self._hold(position)
         self.sink.place(position)
-        own = "" if position is None else _pin_id(self.declared.name, position)
-        for pin in pins_of(self.wiring, self.declared.name):
-            if pin.id != own:
-                self.wiring.lake.metastore.retention.unpin(pin.id)
+        self._kept.keep_only(position)
 
     # -- a round: from where the destination is to the head
 
     def _round(self) -> Iterator[Delivered]:
-        has = self.sink.position() if self.sink.remembers else self._last_known()
+        has = self.sink.position() if self.sink.remembers else self._kept.position()
         window = self._window(has)
         if has is None:
             if there := self._there(window[-1]):
-                self._hold_first(window[-1])
+                self._kept.hold_first(window[-1].id)
                 yield self._send(None, window[-1], there)[0]
             return
-        self._pin(has)
-        self._let_go(before=has)
+        self._hold(has)
+        self._kept.let_go(before=has)
         if missing := [each for each in self._there(self._commit(has)) if not _has(has, each)]:
             done, has = self._send(has, self._commit(has), missing)
             yield done
@@ -216,8 +221,8 @@ class Deliverer:
                     tables=tuple(each for each in tables if each is not None),
                 )
             )
-        self._pin(position)
-        self._let_go(before=position)
+        self._hold(position)
+        self._kept.let_go(before=position)
         done = Delivered(
             sink=self.declared.name,
             commit=commit.id,
@@ -235,6 +240,14 @@ class Deliverer:
         return replace(table, mode="replace")
 
     # -- the history
+
+    @property
+    def _kept(self) -> KeptForSink:
+        return KeptForSink(self.wiring, self.declared.name)
+
+    def _hold(self, position: Position) -> None:
+        with self._explained():
+            self._kept.hold(position)
 
     def _commit(self, position: Position) -> Commit:
         return self.wiring.lake.commit(position.commit)
@@ -311,84 +324,6 @@ class Deliverer:
                 sink=self.declared.name,
             ) from error
 
-    # -- what is kept for the sink
-
-    def _last_known(self) -> Position | None:
-        """Give the newest position that was noted down in the lake."""
-        pins = [pin for pin in pins_of(self.wiring, self.declared.name) if not _is_first(pin)]
-        found = [_pinned(self.wiring, pin) for pin in pins]
-        return max(found, key=lambda position: position.number, default=None)
-
-    def _pin(self, position: Position, *, first: bool = False) -> None:
-        """Keep a commit, and all that comes after it."""
-        wiring, name = self.wiring, self.declared.name
-        pin = Pin(
-            id=_pin_id(name, position, first=first),
-            kind="sink",
-            holder=name,
-            commit=position.commit,
-            created=wiring.clock.now(),
-            why=_FIRST if first else _shown(position.tables),
-        )
-        if not wiring.lake.metastore.retention.pin(pin):
-            with self._explained():
-                raise commit_collected(position.commit, at=wiring.clock.now())
-
-    def _hold_first(self, head: Commit) -> None:
-        """Keep the head for the first delivery, and no longer what an earlier try was to bring."""
-        self._pin(_position(head, ()), first=True)
-        own = _pin_id(self.declared.name, _position(head, ()), first=True)
-        for pin in pins_of(self.wiring, self.declared.name):
-            if _is_first(pin) and pin.id != own:
-                self.wiring.lake.metastore.retention.unpin(pin.id)
-
-    def _let_go(self, *, before: Position) -> None:
-        """Let go of what the sink has left behind; a deliverer that is further on keeps its own."""
-        own = _pin_id(self.declared.name, before)
-        for pin in pins_of(self.wiring, self.declared.name):
-            number = self.wiring.lake.metastore.link(pin.commit).number
-            if pin.id != own and number <= before.number:
-                self.wiring.lake.metastore.retention.unpin(pin.id)
-
-
-def pins_of(wiring: Wiring, sink: str | None = None) -> list[Pin]:
-    """Give what is kept for a sink, or for all."""
-    pins = wiring.lake.metastore.retention.pins()
-    return [pin for pin in pins if pin.kind == "sink" and sink in (None, pin.holder)]
-
-
-def let_go_of_sink(wiring: Wiring, sink: str) -> None:
-    """Keep nothing for a sink any more."""
-    for pin in pins_of(wiring, sink):
-        wiring.lake.metastore.retention.unpin(pin.id)
-
-
-def undeclared_sinks(wiring: Wiring, declared: Sequence[str]) -> tuple[SinkState, ...]:
-    """Give the sinks for which the lake keeps something, and which are not declared any more."""
-    found: dict[str, Position | None] = {}
-    for pin in pins_of(wiring):
-        if pin.holder not in declared:
-            has = None if _is_first(pin) else _pinned(wiring, pin)
-            known = found.get(pin.holder)
-            found[pin.holder] = (
-                has if known is None or (has and has.number > known.number) else known
-            )
-    return tuple(
-        SinkState(
-            name=name,
-            kind="",
-            title="not declared any more",
-            branch="",
-            tables=dict(has.tables if has else ()),
-            has=has,
-            declared=False,
-        )
-        for name, has in found.items()
-    )
-
-
-_FIRST = "to be delivered first"
-
 
 def _position(commit: Commit, tables: Sequence[SinkTable]) -> Position:
     named = tuple((each.table, each.to) for each in tables)
@@ -397,23 +332,3 @@ def _position(commit: Commit, tables: Sequence[SinkTable]) -> Position:
 
 def _has(position: Position, table: SinkTable) -> bool:
     return (table.table, table.to) in position.tables
-
-
-def _pin_id(sink: str, position: Position, *, first: bool = False) -> str:
-    tables = "first" if first else digest(_shown(position.tables))[:12]
-    return f"sink/{sink}/{position.commit}/{tables}"
-
-
-def _is_first(pin: Pin) -> bool:
-    return pin.id.endswith("/first")
-
-
-def _shown(tables: Sequence[tuple[str, str]]) -> str:
-    """Say which tables a destination has; ``_pinned`` reads it. JSON, because names may be odd."""
-    return json.dumps(dict(tables), ensure_ascii=False)
-
-
-def _pinned(wiring: Wiring, pin: Pin) -> Position:
-    tables = () if _is_first(pin) else tuple(json.loads(pin.why).items())
-    number = wiring.lake.metastore.link(pin.commit).number
-    return Position(commit=pin.commit, number=number, tables=tables)
