@@ -1,5 +1,6 @@
 """The declared environment: which versions of foreign packages a step's code reached."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,29 +28,29 @@ def installed(packages: Iterable[str], *, search: Sequence[str] | None = None) -
     }
 
 
-def _distributions(search: Sequence[str]) -> list[tuple[str, str, Path]]:
+def _distributions(search: Sequence[str]) -> list[tuple[str, str, str]]:
     """Give name, version and directory of what is installed; the first on the path counts."""
-    found: dict[str, tuple[str, str, Path]] = {}
+    found: dict[str, tuple[str, str, str]] = {}
     for folder in search:
-        try:
-            paths = sorted(p for p in Path(folder or ".").iterdir() if p.name.endswith(_MARK))
+        try:  # names only: every step looks, and a path object for each file takes it 20 ms
+            listed = os.listdir(folder or ".")  # noqa: PTH208 - that is why
         except OSError:
             continue
-        for path in paths:
-            name, _, version = path.name.removesuffix(_MARK).partition("-")
-            found.setdefault(_normal(name), (name, version, path))
+        for directory in sorted(name for name in listed if name.endswith(_MARK)):
+            name, _, version = directory.removesuffix(_MARK).partition("-")
+            found.setdefault(_normal(name), (name, version, f"{folder or '.'}/{directory}"))
     return list(found.values())
 
 
 def _holders(
-    packages: Iterable[str], distributions: Iterable[tuple[str, str, Path]]
+    packages: Iterable[str], distributions: Iterable[tuple[str, str, str]]
 ) -> Mapping[str, list[str]]:
     """Give the distributions whose files a package's are, by the list each keeps of them."""
     begins = {package: (f"\n{package}/".encode(), f"\n{package}.".encode()) for package in packages}
     holders: dict[str, list[str]] = {package: [] for package in begins}
     for name, version, path in distributions:
         try:
-            record = b"\n" + (path / "RECORD").read_bytes()
+            record = b"\n" + Path(path, "RECORD").read_bytes()
         except OSError:
             continue
         for package, texts in begins.items():

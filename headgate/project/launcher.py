@@ -16,6 +16,7 @@ from headgate.lake import Isolation, Lake, RunRow, table_key
 from headgate.pipelines import Graph, Pipeline
 from headgate.project.declared_sinks import check_sinks
 from headgate.project.declared_sources import check_sources
+from headgate.project.discovery import Discovery
 from headgate.project.opened import Opened
 from headgate.project.parameters import Asked, Settled, given_before, settled
 from headgate.project.quarantines import making_table
@@ -50,9 +51,7 @@ class Launcher:
         Raises:
             Refused: ``partial-run``. And as ``Hall.run``.
         """
-        chosen = self._chosen(pipeline, isolation, steps)
-        self._check(chosen)
-        values = self._settled(chosen, parameters)
+        chosen, values = self._ready(pipeline, parameters, isolation=isolation, steps=steps)
         lake = self._opened.made_lake()
         if branch is not None:
             if lake.metastore.branch(branch) is None:
@@ -82,9 +81,12 @@ class Launcher:
             with self._opened.hall(listeners) as hall:
                 return hall.resume_revert(row.id, remake=self.remade)
         by_hand = row.settings.get("kind", "run") != "run"  # the hall refuses it, with the way out
-        chosen = self._chosen(None if by_hand else row.pipeline, self._isolation_of(row), ())
-        self._check(chosen)
-        values = self._settled(chosen, parameters, before=given_before(row.settings))
+        chosen, values = self._ready(
+            None if by_hand else row.pipeline,
+            parameters,
+            isolation=self._isolation_of(row),
+            before=given_before(row.settings),
+        )
         with self._opened.hall(listeners) as hall:
             return hall.resume(row.id, chosen, parameters=values)
 
@@ -94,9 +96,7 @@ class Launcher:
         Raises:
             As ``run``.
         """
-        chosen = self._chosen(pipeline, None, ())
-        self._check(chosen)
-        values = self._settled(chosen, parameters)
+        chosen, values = self._ready(pipeline, parameters)
         with ExitStack() as stack:
             try:
                 lake = self._opened.lake
@@ -111,9 +111,12 @@ class Launcher:
         Raises:
             As ``run``.
         """
-        chosen = self._chosen(row.pipeline, self._isolation_of(row), ())
-        self._check(chosen)
-        return chosen, self._settled(chosen, (), before=given_before(row.settings))
+        return self._ready(
+            row.pipeline,
+            (),
+            isolation=self._isolation_of(row),
+            before=given_before(row.settings),
+        )
 
     def making(self, table: str, ref: str) -> tuple[Pipeline, Settled] | None:
         """Give the pipeline that makes a table, and its parameters; None where none does.
@@ -124,19 +127,43 @@ class Launcher:
         lake = self._opened.lake
         entry = lake.tree(lake.resolve(ref)).get(table_key(table))
         owner = entry.table.owner if entry is not None and entry.table is not None else None
-        found = making_table(self._opened.discovery.declared.pipelines, table, owner)
+        discovery = self._opened.discovery
+        found = making_table(discovery.declared.pipelines, table, owner)
         if found is None:
             return None
-        chosen = self._chosen(found.name, None, ())
-        return chosen, self._settled(chosen, ())
+        chosen = self._chosen(discovery, found.name)
+        return chosen, self._settled(discovery, chosen, ())
 
     # -- parts
 
+    def _ready(
+        self,
+        name: str | None,
+        parameters: Asked,
+        *,
+        isolation: Isolation | None = None,
+        steps: Sequence[str] = (),
+        before: Mapping[str, object] | None = None,
+    ) -> tuple[Pipeline, Settled]:
+        """Give a pipeline and its parameters, of the files as they are at one moment.
+
+        Refuses what could not be read, or delivered to, before anything begins.
+        """
+        discovery = self._opened.discovery
+        chosen = self._chosen(discovery, name, isolation, steps)
+        check_sources(self._opened, chosen.steps)
+        if discovery.declared.sinks:
+            check_sinks(self._opened, discovery.declared)
+        return chosen, self._settled(discovery, chosen, parameters, before=before)
+
     def _chosen(
-        self, name: str | None, isolation: Isolation | None, steps: Sequence[str]
+        self,
+        discovery: Discovery,
+        name: str | None,
+        isolation: Isolation | None = None,
+        steps: Sequence[str] = (),
     ) -> Pipeline:
         """Give a pipeline with what settings and the caller say of it."""
-        discovery = self._opened.discovery
         chosen = discovery.pipeline(name)
         if steps:
             graph = Graph(chosen.steps)
@@ -150,19 +177,17 @@ class Launcher:
             tried = tuple(replace(step, retries=step.retries or retries) for step in tried)
         return replace(chosen, steps=tried, isolation=isolation or chosen.isolation)
 
-    def _check(self, pipeline: Pipeline) -> None:
-        """Refuse what could not be read, or delivered to, before anything begins."""
-        check_sources(self._opened, pipeline.steps)
-        declared = self._opened.discovery.declared
-        if declared.sinks:
-            check_sinks(self._opened, declared)
-
     def _settled(
-        self, pipeline: Pipeline, asked: Asked, *, before: Mapping[str, object] | None = None
+        self,
+        discovery: Discovery,
+        pipeline: Pipeline,
+        asked: Asked,
+        *,
+        before: Mapping[str, object] | None = None,
     ) -> Settled:
         return settled(
             pipeline,
-            self._opened.discovery.declared.steps,
+            discovery.declared.steps,
             file=self._settings.parameters,
             environment=self._opened.environment,
             asked=asked,

@@ -5,8 +5,11 @@ are repeated here (a test compares them with ``pyproject.toml``), because readin
 every installed package costs more than all else that a run with nothing to do does.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate.errors import Invalid, NotFound, Unavailable
@@ -80,9 +83,22 @@ def plugin_names(group: str) -> tuple[str, ...]:
 
 
 def _entry_points(group: str) -> "EntryPoints":
+    """Give what installed packages provide; looks anew only where one came or went since."""
+    return _entry_points_as_of(group, tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=16)
+def _entry_points_as_of(group: str, _: tuple[tuple[str, int], ...]) -> "EntryPoints":
     from importlib.metadata import entry_points  # noqa: PLC0415 - for strangers' plug-ins only
 
     return entry_points(group=group)
+
+
+def _changed(folder: str) -> int:
+    try:
+        return Path(folder or ".").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _installed(group: str, name: str) -> "EntryPoint":
