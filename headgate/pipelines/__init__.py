@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from headgate.pipelines.database_steps import database as database
     from headgate.pipelines.declarations import Declared as Declared
     from headgate.pipelines.declarations import collect as collect
+    from headgate.pipelines.declared_steps import Declaration as Declaration
+    from headgate.pipelines.declared_steps import Mode as Mode
+    from headgate.pipelines.declared_steps import SourceDeclaration as SourceDeclaration
     from headgate.pipelines.dlt_steps import dlt as dlt
     from headgate.pipelines.environment import installed as installed
     from headgate.pipelines.file_steps import files as files
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from headgate.pipelines.forms import Seed as Seed
     from headgate.pipelines.forms import incremental as incremental
     from headgate.pipelines.forms import table as table
+    from headgate.pipelines.function_steps import step as step
     from headgate.pipelines.generator_steps import source as source
     from headgate.pipelines.graph import Graph as Graph
     from headgate.pipelines.graph import Ready as Ready
@@ -57,14 +61,10 @@ if TYPE_CHECKING:
     from headgate.pipelines.step_sets import PipelineDeclaration as PipelineDeclaration
     from headgate.pipelines.step_sets import named as named
     from headgate.pipelines.step_sets import pipeline as pipeline
-    from headgate.pipelines.steps import Declaration as Declaration
     from headgate.pipelines.steps import Injected as Injected
     from headgate.pipelines.steps import Input as Input
-    from headgate.pipelines.steps import Mode as Mode
     from headgate.pipelines.steps import Query as Query
-    from headgate.pipelines.steps import SourceDeclaration as SourceDeclaration
     from headgate.pipelines.steps import Step as Step
-    from headgate.pipelines.steps import step as step
 
 _FILES = {
     "airbyte_steps": ("airbyte",),
@@ -73,10 +73,12 @@ _FILES = {
     "changes_steps": ("changes",),
     "database_steps": ("database",),
     "declarations": ("Declared", "collect"),
+    "declared_steps": ("Declaration", "Mode", "SourceDeclaration"),
     "dlt_steps": ("dlt",),
     "environment": ("installed",),
     "file_steps": ("files",),
     "fingerprints": ("fingerprint",),
+    "function_steps": ("step",),
     "forms": ("SPELLINGS", "Form", "Now", "Seed", "incremental", "table"),
     "generator_steps": ("source",),
     "graph": ("Graph", "Ready"),
@@ -93,9 +95,7 @@ _FILES = {
     "source_steps": ("STEP_OPTIONS",),
     "sql_steps": ("analysed", "sql_step"),
     "step_sets": ("Pipeline", "PipelineDeclaration", "named", "pipeline"),
-    "steps": (
-        "Declaration", "Injected", "Input", "Mode", "Query", "SourceDeclaration", "Step", "step",
-    ),
+    "steps": ("Injected", "Input", "Query", "Step"),
 }  # fmt: skip
 
 __getattr__, __dir__, __all__ = door(__name__, _FILES)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Unpack
 
+from headgate.pipelines.declared_steps import Declaration, names
 from headgate.pipelines.source_steps import StepOptions, declare_source
-from headgate.pipelines.steps import Declaration, names
 
 if TYPE_CHECKING:
     from headgate.secrets import Secret

@@ -3,8 +3,8 @@
 from typing import Literal, Unpack
 
 from headgate.errors import Invalid
+from headgate.pipelines.declared_steps import Declaration, names
 from headgate.pipelines.source_steps import StepOptions, declare_source
-from headgate.pipelines.steps import Declaration, names
 from headgate.secrets import Secret
 
 

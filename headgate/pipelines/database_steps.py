@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, Unpack
 
+from headgate.pipelines.declared_steps import Declaration
 from headgate.pipelines.source_steps import StepOptions, declare_source
-from headgate.pipelines.steps import Declaration
 from headgate.secrets import Secret
 
 

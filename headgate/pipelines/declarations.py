@@ -18,12 +18,13 @@ from headgate.lake import Isolation
 from headgate.names import suggestion
 from headgate.pipelines import signatures, sql_steps
 from headgate.pipelines.annotations import GuardedImports
+from headgate.pipelines.declared_steps import Declaration, declaration_of
 from headgate.pipelines.graph import Graph
 from headgate.pipelines.places import LEDGER, Place
 from headgate.pipelines.signatures import Signature
 from headgate.pipelines.sink_steps import DeclaredSink, SinkDeclaration, declared_sink
 from headgate.pipelines.step_sets import Pipeline, PipelineDeclaration
-from headgate.pipelines.steps import Declaration, Injected, Input, Query, Step, declaration_of
+from headgate.pipelines.steps import Injected, Input, Query, Step
 
 _Thing = TypeVar("_Thing", Declaration, PipelineDeclaration, SinkDeclaration)
 

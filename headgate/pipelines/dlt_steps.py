@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from headgate.errors import Invalid, Refused
 from headgate.pipelines import places
+from headgate.pipelines.declared_steps import Declaration, SourceDeclaration
 from headgate.pipelines.source_steps import StepOptions, step_settings
-from headgate.pipelines.steps import Declaration, SourceDeclaration
 from headgate.secrets import Secret, named_secrets
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, Unpack
 
 from headgate.errors import Invalid
+from headgate.pipelines.declared_steps import Declaration
 from headgate.pipelines.source_steps import StepOptions, declare_source
-from headgate.pipelines.steps import Declaration
 from headgate.secrets import Secret
 
 Format: TypeAlias = Literal[

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from headgate.errors import Invalid
 from headgate.pipelines import places, source_steps
+from headgate.pipelines.declared_steps import Declaration, SourceDeclaration, declare_function
 from headgate.pipelines.signatures import CURSOR
 from headgate.pipelines.source_steps import StepOptions
-from headgate.pipelines.steps import Declaration, SourceDeclaration, declare_function
 
 if TYPE_CHECKING:
     from types import FrameType

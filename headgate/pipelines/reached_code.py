@@ -20,9 +20,9 @@ from typing import Any, TypeAlias, cast
 from headgate.digests import digest
 from headgate.pipelines import bytecode
 from headgate.pipelines.bytecode import MARSHAL_VERSION, Import, Name
+from headgate.pipelines.declared_steps import DECLARATION, Declaration
 from headgate.pipelines.own_code import ModuleFile, OwnCode
 from headgate.pipelines.step_sets import PipelineDeclaration
-from headgate.pipelines.steps import DECLARATION, Declaration
 
 # headgate's own version is the evaluator's, which the hall adds.
 _UNCOUNTED_PACKAGES = sys.stdlib_module_names | {"headgate"}

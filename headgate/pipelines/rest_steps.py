@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, TypedDict, Unpack
 
+from headgate.pipelines.declared_steps import Declaration
 from headgate.pipelines.source_steps import StepOptions, declare_source
-from headgate.pipelines.steps import Declaration
 from headgate.retrying import Retry
 from headgate.secrets import Secret
 

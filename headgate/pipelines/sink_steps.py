@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias, get_args
 from headgate.errors import Invalid
 from headgate.names import step_name
 from headgate.pipelines import places
+from headgate.pipelines.declared_steps import declaration_of, names
 from headgate.pipelines.places import Place
-from headgate.pipelines.steps import declaration_of, names
 
 SinkMode: TypeAlias = Literal["insert", "upsert", "replace"]
 Changes: TypeAlias = Literal["refuse", "follow"]

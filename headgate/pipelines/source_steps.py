@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from headgate.pipelines import places
-from headgate.pipelines.steps import Declaration, Mode, Settings, SourceDeclaration, names
+from headgate.pipelines.declared_steps import Declaration, Mode, Settings, SourceDeclaration, names
 from headgate.records import OPTIONS as RECORD_OPTIONS
 from headgate.records import record_rules
 from headgate.secrets import named_secrets

@@ -18,11 +18,12 @@ from headgate.digests import digest
 from headgate.errors import Invalid
 from headgate.names import suggestion, table_name
 from headgate.pipelines import places
+from headgate.pipelines.declared_steps import Declaration, Mode, Settings, names
 from headgate.pipelines.forms import Incremental
 from headgate.pipelines.parameters import Parameter, Params, of_mapping
 from headgate.pipelines.signatures import of_params
 from headgate.pipelines.sql_text import normal_digest, with_dollars, words
-from headgate.pipelines.steps import Declaration, Mode, Query, Settings, names
+from headgate.pipelines.steps import Query
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -7,7 +7,7 @@ import pytest
 import headgate as hg
 from headgate.errors import Invalid
 from headgate.pipelines import Declaration, Step
-from headgate.pipelines.steps import declaration_of
+from headgate.pipelines.declared_steps import declaration_of
 
 
 def test_a_function_with_a_cursor_appends_and_one_without_replaces() -> None:

@@ -12,7 +12,7 @@ import pytest
 import headgate as hg
 from headgate.errors import Invalid, Refused, StepFailed
 from headgate.pipelines import Declared, Step
-from headgate.pipelines.steps import declaration_of
+from headgate.pipelines.declared_steps import declaration_of
 
 pd = pytest.importorskip("pandas")
 
