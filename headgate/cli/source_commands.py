@@ -1,12 +1,11 @@
 """``sources``: where rows come from, and how far each source was read."""
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from headgate.cli.options import Call, command, ref_option
-from headgate.cli.phrases import counted, duration, instant, short
+from headgate.cli.phrases import duration, instant, short
 from headgate.cli.tables import aligned
 from headgate.errors import NotFound
 from headgate.names import suggestion
@@ -14,8 +13,6 @@ from headgate.names import suggestion
 if TYPE_CHECKING:
     from headgate.project import SourceStatus
 
-_FUNCTION = "generator"
-_SHOWN_ITEMS = 3
 _CURSOR_WIDTH = 40
 _TITLE_WIDTH = 48
 
@@ -36,7 +33,7 @@ def sources(call: Call, ref: str | None) -> None:
 @ref_option("The ref to look at.")
 @command()
 def list_sources(call: Call, ref: str | None) -> None:
-    """List sources: table, cursor, last commit, and its age."""
+    """List sources: table, how far they were read, last commit, and its age."""
     _list(call, ref)
 
 
@@ -46,7 +43,7 @@ def list_sources(call: Call, ref: str | None) -> None:
 @click.option("--ask", is_flag=True, help="Ask the source what is kept outside for it, too.")
 @command()
 def show_source(call: Call, name: str, ref: str | None, ask: bool) -> None:  # noqa: FBT001
-    """Show all that is known of a source, its whole cursor too. No secrets."""
+    """Show all that is known of a source. No secrets; its cursor as it is stored with --json."""
     found = call.project.sources(ref=ref, ask=name if ask else None)
     status = next((each for each in found if each.name == name), None)
     if status is None:
@@ -67,7 +64,7 @@ def show_source(call: Call, name: str, ref: str | None, ask: bool) -> None:  # n
         ("table", f"{status.table} ({status.mode})"),
         ("pipeline", status.pipeline),
         ("last commit", _commit(status)),
-        ("cursor", status.cursor or "none"),
+        ("read", status.read_to or "nothing is kept of it: it is read whole each time"),
         *([("problem", status.problem)] if status.problem else []),
     ]
     for line in aligned(("", ""), rows):
@@ -89,30 +86,16 @@ def _list(call: Call, ref: str | None) -> None:
             each.kind,
             _cut(each.title if each.problem is None else f"? {each.problem}", _TITLE_WIDTH),
             each.table,
-            _cut(cursor_phrase(each.cursor), _CURSOR_WIDTH),
+            _cut((each.read_to or "").partition(": ")[0], _CURSOR_WIDTH),
             f"{each.rows:,}" if each.rows is not None else "",
             short(each.commit) if each.commit else "never",
             f"{duration(each.age.total_seconds())} ago" if each.age is not None else "",
         )
         for each in found
     ]
-    names = ("source", "kind", "reads", "table", "cursor", "rows", "commit", "read")
+    names = ("source", "kind", "reads", "table", "read to", "rows", "commit", "when")
     for line in aligned(names, rows, right=("rows",)):
         call.terminal.data(line)
-
-
-def cursor_phrase(cursor: str | None) -> str:
-    """Say where a source was left, in short."""
-    if cursor is None:
-        return ""
-    body = json.loads(cursor)
-    if (items := body.get("items")) is not None:
-        few = len(items) <= _SHOWN_ITEMS and body["kind"] != "files"
-        return ", ".join(sorted(items)) if few else counted(len(items), "item")
-    parts = body.get("sequence", [])
-    if body["kind"] == _FUNCTION:  # each value stands behind the word for what it is
-        parts = parts[2::2]
-    return ", ".join(str(part) for part in parts)
 
 
 def source_document(status: "SourceStatus") -> dict[str, object]:
@@ -125,6 +108,7 @@ def source_document(status: "SourceStatus") -> dict[str, object]:
         "pipeline": status.pipeline,
         "mode": status.mode,
         "cursor": status.cursor,
+        "read_to": status.read_to,
         "rows": status.rows,
         "rows_quarantined": status.rows_quarantined,
         "commit": status.commit,

@@ -139,6 +139,10 @@ def _cleaned(redaction: Redaction) -> Iterator[None]:
         raise clean from clean.__cause__
 
 
+_ONLY_SOME = ("how_far", "reserved")
+"""What only some sources can be asked."""
+
+
 class _Source:
     """A source as the runs see it."""
 
@@ -146,6 +150,9 @@ class _Source:
         self._source = source
         self._redaction = redaction
         self.kind = source.kind
+        for name in _ONLY_SOME:  # of its own: protocols do not ask __getattr__ from Python 3.12 on
+            if hasattr(source, name):
+                setattr(self, name, _saying_nothing(getattr(source, name), redaction))
 
     def __getattr__(self, name: str) -> object:
         return _saying_nothing(getattr(self._source, name), self._redaction)

@@ -14,7 +14,7 @@ from headgate.lake import Commit, Entry, Lake, Tree, cursor_key, step_key, table
 from headgate.pipelines import Step
 from headgate.project.opened import Opened
 from headgate.runs import last_output
-from headgate.sources import Description, Reserving, Setting, Source
+from headgate.sources import Description, Reserving, Setting, Source, how_far
 
 Maker: TypeAlias = Callable[[str, Mapping[str, object], Setting], Source]
 
@@ -24,9 +24,9 @@ class SourceStatus:
     """A declared source: what it is, where its rows go, how far it was read.
 
     ``cursor`` is the whole cursor as text, None before the first commit, and where the source has
-    none. ``rows``, ``rows_quarantined``, ``commit`` and ``read_at`` are those of its last commit;
-    ``age`` is how long ago that was. ``facts`` say more of the source, without secrets. ``problem``
-    says why it cannot be described.
+    none; ``read_to`` says it for people. ``rows``, ``rows_quarantined``, ``commit`` and ``read_at``
+    are those of its last commit; ``age`` is how long ago that was. ``facts`` say more of the
+    source, without secrets. ``problem`` says why it cannot be described.
     """
 
     name: str
@@ -36,6 +36,7 @@ class SourceStatus:
     pipeline: str
     mode: str
     cursor: str | None = None
+    read_to: str | None = None
     rows: int | None = None
     rows_quarantined: int | None = None
     commit: str | None = None
@@ -95,8 +96,8 @@ def _status(
     tree: Tree | None,
     now: datetime,
 ) -> SourceStatus:
-    description, problem = _described(step, make, setting)
     cursor = _data(tree, cursor_key(pipeline, step.name))
+    description, problem, read_to = _described(step, make, setting, cursor)
     made = _last(lake, tree, pipeline, step)
     commit, rows, aside = made if made is not None else (None, None, None)
     return SourceStatus(
@@ -107,6 +108,7 @@ def _status(
         pipeline=pipeline,
         mode=step.mode,
         cursor=cursor,
+        read_to=read_to,
         rows=rows,
         rows_quarantined=aside,
         commit=commit.id if commit is not None else None,
@@ -117,22 +119,24 @@ def _status(
     )
 
 
-def _described(step: Step, make: Maker, setting: Setting) -> tuple[Description, str | None]:
+def _described(
+    step: Step, make: Maker, setting: Setting, cursor: str | None
+) -> tuple[Description, str | None, str | None]:
+    """Give what a source is, why that cannot be said, and how far it was read in words."""
     source = step.source
     kind = source.kind if source is not None else ""
     options = dict(source.options) if source is not None else {}
+    by_itself = how_far(kind, cursor) if cursor is not None else None
     if step.function is not None:
         title = f"{step.function.__name__}()"
         facts = {"declared": str(step.place)} if step.place is not None else {}
-        return Description(kind=kind, title=title, facts=facts), None
+        return Description(kind=kind, title=title, facts=facts), None, by_itself
     try:
-        made = make(kind, options, setting)
-        try:
-            return made.describe(), None
-        finally:
-            made.close()
+        with closing(make(kind, options, setting)) as made:
+            read_to = how_far(kind, cursor, made) if cursor is not None else None
+            return made.describe(), None, read_to
     except HeadgateError as error:
-        return Description(kind=kind, title="?"), error.message
+        return Description(kind=kind, title="?"), error.message, by_itself
 
 
 def _last(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from headgate.doors import door
 
 if TYPE_CHECKING:
+    from headgate.sources.cursor_words import SayingHowFar as SayingHowFar
+    from headgate.sources.cursor_words import how_far as how_far
     from headgate.sources.cursors import Cursor as Cursor
     from headgate.sources.files import FileSource as FileSource
     from headgate.sources.reaching import reach as reach
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _FILES = {
     "cursors": ("Cursor",),
     "files": ("FileSource",),
+    "cursor_words": ("SayingHowFar", "how_far"),
     "reaching": ("reach", "reach_file"),
     "rest.cutting": ("page_records",),
     "rest.source": ("RestSource",),

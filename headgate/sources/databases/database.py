@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from headgate.errors import Invalid, Refused, Unavailable
 from headgate.retrying import Retry, retrying
 from headgate.secrets import Secret
+from headgate.sources.cursor_words import plain
 from headgate.sources.cursors import Cursor
 from headgate.sources.databases.addresses import (
     MYSQL,
@@ -94,6 +95,11 @@ class DatabaseSource:
     def cursor(self, text: str) -> Cursor:
         """Read a stored cursor."""
         return Cursor.parse(text, kind=self.kind)
+
+    def how_far(self, cursor: Cursor) -> str:
+        """Say up to which value of the column rows were read."""
+        column, value, *_ = cursor.sequence or ("", "")
+        return f"{column} up to {plain(value)}"
 
     def fingerprint(self) -> str | None:
         """Give the digest of a SQLite file; no other database can tell."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from headgate.errors import Unavailable
 from headgate.sources.cursors import Cursor
 from headgate.sources.postgres_changes.options import reading_of
-from headgate.sources.postgres_changes.positions import KIND, reached
+from headgate.sources.postgres_changes.positions import KIND, lsn_text, reached
 from headgate.sources.postgres_changes.slot_names import slot_name
 from headgate.sources.source import Batch, Description, NativeRead, Setting
 
@@ -48,6 +48,11 @@ class PostgresChanges:
         cursor = Cursor.parse(text, kind=self.kind)
         reached(cursor)
         return cursor
+
+    def how_far(self, cursor: Cursor) -> str:
+        """Say up to where the server's log was read."""
+        found = reached(cursor)
+        return f"the log up to {lsn_text(found.position)}, by {found.slot}"
 
     def fingerprint(self) -> None:
         """Say that only reading tells whether there is news."""

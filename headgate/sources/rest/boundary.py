@@ -17,10 +17,9 @@ import msgspec
 
 from headgate.errors import Invalid, Refused
 from headgate.sources.cursors import Cursor
-from headgate.sources.rest.declaration import KIND, Since
+from headgate.sources.rest.declaration import KIND, SINCE, Since
 from headgate.sources.rest.paths import picker, written
 
-SINCE: Final = "since"
 _MOST: Final = 100_000
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s*(Z|z|[+-]\d\d:?\d\d)?)?\Z"

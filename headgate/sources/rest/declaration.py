@@ -16,6 +16,11 @@ Stop: TypeAlias = Literal["short", "missing", "repeated"]
 STOPS: Final = ("empty", "short", "missing", "repeated")
 Value: TypeAlias = str | int | float | bool | Secret
 KIND: Final = "rest"
+SINCE: Final = "since"
+WINDOW: Final = "window"
+POSITION: Final = "position"
+"""What cursors begin with: by a field that grows, by time, by the place in a list that grows."""
+
 _CONNECTION: Final = (
     "url", "auth", "headers", "hosts", "ca_file", "rate", "retry", "parallel", "largest_bytes",
     "connect_timeout", "read_timeout", "answer_timeout",
@@ -163,11 +168,14 @@ class Declaration:
         return frozenset(names)
 
     @property
+    def top(self) -> "Declaration":
+        """The list that is no other's child."""
+        return self if self.parent is None else self.parent.top
+
+    @property
     def reads_on(self) -> bool:
         """Whether a reading can begin where the one before it ended."""
-        top = self.parent or self
-        while top.parent is not None:
-            top = top.parent
+        top = self.top
         return top.since is not None or top.grows or isinstance(top.pages, Windows)
 
 

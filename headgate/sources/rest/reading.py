@@ -16,16 +16,15 @@ from headgate.sources.cursors import Cursor
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.batching import Piece
 from headgate.sources.rest.boundary import Boundary, another_way, record_digest
-from headgate.sources.rest.declaration import KIND, Declaration, Windows
+from headgate.sources.rest.declaration import KIND, POSITION, WINDOW, Declaration, Windows
 from headgate.sources.rest.fetching import Fetcher, filled
 from headgate.sources.rest.paging import CountedPager, Pager, State, pager
 from headgate.sources.rest.party import Party, Stage
 from headgate.sources.rest.paths import MISSING, picker
 from headgate.sources.rest.repeats import Identities, Met
 from headgate.sources.rest.walk import Given, Walk
-from headgate.sources.rest.windows import WINDOW, stretches, value_of
+from headgate.sources.rest.windows import stretches, value_of
 
-POSITION: Final = "position"
 _PLACE_LENGTH: Final = 5
 
 

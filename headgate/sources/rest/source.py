@@ -6,11 +6,24 @@ records as JSON text, each once and in order, with the place it was found at.
 
 from collections.abc import Iterator, Mapping
 from random import Random, SystemRandom
+from typing import Final
 
 from headgate.http import shown
+from headgate.sources.cursor_words import cut, plain
 from headgate.sources.cursors import Cursor
-from headgate.sources.rest.declaration import KIND, no_way_to_append, parsed
+from headgate.sources.rest.declaration import (
+    KIND,
+    POSITION,
+    SINCE,
+    WINDOW,
+    no_way_to_append,
+    parsed,
+)
+from headgate.sources.rest.paths import written
 from headgate.sources.source import Batch, Description, NativeRead, Setting
+
+_VALUE: Final = 3
+"""Where, behind the way, a cursor by a field has the greatest value as it was written."""
 
 
 class RestSource:
@@ -53,6 +66,20 @@ class RestSource:
     def cursor(self, text: str) -> Cursor:
         """Read a stored cursor."""
         return Cursor.parse(text, kind=self.kind)
+
+    def how_far(self, cursor: Cursor) -> str:
+        """Say which records were read, or up to when, or how many pages."""
+        way, *place = cursor.sequence or ("",)
+        if way == SINCE and len(place) > _VALUE:
+            since = self._declared.top.since
+            field = written(since.field) if since is not None else "a field"
+            return f"{field} up to {plain(place[_VALUE])}"
+        if way == WINDOW and place:
+            return f"up to {plain(place[0])}"
+        if way == POSITION and len(place) > 1:
+            pages = f"{place[0]:,} page{'' if place[0] == 1 else 's'}"
+            return f"{pages} and {place[1]:,} records of the next" if place[1] else pages
+        return cut(cursor.text())
 
     def fingerprint(self) -> None:
         """Give None: an API says what it holds only when it is read."""

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from headgate.sources.rest.declaration import Windows
-
-WINDOW: Final = "window"
 
 
 def stretches(
