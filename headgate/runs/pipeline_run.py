@@ -251,16 +251,17 @@ class Coordinator:
         stopping = self.failed is not None
         for name in () if stopping else starting:
             self._started[name] = now
+            number = self.work.attempts.get(name, 1)
             rows.append(
                 StepRow(
                     run=attempt.id,
                     step=name,
                     state=StepState.RUNNING,
-                    attempt=self.work.attempts.get(name, 1),
+                    attempt=number,
                     started=now,
                 )
             )
-            told.append(StepStarted(run=attempt.id, at=now, step=name, attempt=1))
+            told.append(StepStarted(run=attempt.id, at=now, step=name, attempt=number))
         attempt.checkpoint(
             finished, rows, [event_row(event, getattr(event, "step", None)) for event in told]
         )
@@ -272,6 +273,7 @@ class Coordinator:
         if isinstance(end.error, KeyboardInterrupt):
             raise end.error
         root, redaction = self.attempt.wiring.root, self.attempt.wiring.redaction
+        number = self.work.attempts.get(end.step, 1)
         cause = redaction.error(end.error or RuntimeError("no outcome"))
         error = step_failure(end.step, cause, root)
         error.facts = {**error.facts, "step": end.step}
@@ -281,7 +283,7 @@ class Coordinator:
                 run=self.attempt.id,
                 at=now,
                 step=end.step,
-                attempt=1,
+                attempt=number,
                 code=error.code,
                 message=error.message,
                 traceback=redaction.text(
@@ -293,7 +295,7 @@ class Coordinator:
             run=self.attempt.id,
             step=end.step,
             state=StepState.FAILED,
-            attempt=1,
+            attempt=number,
             reason={"code": error.code, "message": error.message},
             started=self._started.get(end.step),
             ended=now,

@@ -5,7 +5,7 @@ comes, and gives back what it did. The coordinator commits it.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from headgate.events import Event, SchemaChanged, SourceNoted, StepFailed, StepF
 from headgate.lake import (
     Commit,
     Entry,
+    EventRow,
     Put,
     Read,
     Replace,
@@ -285,25 +286,31 @@ class StepWork:
     # -- computed
 
     def _tried(self, step: Step, tree: Tree, inputs: Inputs, digest: str | None) -> StepDone:
-        """Compute a step, again after a failure as often as it allows, each time recorded."""
-        attempt = self.attempt
+        """Compute a step, again after a failure as often as it allows, each time recorded.
+
+        Not where the run has ended meanwhile: it was interrupted, or somebody else has it.
+        """
+        attempt, clock = self.attempt, self.attempt.wiring.clock
         while True:
             number = self.attempts.setdefault(step.name, 1)
+            began = clock.now()
             try:
                 return self._computed(step, tree, inputs, digest, number)
             except Exception as error:
                 damaged = self._damaged(step, tree, inputs, error)
                 if damaged is not None:
                     raise damaged from error
-                if number > step.retries:
+                if number > step.retries or attempt.is_over():
                     raise
                 delay = min(FIRST_DELAY * 2 ** (number - 1), LONGEST_DELAY)
                 said = attempt.wiring.redaction.error(error)
                 failed = step_failure(step.name, said, attempt.wiring.root)
-                self._record(step, StepState.FAILED, number, failed, delay)
-                attempt.wiring.clock.sleep(delay)
+                self._record_failure(step, number, failed, began, delay)
+                clock.sleep(delay)
+                if attempt.is_over():
+                    raise
                 self.attempts[step.name] = number + 1
-                self._record(step, StepState.RUNNING, number + 1)
+                self._record_state(step, StepState.RUNNING, number + 1, started=clock.now())
 
     def _damaged(
         self, step: Step, tree: Tree, inputs: Inputs, error: Exception
@@ -316,39 +323,55 @@ class StepWork:
                 read.setdefault(table, entry)
         return damage(self.attempt.wiring.lake.tables, read, error)
 
-    def _record(
+    def _record_failure(
+        self, step: Step, number: int, error: HeadgateError, began: datetime, delay: timedelta
+    ) -> None:
+        """Tell and record a failure after which the step is tried again."""
+        wiring = self.attempt.wiring
+        now = wiring.clock.now()
+        told = StepFailed(
+            run=self.attempt.id,
+            at=now,
+            step=step.name,
+            attempt=number,
+            code=error.code,
+            message=error.message,
+            traceback=wiring.redaction.text(user_traceback(error.__cause__ or error, wiring.root)),
+        )
+        wiring.tell(told)
+        again = (now + delay).isoformat()
+        self._record_state(
+            step,
+            StepState.FAILED,
+            number,
+            started=began,
+            ended=now,
+            reason={"code": error.code, "message": error.message, "again": again},
+            events=[event_row(told, step.name)],
+        )
+
+    def _record_state(
         self,
         step: Step,
         state: StepState,
         number: int,
-        error: HeadgateError | None = None,
-        delay: timedelta | None = None,
+        *,
+        started: datetime,
+        ended: datetime | None = None,
+        reason: Mapping[str, object] | None = None,
+        events: Sequence[EventRow] = (),
     ) -> None:
-        attempt = self.attempt
-        now = attempt.wiring.clock.now()
-        reason = None
-        events = []
-        if error is not None and delay is not None:
-            again = (now + delay).isoformat()
-            reason = {"code": error.code, "message": error.message, "again": again}
-            told = StepFailed(
-                run=attempt.id,
-                at=now,
-                step=step.name,
-                attempt=number,
-                code=error.code,
-                message=error.message,
-                traceback=attempt.wiring.redaction.text(
-                    user_traceback(error.__cause__ or error, attempt.wiring.root)
-                ),
-            )
-            attempt.wiring.tell(told)
-            events.append(event_row(told, step.name))
         row = StepRow(
-            run=attempt.id, step=step.name, state=state, attempt=number, reason=reason, started=now
+            run=self.attempt.id,
+            step=step.name,
+            state=state,
+            attempt=number,
+            reason=reason,
+            started=started,
+            ended=ended,
         )
-        attempt.wiring.lake.metastore.record(
-            attempt.id, fence=attempt.row.fence, steps=[row], events=events
+        self.attempt.wiring.lake.metastore.record(
+            self.attempt.id, fence=self.attempt.row.fence, steps=[row], events=events
         )
 
     def _computed(
@@ -462,10 +485,11 @@ class StepWork:
                     kind="cursor", content=digest_json(cursor), data=cursor, taint=(attempt.id,)
                 )
                 writes.append(_put(key, before, changes[key]))
-            for name, measures in {step.table or "": output.measures}.items():
-                entry = output.changes.get(table_key(name))
-                if measures and entry is not None and spec is not None:
-                    attempt.note_measures(name, entry.content, self._parents(spec, tree), measures)
+            table = step.table or ""
+            entry = output.changes.get(table_key(table))
+            if output.measures and entry is not None and spec is not None:
+                parents = self._parents(spec, tree)
+                attempt.note_measures(table, entry.content, parents, output.measures)
         wall, spent = clock.monotonic_s() - began, time.thread_time() - cpu
         record = StepRecord(
             step=step.name,
