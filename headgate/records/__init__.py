@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from headgate.records.guarding import Guarded as Guarded
     from headgate.records.guarding import guarded as guarded
     from headgate.records.guarding import untagged as untagged
+    from headgate.records.naming import are_fields as are_fields
     from headgate.records.naming import child_columns as child_columns
     from headgate.records.nesting import child_shape as child_shape
     from headgate.records.nesting import exploded as exploded
+    from headgate.records.nesting import is_carried_whole as is_carried_whole
     from headgate.records.nesting import place_of as place_of
     from headgate.records.nesting import pruned as pruned
+    from headgate.records.nesting import unfolded as unfolded
+    from headgate.records.nodes import Carrier as Carrier
     from headgate.records.rules import OPTIONS as OPTIONS
     from headgate.records.rules import OnConflict as OnConflict
     from headgate.records.rules import RecordRules as RecordRules
@@ -59,8 +63,16 @@ _FILES = {
         "guarded",
         "untagged",
     ),
-    "naming": ("child_columns",),
-    "nesting": ("child_shape", "exploded", "place_of", "pruned"),
+    "naming": ("are_fields", "child_columns"),
+    "nesting": (
+        "child_shape",
+        "exploded",
+        "is_carried_whole",
+        "place_of",
+        "pruned",
+        "unfolded",
+    ),
+    "nodes": ("Carrier",),
     "rules": (
         "OPTIONS",
         "OnConflict",

@@ -82,25 +82,41 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnPlan:
-    """A column: its name, its type, and SQL for its value over a record and what was carried."""
+    """A column: its name, its type, and SQL for its value over a record and what was carried.
+
+    ``key`` is that of what was carried, None where it is no record's.
+    """
 
     name: str
     kind: pa.DataType
     sql: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPlan:
     """What becomes of the records of one table.
 
-    ``carrier`` is the SQL of what is carried. ``aside`` names columns with SQL that is true for
-    records which go to quarantine for a value in them. ``drifts`` says what differs from the table.
+    ``carried`` is what is carried. ``aside`` names columns with SQL that is true for records which
+    go to quarantine for a value in them. ``drifts`` says what differs from the table.
     """
 
-    carrier: str
+    carried: Mapping[str, Carrier]
     columns: tuple[ColumnPlan, ...]
     aside: tuple[tuple[str, str], ...] = ()
     drifts: tuple[str, ...] = ()
+
+    @property
+    def carrier(self) -> str:
+        """SQL of what is carried of a record."""
+        return carrier(self.carried)
+
+    def of(self, names: Collection[str]) -> "RecordPlan":
+        """Give the plan of some of the columns."""
+        columns = tuple(each for each in self.columns if each.name in names)
+        keys = {each.key for each in columns}
+        carried = {key: one for key, one in self.carried.items() if key in keys}
+        return RecordPlan(carried=carried, columns=columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +129,9 @@ class Questions:
     asked: Mapping[tuple[Path, str], str]
     carried: Mapping[str, Carrier]
 
-    def carrier(self, names: Collection[tuple[Path, str]]) -> str:
-        """Give SQL of what is carried for some of the questions."""
-        return _carrier(narrowed(dict(self.carried), [path for path, _ in names]))
+    def carried_for(self, names: Collection[tuple[Path, str]]) -> Mapping[str, Carrier]:
+        """Give what must be carried for some of the questions."""
+        return narrowed(self.carried, [path for path, _ in names])
 
 
 def questions(level: Level) -> Questions:
@@ -186,7 +202,7 @@ def decide(level: Level, answers: Answers) -> RecordPlan:
             table=level.table,
         )
     return RecordPlan(
-        carrier=_carrier(dict(carried)),
+        carried=carried,
         columns=tuple(plans),
         aside=tuple(aside),
         drifts=differences(level.present, {plan.name: plan.kind for plan in plans})
@@ -327,8 +343,9 @@ def _carried(columns: list[_Column]) -> Mapping[str, Carrier]:
     return carried
 
 
-def _carrier(carried: Carrier) -> str:
-    return f"from_json({RECORD}, {structure(carried)})" if carried else "NULL"
+def carrier(carried: Mapping[str, Carrier]) -> str:
+    """Give SQL of what is carried of a record."""
+    return f"from_json({RECORD}, {structure(dict(carried))})" if carried else "NULL"
 
 
 def _extracted(key: str) -> str:
@@ -337,7 +354,7 @@ def _extracted(key: str) -> str:
 
 
 def _plan(column: _Column, sql: str) -> ColumnPlan:
-    return ColumnPlan(name=column.name, kind=column.node.kind, sql=sql)
+    return ColumnPlan(name=column.name, kind=column.node.kind, sql=sql, key=column.key)
 
 
 def _variant(level: Level, column: _Column, failed: str) -> ColumnPlan:
@@ -353,7 +370,8 @@ def _variant(level: Level, column: _Column, failed: str) -> ColumnPlan:
             text = f"ltrim({text}, chr(1))"
     suffix = "__json" if nests else "__text"
     sql = f"case when {failed} then {text} end"
-    return ColumnPlan(name=column.name + suffix, kind=pa.string(), sql=sql)
+    name = column.name + suffix
+    return ColumnPlan(name=name, kind=pa.string(), sql=sql, key=column.key)
 
 
 # -- conflicts

@@ -1,10 +1,14 @@
 """Nesting: lists of records that become tables of their own, and what is left of the parents."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from headgate.errors import Invalid
 from headgate.names import literal
+from headgate.records.deciding import CARRIED, RECORD
+from headgate.records.naming import are_fields
+from headgate.records.nodes import Carrier, structure
 from headgate.records.selecting import json_at, pointed
 from headgate.records.shapes import NOTHING, Shape, merged
 
@@ -60,6 +64,50 @@ def child_shape(shape: Shape) -> Shape:
         value = Shape(values, element=each.element, is_large=each.is_large)
         fields[VALUE] = merged(fields.get(VALUE, NOTHING), value)
     return Shape(frozenset({"object"}), fields=fields, is_map=each.is_map)
+
+
+def is_carried_whole(shape: Shape) -> bool:
+    """Whether the elements at a place can be read out of the record they are in in one pass.
+
+    Then all that is there is lists, and all that is in them objects, or nothing is.
+    """
+    each = shape.element
+    if shape.kinds != {"list"} or each is None:
+        return False
+    if each.kinds == {"object"}:
+        return not each.is_map and are_fields(each.fields)
+    return "object" not in each.kinds
+
+
+def unfolded(
+    relation: str,
+    path: str,
+    what: Mapping[str, Carrier],
+    *,
+    beside: tuple[str, ...],
+    of_values: bool,
+) -> str:
+    """Give what is carried of the elements at a path, read out of the records they are in.
+
+    ``beside`` are the columns of the relation that go along. ``of_values``: the elements are no
+    objects.
+    """
+    each: Carrier = (what.get(VALUE) if of_values else dict(what)) or "JSON"
+    keys = path.split(".")
+    whole: Carrier = [each]
+    for key in reversed(keys):
+        whole = {key: whole}
+    found = f"from_json({RECORD}, {structure(whole)})"
+    for key in keys:
+        found = f"struct_extract({found}, {literal(key)})"
+    item = f"struct_pack({VALUE} := _hg_each)" if of_values else "_hg_each"
+    also = "".join(f"{column}, " for column in beside)
+    return f"""(
+select {also}_hg_index, NULL::varchar as _hg_outer, {item} as {CARRIED}
+from (select {also}unnest(_hg_list) as _hg_each,
+        generate_subscripts(_hg_list, 1) - 1 as _hg_index
+      from (select {also}{found} as _hg_list from {relation})))
+"""
 
 
 def exploded(relation: str, path: str, *, is_deeper: bool) -> str:

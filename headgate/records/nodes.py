@@ -63,16 +63,18 @@ class Node:
         return "JSON" if self.guard is not None else self.nested_carrier if nests else self.carrier
 
 
-def narrowed(carrier: Carrier, paths: Collection[Path]) -> Carrier:
+def narrowed(carried: Mapping[str, Carrier], paths: Collection[Path]) -> Mapping[str, Carrier]:
     """Give what must be read for the places at some paths, of what is read for all."""
+    below = {key: [path[1:] for path in paths if path[0] == key] for key in carried}
+    return {key: _narrowed(one, below[key]) for key, one in carried.items() if below[key]}
+
+
+def _narrowed(carrier: Carrier, paths: Collection[Path]) -> Carrier:
     if () in paths:
         return carrier
     if isinstance(carrier, list):
-        return [narrowed(carrier[0], [path[1:] for path in paths if path[0] == LIST])]
-    if not isinstance(carrier, dict):
-        return carrier
-    below = {key: [path[1:] for path in paths if path[0] == key] for key in carrier}
-    return {key: narrowed(one, below[key]) for key, one in carrier.items() if below[key]}
+        return [_narrowed(carrier[0], [path[1:] for path in paths if path[0] == LIST])]
+    return dict(narrowed(carrier, paths)) if isinstance(carrier, dict) else carrier
 
 
 def structure(carrier: Carrier) -> str:

@@ -1,28 +1,25 @@
 """Selecting: the SQL over kept records that a plan, or a question, comes to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from headgate.names import literal, quote
-from headgate.records.deciding import CARRIED, RECORD, RecordPlan
+from headgate.records.deciding import CARRIED, RECORD, RecordPlan, carrier
+from headgate.records.nodes import Carrier
 from headgate.records.shapes import Shape
 
 _ELEMENTS: Final = "from_json({at}, '[\"JSON\"]')"
 
 
-def carried(relation: str, carrier: str, *, where: str = "true") -> str:
+def carried(relation: str, what: Mapping[str, Carrier]) -> str:
     """Give a relation of kept records with what is carried of each beside it."""
-    return f"(select *, {carrier} as {CARRIED} from {relation} where {where})"
+    return f"(select *, {carrier(what)} as {CARRIED} from {relation})"
 
 
-def select(
-    plan: RecordPlan, relation: str, *, also: tuple[str, ...] = (), where: str = "true"
-) -> str:
-    """Give the query of a plan's columns over kept records; ``also`` are SQL items beside them."""
+def select(plan: RecordPlan, relation: str, *, also: tuple[str, ...] = ()) -> str:
+    """Give the query of a plan's columns where what it needs is carried; ``also`` are SQL items."""
     items = [f"{column.sql} as {quote(column.name)}" for column in plan.columns]
-    return (
-        f"select {', '.join((*items, *also))} from {carried(relation, plan.carrier, where=where)}"
-    )
+    return f"select {', '.join((*items, *also))} from {relation}"
 
 
 def doubled_keys(shape: Shape) -> str:

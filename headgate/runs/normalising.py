@@ -5,8 +5,8 @@ of them is found, a pure function decides columns and types (``headgate.records`
 out is a query whose rows go the way of all rows: contract, quarantine, staged files.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import pyarrow as pa
@@ -24,11 +24,12 @@ from headgate.records import (
     RecordPlan,
     RecordRules,
     Shape,
-    carried,
+    are_fields,
     child_columns,
     child_shape,
     decide,
     exploded,
+    is_carried_whole,
     place_of,
     pruned,
     questions,
@@ -39,10 +40,12 @@ from headgate.runs.deletions import delete_keys
 from headgate.runs.kept_records import RECORDS, ROOT, KeptRecords
 from headgate.runs.lacking import lacking_fields, told_of_lacking
 from headgate.runs.outputs import Output, Target, Unread, footprint, mask_of, none_unread, stage
+from headgate.runs.record_tables import RecordTable
 from headgate.runs.wiring import Wiring
 
 _ACCEPTED: Final = "_hg_accepted"
 _ID: Final = "_record_id"
+_KEPT: Final = "_hg_kept"
 _SAMPLE: Final = 1_000
 
 _Answers: TypeAlias = dict[tuple[tuple[str, ...], str], int]
@@ -61,22 +64,6 @@ def write_records(
         Internal: ``rows-lost``. Whatever the source raised.
     """
     return _Normalising(wiring, session, tree, target, arrivals).write()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Table:
-    """One of the tables that the records become: where its records are kept, and its plan."""
-
-    target: Target
-    relation: str
-    shape: Shape
-    parent: "_Table | None" = None
-    plan: RecordPlan | None = None
-    children: "list[_Table]" = field(default_factory=list)
-
-    @property
-    def depth(self) -> int:
-        return 0 if self.parent is None else self.parent.depth + 1
 
 
 class _Normalising:
@@ -100,9 +87,9 @@ class _Normalising:
         shape = self._kept.shape()
         if shape == Shape():
             return self._without_records()
-        root = _Table(target=self._target, relation=RECORDS, shape=shape)
+        root = RecordTable(target=self._target, relation=RECORDS, shape=shape)
         self._branch(root)
-        tables = list(_all(root))
+        tables = list(root.all())
         for table in tables:
             table.plan = self._decided(table)
         self._set_aside(tables)
@@ -153,7 +140,7 @@ class _Normalising:
             self._wiring, self._session, self._tree, target, rows, schema=schema, unread=unread
         )
 
-    def _branch(self, table: _Table, prefix: str = "") -> None:
+    def _branch(self, table: RecordTable, prefix: str = "") -> None:
         """Split off what becomes tables of its own."""
         nested = {
             path.removeprefix(prefix): name
@@ -165,18 +152,34 @@ class _Normalising:
         ]
         for path in outer:
             found = place_of(table.shape, path, table.target.table)
-            child = _Table(
+            child = RecordTable(
                 target=_child_of(self._target, nested[path]),
-                relation=f"{RECORDS}_{self._number()}",
+                relation=table.relation,
                 shape=child_shape(found),
                 parent=table,
             )
             table.children.append(child)
             table.shape = pruned(table.shape, path)
+            if self._is_read_in_passing(child, found, f"{prefix}{path}."):
+                child.path = path
+                child.of_values = "object" not in (found.element or found).kinds
+                continue
+            child.relation = f"{RECORDS}_{self._number()}"
             is_deeper = table.parent is not None
             text = exploded(self._kept.live(table.relation), path, is_deeper=is_deeper)
             self._session.keep(child.relation, Sql(text=text))
             self._branch(child, f"{prefix}{path}.")
+
+    def _is_read_in_passing(self, child: RecordTable, found: Shape, prefix: str) -> bool:
+        """Whether elements need not be kept as records of their own."""
+        rules = self._rules
+        return (
+            child.depth == 1
+            and rules.on_conflict != "variant"
+            and not any(path.startswith(prefix) for path in rules.nested)
+            and all(are_fields([key]) for key in prefix[:-1].split("."))
+            and is_carried_whole(found)
+        )
 
     def _number(self) -> int:
         self._relations += 1
@@ -184,7 +187,7 @@ class _Normalising:
 
     # -- decided
 
-    def _decided(self, table: _Table) -> RecordPlan | None:
+    def _decided(self, table: RecordTable) -> RecordPlan | None:
         target = table.target
         if table.parent is not None and table.shape.holds_nothing:
             return None
@@ -212,42 +215,44 @@ class _Normalising:
         )
         return decide(level, self._answers(table, level))
 
-    def _own_columns(self, table: _Table) -> tuple[str, ...]:
+    def _own_columns(self, table: RecordTable) -> tuple[str, ...]:
         """Give the columns of a table that come from no key of its records."""
         if table.parent is None:
             return (_ID,) if self._makes_ids(table) else ()
         outer = ("_parent_index",) if table.depth > 1 else ()
         return (*child_columns(self._target.key), *outer, "_index")
 
-    def _answers(self, table: _Table, level: Level) -> _Answers:
+    def _answers(self, table: RecordTable, level: Level) -> _Answers:
         """Count what fails each question: in a sample first, then in all where it did not."""
         found = questions(level)
-        live = self._kept.live(table.relation)
-        sample = f"(select * from {live} limit {_SAMPLE})"
         natural = [name for name in found.asked if name[1] != "misfits"]
-        answers = self._counted(found, natural, sample)
+        answers = self._counted(table, found, natural, limit=_SAMPLE)
         left = [name for name in found.asked if not answers.get(name)]
-        return answers | self._counted(found, left, live)
+        return answers | self._counted(table, found, left)
 
     def _counted(
-        self, found: Questions, names: Sequence[tuple[tuple[str, ...], str]], relation: str
+        self,
+        table: RecordTable,
+        found: Questions,
+        names: Sequence[tuple[tuple[str, ...], str]],
+        *,
+        limit: int | None = None,
     ) -> _Answers:
         if not names:
             return {}
         items = ", ".join(f"count_if({found.asked[name]}) as c{n}" for n, name in enumerate(names))
-        counts = self._session.scalars(
-            f"select {items} from {carried(relation, found.carrier(names))}"
-        )
+        records = table.carried(self._kept, found.carried_for(names), limit=limit)
+        counts = self._session.scalars(f"select {items} from {records}")
         return {name: int(str(counts[f"c{n}"])) for n, name in enumerate(names)}
 
     # -- set aside
 
-    def _set_aside(self, tables: list[_Table]) -> None:
+    def _set_aside(self, tables: list[RecordTable]) -> None:
         """Find the records with a value that no column can hold, where that is the policy."""
         self._kept.set_aside(
             {
                 _dotted(table, name): f"select {ROOT} from "
-                f"{carried(self._kept.live(table.relation), table.plan.carrier)} where {sql}"
+                f"{table.carried(self._kept, table.plan.carried)} where {sql}"
                 for table in tables
                 if table.plan is not None
                 for name, sql in table.plan.aside
@@ -256,9 +261,10 @@ class _Normalising:
 
     # -- written
 
-    def _write_root(self, root: _Table) -> Output:
-        target, plan = root.target, _made(root)
-        rows = Sql(text=select(plan, self._kept.live(RECORDS), also=self._beside(root)))
+    def _write_root(self, root: RecordTable) -> Output:
+        target, plan = root.target, root.made
+        records = root.carried(self._kept, plan.carried)
+        rows = Sql(text=select(plan, records, also=self._beside(root)))
         if target.mode == "delete":
             output = delete_keys(self._wiring, self._session, self._tree, target, rows)
             self._refuse_unread(self._kept.unread())
@@ -299,20 +305,23 @@ class _Normalising:
         lacking = lacking_fields(target.spec, root.shape)
         return self._told(plan, told_of_lacking(target, output, lacking, is_new=is_new))
 
-    def _casts(self, root: _Table, given: pa.Schema) -> CastPlan:
+    def _casts(self, root: RecordTable, given: pa.Schema) -> CastPlan:
         if root.target.spec is None:
             raise Internal("records-undecided", f"{root.target.table} has no contract to cast to.")
         return cast_plan(root.target.spec, pa.schema([f for f in given if f.name != ROOT]))
 
-    def _beside(self, root: _Table) -> tuple[str, ...]:
+    def _beside(self, root: RecordTable) -> tuple[str, ...]:
         """Give what goes along with a row: where it stands, its text, its own key where needed."""
         record = "_hg_record"
         text = UNTAGGED_JSON.replace("{0}", record) if self._kept.tagged else record
-        own = (f"left(sha256({record}), 32) as {_ID}",) if self._makes_ids(root) else ()
+        own = self._own_id(root)
         beside = () if root.target.mode == "delete" else ("_hg_position", f"{text} as _hg_record")
         return (*own, *beside)
 
-    def _makes_ids(self, root: _Table) -> bool:
+    def _own_id(self, root: RecordTable) -> tuple[str, ...]:
+        return (f"left(sha256(_hg_record), 32) as {_ID}",) if self._makes_ids(root) else ()
+
+    def _makes_ids(self, root: RecordTable) -> bool:
         return bool(root.children) and not root.target.key
 
     def _told(self, plan: RecordPlan, output: Output) -> Output:
@@ -339,32 +348,40 @@ class _Normalising:
 
     # -- children
 
-    def _with_children(self, root: _Table, output: Output) -> Output:
+    def _with_children(self, root: RecordTable, output: Output) -> Output:
         if not root.children or root.target.mode == "delete":
             return output
         parents = self._parents(root, output)
-        for table in list(_all(root))[1:]:
+        for table in list(root.all())[1:]:
             done = self._write_child(table, parents)
             if done is not None:
                 told = (f"{table.target.table}: {change}" for change in done.schema_changes)
                 output = _joined(output, replace(done, schema_changes=tuple(told)))
         return output
 
-    def _parents(self, root: _Table, output: Output) -> str:
-        """Give the keys of the rows that were accepted, by record, as a relation."""
+    def _parents(self, root: RecordTable, output: Output) -> str:
+        """Give the keys of the rows that were accepted, and their records, as a relation."""
         key = root.target.key or (_ID,)
         names = child_columns(root.target.key)
-        rows = Sql(
-            text=select(_made(root), self._kept.live(RECORDS), also=(*self._beside(root), ROOT))
-        )
-        text = rows.text
-        if root.target.spec is not None:
-            casts = self._casts(root, self._session.schema(rows))
-            items = ((name, sql) for name, sql in casts.items if name in key)
-            casts = replace(casts, items=(*items, (ROOT, quote(ROOT))))
-            text = casts.select(f"({text})")
+        plan = root.made
+        also = (*self._own_id(root), ROOT, f"_hg_record as {_KEPT}")
+        if root.target.spec is None:
+            plan = plan.of(key)
+            text = select(plan, root.carried(self._kept, plan.carried), also=also)
+        else:
+            whole = select(plan, root.carried(self._kept, plan.carried), also=self._beside(root))
+            casts = self._casts(root, self._session.schema(Sql(text=whole)))
+            items = tuple((name, sql) for name, sql in casts.items if name in key)
+            asked = " ".join(sql for _, sql in items)
+            tried = tuple((name, sql) for name, sql in casts.tried if quote(name) in asked)
+            asked = " ".join((asked, *(sql for _, sql in tried)))
+            plan = plan.of([each.name for each in plan.columns if quote(each.name) in asked])
+            records = root.carried(self._kept, plan.carried)
+            hidden = tuple((name, quote(name)) for name in (ROOT, _KEPT))
+            casts = replace(casts, items=(*items, *hidden), tried=tried)
+            text = casts.select(f"({select(plan, records, also=also)})")
         shown = ", ".join(f"{quote(k)} as {quote(n)}" for k, n in zip(key, names, strict=True))
-        text = f"select {shown}, {ROOT} from ({text})"
+        text = f"select {shown}, {ROOT}, {_KEPT} as _hg_record from ({text})"
         unread = self._kept.unread()
         if output.rows_quarantined > (unread.num_rows if unread is not None else 0):
             self._bind_accepted(root, output)
@@ -376,7 +393,7 @@ class _Normalising:
             )
         return f"({text})"
 
-    def _bind_accepted(self, root: _Table, output: Output) -> None:
+    def _bind_accepted(self, root: RecordTable, output: Output) -> None:
         name = table_key(root.target.table)
         entry = output.changes[name]
         write = next(each for each in output.writes if each.key == name)
@@ -389,7 +406,7 @@ class _Normalising:
         if entry is not None:
             self._session.bind({_ACCEPTED: self._wiring.lake.tables.scan_files(entry, files)})
 
-    def _write_child(self, table: _Table, parents: str) -> Output | None:
+    def _write_child(self, table: RecordTable, parents: str) -> Output | None:
         target, names = table.target, child_columns(self._target.key)
         before = self._tree.get(table_key(target.table))
         if table.plan is None:
@@ -397,10 +414,9 @@ class _Normalising:
         own = self._own_columns(table)
         given = {"_parent_index": "_hg_outer", "_index": "_hg_index"}
         places = [f"{given.get(name, quote(name))} as {quote(name)}" for name in own]
-        inner = f"{self._kept.live(table.relation)}"
-        joined = f"(select * from {inner} c join {parents} p using ({ROOT}))"
         plan = table.plan
-        text = select(plan, joined, also=tuple(places))
+        records = table.under(self._kept, parents, tuple(map(quote, names)))
+        text = select(plan, records, also=tuple(places))
         shown = ", ".join(quote(name) for name in (*own, *(each.name for each in plan.columns)))
         rows = Sql(text=f"select {shown} from ({text})")
         leading: tuple[Operation, ...] = ()
@@ -418,7 +434,9 @@ class _Normalising:
         )
         return self._told(plan, output)
 
-    def _without_rows(self, table: _Table, parents: str, names: tuple[str, ...]) -> Output | None:
+    def _without_rows(
+        self, table: RecordTable, parents: str, names: tuple[str, ...]
+    ) -> Output | None:
         """Write a child table that no record has rows for: those of before may have to go."""
         target = table.target
         before = self._tree.get(table_key(target.table))
@@ -454,12 +472,6 @@ class _Normalising:
 _HIDDEN: Final = (*source_columns.ALL, ROOT)
 
 
-def _all(table: _Table) -> Iterator[_Table]:
-    yield table
-    for child in table.children:
-        yield from _all(child)
-
-
 def _child_of(target: Target, table: str) -> Target:
     """Give the target of a child table: it has no contract, no key and no order of its own."""
     return replace(
@@ -477,11 +489,5 @@ def _joined(output: Output, child: Output) -> Output:
     )
 
 
-def _made(table: _Table) -> RecordPlan:
-    if table.plan is None:
-        raise Internal("records-undecided", f"{table.target.table} has no plan.")
-    return table.plan
-
-
-def _dotted(table: _Table, column: str) -> str:
+def _dotted(table: RecordTable, column: str) -> str:
     return column if table.parent is None else f"{table.target.table}.{column}"

@@ -149,6 +149,19 @@ def test_children_of_a_parent_that_is_set_aside_are_not_written(
     assert rejected["position"] == "orders.json:2"
 
 
+def test_children_have_the_key_that_the_contract_reads(place: Workplace) -> None:
+    records = [order(1, "a") | {"id": "1", "total": "5"}, order(2, "b") | {"total": 2.5}]
+    load(
+        place,
+        *records,
+        {"id": 3.0, "total": 7, "items": [{"sku": "c"}]},
+        text=CONTRACT,
+        options=keyed("replace"),
+    )
+    assert [row["id"] for row in place.rows("orders")] == [1, 3]
+    assert items(place) == [(1, 0, "a"), (3, 0, "c")]
+
+
 def test_an_element_that_does_not_fit_sets_its_whole_record_aside(place: Workplace) -> None:
     options = keyed("append")[:-1] + '}, on_conflict="quarantine"'
     load(place, order(1, "a"), options=options)
