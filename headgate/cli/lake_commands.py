@@ -24,6 +24,7 @@ from headgate.cli.history import (
 from headgate.cli.maintenance_commands import compact
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import counted, instant, short, shortened, size
+from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 from headgate.errors import NotFound
 from headgate.lake import Commit, RunRow
@@ -285,19 +286,7 @@ def _done(call: Call, said: str, **facts: object) -> None:
     call.terminal.words(said)
 
 
-class _Shown(click.Group):
-    """A group of things with names: ``table delays`` is ``table show delays``."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a name that is none is the thing to show."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            args = ["show", *args]
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=_Shown, invoke_without_command=True)
+@click.group(cls=ShownByName, invoke_without_command=True)
 @ref_option("The ref to look at.")
 @command()
 def table(call: Call, ref: str | None) -> None:

@@ -1,6 +1,6 @@
 """Sinks: ``deliver`` and ``sinks``; and what a run says of its deliveries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -8,13 +8,15 @@ import click
 
 from headgate.cli.exit_codes import exit_code
 from headgate.cli.options import Call, command, error_document, error_words, named
-from headgate.cli.phrases import counted, duration, short
+from headgate.cli.phrases import counted, duration, instant, short
+from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 from headgate.errors import HeadgateError
 from headgate.lake import RunState
 
 if TYPE_CHECKING:
-    from headgate.runs import Delivered, RunResult, SinkState
+    from headgate.project import SinkDetails
+    from headgate.runs import Delivered, RunResult, SinkState, TableAtSink
 
 
 @click.command()
@@ -40,10 +42,10 @@ def deliver(call: Call, names: tuple[str, ...]) -> None:
         click.get_current_context().exit(exit_code(next(iter(told.errors.values()))))
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=ShownByName, invoke_without_command=True)
 @command()
 def sinks(call: Call) -> None:
-    """List sinks, and how far each one is; or reset or drop one."""
+    """List sinks, and how far each one is; or show, reset or drop one."""
     if click.get_current_context().invoked_subcommand is None:
         _list(call)
 
@@ -56,6 +58,34 @@ def list_sinks(call: Call) -> None:
     A sink that does not answer is told as it was last known.
     """
     _list(call)
+
+
+@sinks.command("show")
+@click.argument("name", metavar="SINK")
+@command()
+def show_sink(call: Call, name: str) -> None:
+    """Show a sink: where it is, its tables, how far it is, and why it is no further.
+
+    The last failure is told where it happened on this machine. No secrets.
+    """
+    details = call.project.sink(name)
+    if call.json:
+        call.terminal.document(details_document(details))
+        return
+    state = details.state
+    call.terminal.data(f"{call.terminal.style_data(state.name, 'strong')}: {state.title}")
+    for label, value in _facts(details):
+        if value:
+            call.terminal.data(f"  {label}: {value}")
+    for table in details.tables:
+        call.terminal.data(f"{table.table} as {table.to}: {_manner(table)}")
+        for line in aligned(("column", "type"), table.columns):
+            call.terminal.data(f"  {line}")
+    call.terminal.out.flush()  # what follows goes to the other stream
+    for error in (state.error, *(table.error for table in details.tables)):
+        if error is not None:
+            for text in error_words(call.terminal, error):
+                call.terminal.words(text)
 
 
 @sinks.command("reset")
@@ -198,6 +228,44 @@ def _behind(state: "SinkState") -> str:
     return f"{counted(state.behind, 'commit')}, {_span(state.late)}"
 
 
+def _facts(details: "SinkDetails") -> Iterator[tuple[str, str]]:
+    state, failure = details.state, details.failure
+    yield "kind", state.kind
+    yield from details.facts.items()
+    yield "branch", state.branch
+    yield "where a column or table left", _CHANGES.get(details.changes or "", "")
+    number = f", number {state.has.number}" if state.has else ""
+    when = f", published {instant(details.published)}" if details.published else ""
+    yield "has", f"{short(state.has.commit)}{number}{when}" if state.has else "nothing yet"
+    yield "behind", _behind(state)
+    if failure is not None:
+        yield "last failure", f"{instant(failure.at)}, {failure.code}: {failure.message}"
+    yield "next try", _next_try(state)
+
+
+_CHANGES = {"refuse": "it stops", "follow": "it follows"}
+
+
+def _next_try(state: "SinkState") -> str:
+    """Say what has the sink go on: nothing tries by itself."""
+    now = f"headgate deliver {state.name}"
+    if not state.declared:
+        return ""
+    if state.error is not None and state.error.category != "unavailable":
+        return f"when that is mended, by the next run on {state.branch}, or now:  {now}"
+    if not state.behind and state.error is None:
+        return f"with the next commit on {state.branch}"
+    return f"by the next run on {state.branch}, or now:  {now}"
+
+
+def _manner(table: "TableAtSink") -> str:
+    if table.error is not None:
+        return "cannot be delivered"
+    key = f" by {', '.join(table.key)}" if table.mode == "upsert" and table.key else ""
+    said = f"{table.mode or 'upsert or replace, as it is made'}{key}"
+    return said if table.is_there else f"{said}; not there yet"
+
+
 def _state(state: "SinkState") -> str:
     if not state.declared:
         return "not declared"
@@ -227,4 +295,34 @@ def state_document(state: "SinkState") -> Mapping[str, object]:
         "late_s": state.late.total_seconds(),
         "declared": state.declared,
         "error": error_document(state.error) if state.error else None,
+    }
+
+
+def details_document(details: "SinkDetails") -> Mapping[str, object]:
+    """Give all that is known of a sink as JSON."""
+    failure = details.failure
+    return {
+        **state_document(details.state),
+        "facts": dict(details.facts),
+        "changes": details.changes,
+        "published": details.published.isoformat() if details.published else None,
+        "tables": [
+            {
+                "table": each.table,
+                "to": each.to,
+                "mode": each.mode,
+                "key": list(each.key),
+                "there": each.is_there,
+                "columns": [{"name": name, "type": type_} for name, type_ in each.columns],
+                "error": error_document(each.error) if each.error else None,
+            }
+            for each in details.tables
+        ],
+        "last_failure": {
+            "at": failure.at.isoformat(),
+            "code": failure.code,
+            "message": failure.message,
+        }
+        if failure
+        else None,
     }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headgate.project.copying import CopyManner as CopyManner
     from headgate.project.copying import copy_rows as copy_rows
     from headgate.project.copying import settings_without_project as settings_without_project
+    from headgate.project.deliveries import SinkDetails as SinkDetails
     from headgate.project.discovery import Discovery as Discovery
     from headgate.project.discovery import discover as discover
     from headgate.project.doctor import examine as examine
@@ -45,6 +46,7 @@ _FILES = {
         "copy_rows",
         "settings_without_project",
     ),
+    "deliveries": ("SinkDetails",),
     "discovery": (
         "Discovery",
         "discover",

@@ -23,6 +23,15 @@ _DATABASES: Mapping[str, str] = {
 _PATHS = frozenset({"duckdb", "sqlite"})
 """Databases that are files."""
 
+_ENDINGS: Mapping[str, str] = {
+    ".db": "sqlite",
+    ".ddb": "duckdb",
+    ".duckdb": "duckdb",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+}
+"""What a file is by its name's ending, where it is no file of rows but a database."""
+
 _FORMATS: Mapping[str, str] = {
     ".csv": "csv",
     ".json": "json",
@@ -48,7 +57,7 @@ def source_address(text: str, options: Mapping[str, object]) -> Address:
     """Read where rows come from.
 
     Raises:
-        Invalid: ``address-without-table``, ``copy-from``.
+        Invalid: ``address-without-table``, ``address-bare-database``, ``copy-from``.
     """
     place, _, table = text.partition("#")
     shown = _shown(text)
@@ -67,6 +76,7 @@ def source_address(text: str, options: Mapping[str, object]) -> Address:
             raise _without_table(shown)
         given = {"url": place, **_relation(table)}
         return Address(shown=shown, kind="database", options={**given, **options})
+    _refuse_bare_database(place, table, scheme)
     return Address(shown=shown, kind="files", options={"paths": (text,), **options})
 
 
@@ -76,7 +86,7 @@ def sink_address(
     """Read where rows go.
 
     Raises:
-        Invalid: ``address-without-table``, ``copy-format``.
+        Invalid: ``address-without-table``, ``address-bare-database``, ``copy-format``.
     """
     place, _, table = text.partition("#")
     shown = _shown(text)
@@ -93,6 +103,8 @@ def sink_address(
     if "+" in scheme or scheme in _DATABASES:
         kind = _DATABASES.get(scheme, "sqlalchemy")
         return _table(shown, kind, {"url": place, **options}, table)
+    if "format" not in options:
+        _refuse_bare_database(place, table, scheme)
     return _file(text, shown, options)
 
 
@@ -125,6 +137,20 @@ def _table(shown: str, kind: str, options: Mapping[str, object], table: str) -> 
 
 def _relation(table: str) -> Mapping[str, object]:
     return {"relation": table} if table else {}
+
+
+def _refuse_bare_database(place: str, table: str, scheme: str) -> None:
+    """Refuse a database's file that is written like a file of rows, and say how it is written."""
+    kind = None if scheme else _ENDINGS.get(PurePosixPath(place).suffix.lower())
+    if kind is None:
+        return
+    called = {"duckdb": "DuckDB", "sqlite": "SQLite"}[kind]
+    raise Invalid(
+        "address-bare-database",
+        f"{place} is a database of {called} by its name, not a file of rows.",
+        hint=f'Write it like  "{kind}:///{place}#{table or "TABLE"}"',
+        address=place,
+    )
 
 
 def _without_table(shown: str) -> Invalid:

@@ -1,23 +1,43 @@
 """A project's sinks: made where they are asked for, delivered to one after the other."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from headgate.errors import HeadgateError, NotFound
 from headgate.lake import Commit
 from headgate.names import suggestion
-from headgate.pipelines import DeclaredSink
+from headgate.pipelines import Changes, DeclaredSink
+from headgate.project.delivery_failures import DeliveryFailure, DeliveryFailures
 from headgate.project.outside import Outside
 from headgate.project.settings import Settings
 from headgate.runs import (
     Delivered,
     Deliverer,
     SinkState,
+    TableAtSink,
     Wiring,
     let_go_of_sink,
     undeclared_sinks,
 )
 from headgate.sinks import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkDetails:
+    """All that is known of a sink. ``facts`` are of its destination, without secrets.
+
+    ``published`` is when the commit that it has was published, ``failure`` the last one since
+    something arrived, as far as it was noted on this machine. Of a sink that is not declared any
+    more there are no ``tables``.
+    """
+
+    state: SinkState
+    facts: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[TableAtSink, ...] = ()
+    changes: Changes | None = None
+    published: datetime | None = None
+    failure: DeliveryFailure | None = None
 
 
 class Deliveries:
@@ -41,6 +61,32 @@ class Deliveries:
         self._settings = settings
         self._outside = outside
         self._wiring = wiring
+        self._failures = DeliveryFailures(settings.cache / "sinks")
+
+    def details(self, name: str) -> SinkDetails:
+        """Say all that is known of a sink; also of one that is not declared any more.
+
+        Raises:
+            NotFound: ``unknown-sink``.
+        """
+        gone = {each.name: each for each in undeclared_sinks(self._wiring, tuple(self._declared))}
+        if name in gone:
+            return SinkDetails(state=gone[name], failure=self._failures.last(name))
+        declared = self._named(name, also=gone)
+        with self._deliverer(declared) as deliverer:
+            try:
+                state, facts = deliverer.state(), deliverer.sink.describe().facts
+                tables = deliverer.tables()
+            except HeadgateError as error:  # it cannot even be made
+                state, facts, tables = self._unmade(declared, error), {}, ()
+        return SinkDetails(
+            state=state,
+            facts=facts,
+            tables=tables,
+            changes=declared.changes,
+            published=self._published(state),
+            failure=self._failures.last(name),
+        )
 
     def states(self) -> tuple[SinkState, ...]:
         """Say how far each sink is; also those for which the lake keeps something, undeclared."""
@@ -84,7 +130,9 @@ class Deliveries:
                     for each in deliverer.deliver():
                         delivered.append(each)
                         done(each)
+                self._failures.forget(declared.name)
             except HeadgateError as error:
+                self._failures.note(declared.name, error, self._wiring.clock.now())
                 if failed is not None:
                     failed(declared.name, error)
                 else:
@@ -109,14 +157,18 @@ class Deliveries:
             NotFound: ``unknown-sink``: nothing is kept for one of that name.
         """
         known = [each.name for each in undeclared_sinks(self._wiring, ())]
+        if name in self._declared and name not in known:
+            raise NotFound(
+                "unknown-sink", f"The lake keeps nothing for the sink {name} yet.", sink=name
+            )
         if name not in known:
-            raise _unknown(name, known)
+            raise _unknown(name, [*self._declared, *known])
         let_go_of_sink(self._wiring, name)
+        self._failures.forget(name)
 
     # -- parts
 
-    @contextmanager
-    def _deliverer(self, declared: DeclaredSink) -> Iterator[Deliverer]:
+    def _deliverer(self, declared: DeclaredSink) -> Deliverer:
         wiring = self._wiring
         setting = Setting(
             name=declared.name,
@@ -126,21 +178,26 @@ class Deliveries:
             clock=wiring.clock,
             reveal=wiring.reveal,
         )
-        sink = self._outside.sink(declared.kind, declared.options, setting)
-        try:
-            yield Deliverer(
-                wiring=wiring, declared=declared, sink=sink, branch=self._branch(declared)
-            )
-        finally:
-            sink.close()
+        return Deliverer(
+            wiring=wiring,
+            declared=declared,
+            make=lambda: self._outside.sink(declared.kind, declared.options, setting),
+            branch=self._branch(declared),
+        )
 
     def _branch(self, declared: DeclaredSink) -> str:
         return declared.branch or self._settings.target
 
-    def _named(self, name: str) -> DeclaredSink:
+    def _named(self, name: str, *, also: Iterable[str] = ()) -> DeclaredSink:
         if name not in self._declared:
-            raise _unknown(name, list(self._declared))
+            raise _unknown(name, [*self._declared, *also])
         return self._declared[name]
+
+    def _published(self, state: SinkState) -> datetime | None:
+        """Give when the commit that a sink has was published, where the lake knows it."""
+        if state.has is None or self._wiring.lake.metastore.commit(state.has.commit) is None:
+            return None
+        return self._wiring.lake.commit(state.has.commit).record.at
 
     def _unmade(self, declared: DeclaredSink, error: HeadgateError) -> SinkState:
         return SinkState(

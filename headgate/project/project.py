@@ -39,7 +39,7 @@ from headgate.verdicts import Verdict
 
 if TYPE_CHECKING:
     from headgate.lake import BackedUp, IcebergCatalog, Relocated, Swept, Upgraded
-    from headgate.project.deliveries import Deliveries
+    from headgate.project.deliveries import Deliveries, SinkDetails
     from headgate.project.findings import Finding
     from headgate.project.listed_connections import Connection
     from headgate.project.reached_connections import Reached
@@ -720,6 +720,14 @@ class Project:
     def sinks(self) -> "tuple[SinkState, ...]":
         """Say how far each sink is. One that does not answer is told as it was last known."""
         return self._deliveries().states()
+
+    def sink(self, name: str) -> "SinkDetails":
+        """Say all that is known of a sink: its tables, how far it is, and why it is no further.
+
+        Raises:
+            NotFound: ``unknown-sink``, ``no-lake``.
+        """
+        return self._deliveries().details(name)
 
     def deliver(
         self,

@@ -4,11 +4,13 @@ The destination says which commit it has; what the next one means is read from t
 is queued: the sink's pin keeps what is yet to be delivered, and moves after the rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
+from types import TracebackType
+from typing import Self
 
 from headgate.errors import Conflict, HeadgateError, NotFound, Refused, Unavailable
 from headgate.lake import Commit, plain, table_key
@@ -49,20 +51,44 @@ class Delivered:
 
 @dataclass(slots=True)
 class Deliverer:
-    """One sink of one lake. Close the sink yourself.
+    """One sink of one lake. Close it, or use ``with``.
 
     Args:
         wiring: what runs work with.
         declared: the sink as the project declares it.
-        sink: what it is made of.
+        make: makes the sink, when somebody is to be asked.
         branch: the protected branch whose commits are delivered.
     """
 
     wiring: Wiring
     declared: DeclaredSink
-    sink: Sink
+    make: Callable[[], Sink]
     branch: str
     random: Random = field(default_factory=Random)
+    _sink: Sink | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    @property
+    def sink(self) -> Sink:
+        """The sink.
+
+        Raises:
+            NotFound, Invalid, Unavailable: it cannot be made.
+        """
+        if self._sink is None:
+            self._sink = self.make()
+        return self._sink
 
     def deliver(self) -> Iterator[Delivered]:
         """Deliver every commit that the sink does not have, one after the other.
