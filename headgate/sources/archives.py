@@ -5,7 +5,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
@@ -37,6 +37,7 @@ class _Member:
     name: str
     is_file: bool = True
     encrypted: bool = False
+    times: int = 1
 
 
 def member_names(archive: RawFile, wanted: str | None) -> Sequence[str]:
@@ -54,8 +55,8 @@ def members(archive: RawFile, wanted: str | None) -> Iterator[RawFile]:
         Corrupt: ``archive-damaged``, ``file-damaged``.
         Invalid: ``archive-member-unsaid``.
         NotFound: ``archive-member-missing``.
-        Refused: ``archive-member-escapes``, ``archive-encrypted``, ``archive-member-too-large``,
-            ``unpacked-too-large``.
+        Refused: ``archive-member-escapes``, ``archive-encrypted``, ``archive-member-twice``,
+            ``archive-member-too-large``, ``unpacked-too-large``.
     """
     chosen = member_names(archive, wanted)
     parts = _zip_members(archive, chosen) if _is_zip(archive) else _tar_members(archive, chosen)
@@ -124,6 +125,14 @@ def _refuse_odd(archive: RawFile, member: _Member) -> None:
             hint="Do not trust this archive; have it made anew.",
             member=name,
         )
+    if member.times > 1:
+        raise Refused(
+            "archive-member-twice",
+            f"{archive.shown} holds {member.times} members of the name {name!r}: nobody can say "
+            "which of them counts.",
+            hint="Unpack it first (for tar and unzip it is the last one), or have it made anew.",
+            member=name,
+        )
     if member.encrypted:
         raise Refused(
             "archive-encrypted",
@@ -133,16 +142,24 @@ def _refuse_odd(archive: RawFile, member: _Member) -> None:
         )
 
 
+def _by_name(members: Iterable[_Member]) -> Mapping[str, _Member]:
+    found: dict[str, _Member] = {}
+    for member in members:
+        before = found.get(member.name)
+        found[member.name] = replace(member, times=before.times + 1) if before else member
+    return found
+
+
 # -- ZIP
 
 
 def _in_zip(archive: RawFile) -> Mapping[str, _Member]:
     with opened(archive) as packed, zipfile.ZipFile(packed) as zipped:
-        return {
-            info.filename: _Member(name=info.filename, encrypted=bool(info.flag_bits & _ENCRYPTED))
+        return _by_name(
+            _Member(name=info.filename, encrypted=bool(info.flag_bits & _ENCRYPTED))
             for info in zipped.infolist()
             if not info.is_dir()
-        }
+        )
 
 
 def _zip_members(archive: RawFile, chosen: Sequence[str]) -> Iterator[RawFile]:
@@ -163,11 +180,9 @@ def _zip_members(archive: RawFile, chosen: Sequence[str]) -> Iterator[RawFile]:
 
 def _in_tar(archive: RawFile) -> Mapping[str, _Member]:
     with _tar_stream(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-        return {
-            info.name: _Member(name=info.name, is_file=info.isfile())
-            for info in tar
-            if not info.isdir()
-        }
+        return _by_name(
+            _Member(name=info.name, is_file=info.isfile()) for info in tar if not info.isdir()
+        )
 
 
 def _tar_members(archive: RawFile, chosen: Sequence[str]) -> Iterator[RawFile]:

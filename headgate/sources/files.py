@@ -49,7 +49,8 @@ class FileSource:
     the place (``headgate/sources/places``) and of the format (``headgate/sources/formats``).
 
     Raises:
-        Invalid: ``unknown-option``, ``bad-option``, ``files-without-path``, ``path-is-url``.
+        Invalid: ``unknown-option``, ``bad-option``, ``files-without-path``, ``path-is-url``;
+            when they are listed, ``files-alike``.
     """
 
     kind = "files"
@@ -174,7 +175,9 @@ class FileSource:
         found: dict[str, tuple[Listed, Place]] = {}
         for place in self._places:
             for file in place.listed():
-                found.setdefault(file.shown, (file, place))
+                known, _ = found.setdefault(file.shown, (file, place))
+                if known.address != file.address:
+                    raise _alike(file.shown)
         self._digests.save()
         return tuple(found.values())
 
@@ -355,6 +358,16 @@ def _refuse_changed(file: Listed, progress: Progress) -> None:
             'changed="again" to append all its rows once more.',
             path=file.shown,
         )
+
+
+def _alike(shown: str) -> Invalid:
+    return Invalid(
+        "files-alike",
+        f"Two addresses are both {shown}: they differ only in their queries, by which files are not"
+        " told apart, since queries hold keys that change.",
+        hint="Read them in two steps.",
+        path=shown,
+    )
 
 
 def _choice(changed: object) -> str:

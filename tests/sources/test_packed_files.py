@@ -133,6 +133,24 @@ def archived(path: Path, files: dict[str, bytes]) -> None:
         tarred(path, files, f"w{packing}")
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("end", ["tar", "zip"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_an_archive_with_two_members_of_a_name_is_refused(tmp_path, end, name):
+    path = tmp_path / f"a.{end}"
+    if end == "zip":
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr(name, "1\n")
+            zipped.writestr(name, "2\n")
+    else:
+        with tarfile.open(path, "w") as tar:
+            for text in (b"1\n", b"2\n"):
+                member = tarfile.TarInfo(name)
+                member.size = len(text)
+                tar.addfile(member, io.BytesIO(text))
+    assert failure(tmp_path, f"a.{end}").code == "archive-member-twice"
+
+
 @pytest.mark.parametrize("end", ARCHIVES)
 def test_members_are_read_each_as_what_it_is(tmp_path, end):
     archived(tmp_path / f"a.{end}", THREE)

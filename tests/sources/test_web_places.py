@@ -245,3 +245,13 @@ def test_files_of_every_format_come_from_the_web(tmp_path, server):
         [path] = source.native(None).files.paths
         assert Path(path).read_bytes() == b"id\n1\n2\n"
     assert not Path(path).exists()
+
+
+def test_addresses_that_only_their_queries_tell_apart_are_refused(server, tmp_path):
+    urls = [server.url(f"/d/a.jsonl?day={day}") for day in (1, 2)]
+    for day in (1, 2):
+        server.files[f"/d/a.jsonl?day={day}"] = ServedFile(LINES)
+    error = failing(tmp_path, *urls)
+    assert error.code == "files-alike"
+    assert "day=" not in str(error)
+    assert len(rows_of(opened(tmp_path, urls[0], urls[0]).read(None))) == 2
