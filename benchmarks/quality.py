@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -128,6 +129,17 @@ def _measured(work: Callable[[Path, str], object], rows: int, memory: str) -> No
 
 def _load_libraries() -> None:
     """Import what any work needs: a process does that once, whatever it does then."""
+    for name in (
+        "duckdb",
+        "pyarrow.parquet",
+        "sqlglot",
+        "headgate.contracts.casts",
+        "headgate.contracts.parsing",
+        "headgate.contracts.table_checks",
+        "headgate.engines.duckdb",
+        "headgate.engines.writing",
+    ):
+        import_module(name)
 
 
 # -- ours

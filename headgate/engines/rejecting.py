@@ -30,7 +30,6 @@ from headgate.source_columns import POSITION, RECORD
 
 EXAMPLES = 5
 _FEW = 100
-_FALSE = pa.scalar(value=False)
 _GIVEN = (POSITION, RECORD)
 _NUMBERS = count(1)
 
@@ -123,7 +122,7 @@ class Rejecting:
             self._count(bits)
             self._note_examples(bits, rows, self._kept)
             self.rows.add(masks, rows)
-        return pa.repeat(_FALSE, len(bits))
+        return booleans(np.zeros(len(bits), dtype=bool))
 
     def _tally(self, masks: pa.Array) -> pa.Array:
         bits = _bits(masks)
@@ -135,7 +134,7 @@ class Rejecting:
         bits = _bits(masks)
         with self._lock:
             self._note_examples(bits, rows, self._schema.names)
-        return pa.repeat(pa.scalar(value=True), len(bits))
+        return booleans(np.ones(len(bits), dtype=bool))
 
     def sift(self, judged: pa.Table) -> pa.Table:
         """Take the rejected rows out of a table that carries its mask; give the accepted ones."""
