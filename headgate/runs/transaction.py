@@ -223,6 +223,9 @@ class Transaction:
         if not attempt.done:
             self.result = nothing_of(attempt)
             return
+        if self._reads:  # after the last write: what was seen has decided that the block goes on
+            self._count += 1
+            self._done(f"read_{self._count}", {}, ())
         publication = publish(attempt, redo=lambda head, loss: redo_operations(attempt, head, loss))
         self.result = result_of(attempt, publication)
 
