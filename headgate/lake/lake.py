@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -75,6 +76,7 @@ class Lake:
         self._reader = NodeReader(metastore)
         self._refs = NamedRefs(metastore, clock, self.resolve)
         self._histories: Recent[KeptHistory] = Recent(_KEPT_HISTORIES)
+        self._making = Lock()
         self._tables: Tables | None = None
         self._leases: Leases | None = None
 
@@ -212,7 +214,8 @@ class Lake:
 
     def close(self) -> None:
         """Close the metastore; readers' leases end. Closing twice is no error."""
-        leases, self._leases = self._leases, None
+        with self._making:
+            leases, self._leases = self._leases, None
         if leases is not None:
             leases.close()
         self.metastore.close()
@@ -259,16 +262,19 @@ class Lake:
         if self._tables is None:
             from headgate.lake.tables import Tables  # noqa: PLC0415 - the history must stay light
 
-            self._tables = Tables(self.storage, self.metastore, self.ids, clock=self.clock)
+            with self._making:
+                if self._tables is None:
+                    self._tables = Tables(self.storage, self.metastore, self.ids, clock=self.clock)
         return self._tables
 
     @property
     def leases(self) -> Leases:
         """What this process reads: who reads for long holds what it reads."""
-        if self._leases is None:
-            owner = f"{os.uname().nodename}:{os.getpid()}"
-            self._leases = Leases(self.metastore, clock=self.clock, ids=self.ids, owner=owner)
-        return self._leases
+        with self._making:
+            if self._leases is None:
+                owner = f"{os.uname().nodename}:{os.getpid()}"
+                self._leases = Leases(self.metastore, clock=self.clock, ids=self.ids, owner=owner)
+            return self._leases
 
     # -- refs
 

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -134,3 +136,16 @@ def test_a_forked_child_leaves_its_parents_leases_alone(lake: Lake, clock: Manua
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert lake.metastore.retention.pins() == pins
+
+
+def test_threads_that_ask_at_once_share_one_keeper_of_leases(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+    with Lake.create(tmp_path, clock=ManualClock(), ids=RandomIds()) as lake:
+
+        def ask(_: int) -> tuple[object, object]:
+            start.wait()
+            return lake.leases, lake.tables
+
+        with ThreadPoolExecutor(8) as threads:
+            found = set(threads.map(ask, range(8)))
+    assert len(found) == 1
