@@ -5,7 +5,7 @@ Whatever becomes of the rows, three things are asked of every source alike: how 
 on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -20,6 +20,11 @@ from headgate.sources import Batch, Cursor
 
 UNREAD: Final = pa.schema([(n, pa.string()) for n in ("_position", "_raw", "_column", "_reason")])
 """Records that are no rows: where they stand, their text, where and why it went wrong."""
+
+RECORDS: Final = "records"
+OPERATIONS: Final = "operations"
+COLUMNS: Final = "columns"
+"""What batches give: rows as JSON, what was done to rows, or rows."""
 
 _EVERY: Final = timedelta(milliseconds=500)
 _KEPT_BYTES: Final = 32 * 1024 * 1024
@@ -59,6 +64,7 @@ class Arrivals:
         self._unread: list[pa.Table] = []
         self._spooled: Spool | None = None
         self._ahead: list[Batch] = []
+        self._kind = ""
         self.cursor = cursor
         self.notes: list[str] = []
         self.rows = 0
@@ -66,11 +72,16 @@ class Arrivals:
         self.batches = 0
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give the batches that were not taken yet."""
+        """Give the batches that were not taken yet.
+
+        Raises:
+            Invalid: ``columns-differ``: one is of another kind; ``unread-columns``.
+        """
         while (batch := self._next()) is not None:
             self.cursor = batch.cursor or self.cursor
             self.rows += batch.rows.num_rows
             self.batches += 1
+            self._refuse_mixed(batch.rows)
             if batch.unread is not None and batch.unread.num_rows:
                 self._put_aside(batch.unread)
             if batch.note is not None:
@@ -127,6 +138,25 @@ class Arrivals:
             )
         return next(self._batches, None)
 
+    def _refuse_mixed(self, rows: pa.Table) -> None:
+        """Refuse rows of another kind than those before: what they say would not be looked at.
+
+        Operations may be followed by all rows of the table.
+        """
+        if not rows.num_columns:
+            return
+        kind = _kind_of(rows.column_names)
+        if not self._kind or (self._kind, kind) == (OPERATIONS, COLUMNS):
+            self._kind = kind
+        elif kind != self._kind and rows.num_rows:
+            raise Invalid(
+                "columns-differ",
+                f"The source gives {self._kind}, and then {kind} (batch {self.batches}).",
+                hint="Give one of them.",
+                before=self._kind,
+                now=kind,
+            )
+
     def _put_aside(self, unread: pa.Table) -> None:
         missing = [name for name in UNREAD.names if name not in unread.column_names]
         if missing:
@@ -149,6 +179,12 @@ class Arrivals:
         if now - self._told_s >= _EVERY.total_seconds():
             self._told_s = now
             self._progress(self.rows + self.unread_rows)
+
+
+def _kind_of(columns: Collection[str]) -> str:
+    if source_columns.RECORD in columns:
+        return RECORDS
+    return OPERATIONS if source_columns.OPERATION in columns else COLUMNS
 
 
 def is_reserved(name: str) -> bool:

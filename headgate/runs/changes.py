@@ -110,7 +110,8 @@ class _Operations:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self._arrivals:
-            if reserved.OPERATION not in batch.rows.column_names:
+            names = batch.rows.column_names  # none: only a cursor
+            if names and reserved.OPERATION not in names:
                 self.rest = batch
                 return
             yield batch

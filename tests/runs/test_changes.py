@@ -366,6 +366,28 @@ def test_what_came_before_the_whole_table_is_void(place: Workplace) -> None:
     assert [e.note for e in place.events if type(e).__name__ == "SourceNoted"] == ["All anew."]
 
 
+def test_a_cursor_without_columns_is_no_empty_table(place: Workplace) -> None:
+    only = Batch(rows=pa.table({}), cursor=Cursor(kind="scripted", sequence=(9,)))
+    place.hall.run(scripted(place, told(("upsert", 1, "a")), only), target="main")
+    assert place.rows("t") == [{"id": 1, "value": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (pa.table({"id": [1]}), pa.table({"_hg_record": ['{"id": 2}']}), "columns, and then rec"),
+        (pa.table({"_hg_record": ['{"id": 2}']}), pa.table({"id": [1]}), "records, and then col"),
+        (pa.table({"id": [1]}), told(("delete", 1, None)), "columns, and then operations"),
+        (told(("delete", 1, None)), pa.table({"_hg_record": ["{}"]}), "operations, and then rec"),
+    ],
+)
+def test_rows_of_another_kind_are_refused(
+    place: Workplace, first: pa.Table, second: pa.Table, words: str
+) -> None:
+    with pytest.raises(HeadgateError, match=words):
+        place.hall.run(scripted(place, first, second), target="main")
+
+
 def test_later_batches_may_bring_columns(place: Workplace) -> None:
     more = told(("upsert", 2, "b")).append_column("extra", pa.array([1.5]))
     place.hall.run(scripted(place, told(("upsert", 1, "a")), more), target="main")
