@@ -21,6 +21,7 @@ from headgate.lake import (
     SetProperties,
     Upsert,
     Write,
+    plain,
 )
 
 _TABLE = "table/"
@@ -56,7 +57,7 @@ def _operation(  # noqa: C901, PLR0911, PLR0912 - one line per kind
         case Delete(predicate=predicate, key_columns=key):
             return f"rows deleted where {predicate}" if predicate else f"rows deleted by {key}"
         case AddColumn(column=column):
-            return f"column {column.name} {column.type} added"
+            return f"column {column.name} {plain(column.type)} added"
         case ChangeSchema(what=what):
             return what
         case Rename(to=to):
@@ -118,14 +119,14 @@ def _columns(before: Entry, after: Entry) -> Iterator[str]:
     for id, column in new.items():
         there = old.get(id)
         if there is None:
-            yield f"+ {column.name} {column.type}"
+            yield f"+ {column.name} {plain(column.type)}"
         elif there.name != column.name:
-            yield f"~ {there.name} is now {column.name} {column.type}"
+            yield f"~ {there.name} is now {column.name} {plain(column.type)}"
         elif there.type != column.type:
-            yield f"~ {column.name} {there.type} is now {column.type}"
+            yield f"~ {column.name} {plain(there.type)} is now {plain(column.type)}"
     for id, column in old.items():
         if id not in new:
-            yield f"- {column.name} {column.type}"
+            yield f"- {column.name} {plain(column.type)}"
 
 
 def change_document(change: Change) -> dict[str, object]:

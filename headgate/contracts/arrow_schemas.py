@@ -19,6 +19,7 @@ from headgate.contracts.types import (
     PlainType,
     StructType,
 )
+from headgate.type_words import type_words
 
 _PLAIN = {
     STRING: pa.string(),
@@ -58,31 +59,4 @@ def type_texts(schema: pa.Schema) -> dict[str, str]:
 
     What has no text here comes as Arrow calls it.
     """
-    return {field.name: type_text(field.type) for field in schema}
-
-
-def type_text(kind: pa.DataType) -> str:  # noqa: PLR0911 - a table of types
-    """Give the text of an Arrow type."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        return type_text(kind.value_type)
-    if types.is_large_string(kind) or types.is_string_view(kind):
-        return str(STRING)
-    if types.is_large_binary(kind) or types.is_binary_view(kind):
-        return str(BINARY)
-    if types.is_integer(kind):
-        return "int" if kind.bit_width < 64 and kind != pa.uint32() else "long"  # noqa: PLR2004
-    if types.is_floating(kind):
-        return "double" if kind.bit_width == 64 else "float"  # noqa: PLR2004
-    if types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return f"list<{type_text(kind.value_type)}>"
-    if types.is_struct(kind):
-        return f"struct<{', '.join(f'{f.name}: {type_text(f.type)}' for f in kind)}>"
-    if types.is_timestamp(kind):
-        return str(UTC_TIMESTAMP if kind.tz is not None else LOCAL_TIMESTAMP)
-    for plain, arrow in _PLAIN.items():
-        if kind == arrow:
-            return str(plain)
-    return str(kind)
+    return {field.name: type_words(field.type) for field in schema}

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from headgate import source_columns
-from headgate.contracts.arrow_schemas import arrow_type, type_text
+from headgate.contracts.arrow_schemas import arrow_type
 from headgate.contracts.flags import Flag
 from headgate.contracts.layouts import read_type
 from headgate.contracts.specs import ColumnSpec, ContractSpec
@@ -36,6 +36,7 @@ from headgate.contracts.types import (
 )
 from headgate.errors import Invalid
 from headgate.names import literal, quote, suggestion
+from headgate.type_words import type_words
 
 RAW = "_raw."
 """What stands before a column's name where its raw value goes along with the typed one."""
@@ -149,7 +150,7 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
             tried.append((attempt, number))
         if cast is None:
             problems.append(
-                f"{column.source} is {type_text(field.type)}, which cannot become {column.type}"
+                f"{column.source} is {type_words(field.type)}, which cannot become {column.type}"
             )
             continue
         items.append((column.name, cast))
@@ -195,7 +196,7 @@ def source_schema(spec: ContractSpec) -> pa.Schema:
 
 def text_cast(source: str, kind: pa.DataType) -> str | None:
     """Give SQL that reads a text as a type, NULL where it is none; None where no text ever is."""
-    return cast_sql(source, pa.string(), read_type(type_text(kind)))
+    return cast_sql(source, pa.string(), read_type(type_words(kind)))
 
 
 def _by_name(raw: pa.Schema) -> dict[str, pa.Field]:
@@ -246,7 +247,7 @@ def cast_sql(  # noqa: PLR0911 - a table of types
         return source
     if pa.types.is_null(raw):
         return f"CAST({source} AS {sql_type(target)})"
-    given = read_type(type_text(raw))
+    given = read_type(type_words(raw))
     if pa.types.is_timestamp(raw) and raw.unit != "us" and target in INSTANTS:
         return _finer_instant(source, raw, target)
     if given == STRING:
@@ -284,7 +285,7 @@ def _raw_sql_type(raw: pa.DataType) -> str:
         return f"STRUCT({', '.join(f'{quote(f.name)} {_raw_sql_type(f.type)}' for f in raw)})"
     if types.is_timestamp(raw) and raw.tz is None and raw.unit == "ns":
         return "TIMESTAMP_NS"
-    return sql_type(read_type(type_text(raw)))
+    return sql_type(read_type(type_words(raw)))
 
 
 def _finer_instant(source: str, raw: pa.DataType, target: ColumnType) -> str | None:

@@ -14,6 +14,8 @@ _PATH = re.compile(r"[\"']([^\"']+\.parquet)\\?[\"']")
 _OUR_OWN_LINE = re.compile(
     r"\n+LINE \d+: (copy \(|select \* from \(|create |with \"?_hg|\.\.\.).*", re.DOTALL
 )
+_OUR_OWN_NAMES = re.compile(r"\"?\b_hg_\w+\"?")
+"""What tables and columns are called that nobody named."""
 _CSV_FILE = re.compile(r"^ *file = (.+)$", re.MULTILINE)
 MEND = "Restore the file from a backup.\nLook at every file:  headgate doctor --files"
 _KINDS: Mapping[str, type[duckdb.Error]] = {
@@ -85,7 +87,7 @@ def explained_stream(reader: pa.RecordBatchReader, doing: str) -> pa.RecordBatch
 
 
 def _explanation(error: duckdb.Error, doing: str) -> HeadgateError:  # noqa: PLR0911 - a table
-    text = str(error)
+    text = _OUR_OWN_NAMES.sub("the rows", str(error))
     reason = _OUR_OWN_LINE.sub("", text.split("Error: ", 1)[-1]).strip()
     about = f"{doing}: {reason}"
     if csv := _CSV_FILE.search(text):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from headgate.engines.engine import NativeFiles, Rows, Session, Sql
 from headgate.errors import Internal, Invalid, StepFailed, Unavailable
 from headgate.filesets import Scan
+from headgate.type_words import type_words
 
 if TYPE_CHECKING:
     import duckdb
@@ -325,8 +326,8 @@ def _batch(
         except _UNFIT as error:
             raise StepFailed(
                 "step-rows-differ",
-                f"{step} yielded a value that is no {field.type} in the column {field.name!r}, "
-                f"after row {done:,}: {error}",
+                f"{step} yielded a value that is no {type_words(field.type)} in the column "
+                f"{field.name!r}, after row {done:,}.",
                 hint="Yield one type a column, or give the step a contract that says which.",
                 step=step,
                 column=field.name,

@@ -15,6 +15,7 @@ from headgate.engines.sql_types import field_ids, may_lose
 from headgate.errors import Invalid, Unavailable
 from headgate.filesets import WriteTarget
 from headgate.names import literal, quote
+from headgate.type_words import type_words
 
 ZSTD_LEVEL = 1
 """Measured: 12 % less CPU than DuckDB's default of 3, and files no larger (decision 008)."""
@@ -254,14 +255,16 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Invalid(
             "value-does-not-fit",
-            f"A value of {field.name!r} ({column.type}) does not fit {field.type}: {error}",
+            f"A value of {field.name!r} ({type_words(column.type)}) does not fit "
+            f"{type_words(field.type)}.",
             hint="Mend the value, or declare a type that holds it.",
             column=field.name,
         ) from error
     if cut:  # Arrow cuts an instant to its day without a word
         raise Invalid(
             "value-does-not-fit",
-            f"A value of {field.name!r} ({column.type}) is more than a {field.type}.",
+            f"A value of {field.name!r} ({type_words(column.type)}) is more than a "
+            f"{type_words(field.type)}.",
             hint="Cut or round it in the step, or declare a type that holds it.",
             column=field.name,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from headgate.engines import Engine, Session, Sql
 from headgate.errors import HeadgateError, Invalid, NotFound
 from headgate.filesets import Scan
-from headgate.lake import Commit, Entry, Lake, Tree, damage, explaining, table_key
+from headgate.lake import Commit, Entry, Lake, Tree, damage, explaining, plain, table_key
 from headgate.names import quote, suggestion
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class TableHandle:
         self._body = entry.table
 
     def __repr__(self) -> str:
-        columns = ", ".join(f"{column.name} {column.type}" for column in self._body.schema)
+        columns = ", ".join(f"{column.name} {plain(column.type)}" for column in self._body.schema)
         where = f"{self.view.ref} ({self.view.commit.id[:6]})"
         return f"<Table {self.name} of {where}: {self.rows:,} rows of {columns}>"
 

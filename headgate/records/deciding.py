@@ -14,7 +14,7 @@ import pyarrow as pa
 from headgate.errors import Invalid
 from headgate.names import literal
 from headgate.records.drafting import Answers, Cast, Draft, sql_name
-from headgate.records.drift import differences, grown, shown, type_name
+from headgate.records.drift import differences, grown, shown
 from headgate.records.guarding import UNTAGGED_JSON
 from headgate.records.naming import are_fields, column_names
 from headgate.records.nodes import (
@@ -31,6 +31,7 @@ from headgate.records.nodes import (
 )
 from headgate.records.rules import RecordRules
 from headgate.records.shapes import NOTHING, Shape
+from headgate.type_words import type_words
 
 RECORD: Final = "_hg_record"
 CARRIED: Final = "_hg_carried"
@@ -381,7 +382,7 @@ def _conflicts(column: _Column, answers: Answers) -> list[Conflict]:
     if column.given is None:
         return []
     found = failures("", column.node, (column.key,))
-    kind = type_name(column.given)
+    kind = type_words(column.given)
     return [
         Conflict(
             path=path,
@@ -471,7 +472,7 @@ def _refuse_drift(
     found = [str(conflict) for each in conflicts.values() for conflict in each]
     for column in columns:
         if column.given is None and not column.is_declared:
-            found.append(f"{column.name} is new ({type_name(column.node.kind)})")
+            found.append(f"{column.name} is new ({type_words(column.node.kind)})")
         elif column.given is not None and not column.is_declared:
             found += grown(column.given, column.node.kind, (column.name,))
     for name in known:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from headgate.records.nodes import LIST, Path
+from headgate.type_words import type_words
 
 
 def shown(path: Path) -> str:
@@ -22,7 +23,7 @@ def grown(given: pa.DataType, now: pa.DataType, path: Path) -> list[str]:
             for phrase in (
                 grown(known[field.name], field.type, (*path, field.name))
                 if field.name in known
-                else [f"{shown((*path, field.name))} is new ({type_name(field.type)})"]
+                else [f"{shown((*path, field.name))} is new ({type_words(field.type)})"]
             )
         ]
     if pa.types.is_list(given) and pa.types.is_list(now):
@@ -34,8 +35,8 @@ def differences(present: pa.Schema | None, now: Mapping[str, pa.DataType]) -> tu
     """Say what the columns of a table that is replaced have become."""
     if present is None:
         return ()
-    before = {field.name: type_name(field.type) for field in present}
-    after = {name: type_name(kind) for name, kind in now.items()}
+    before = {field.name: type_words(field.type) for field in present}
+    after = {name: type_words(kind) for name, kind in now.items()}
     return (
         *(f"added {name} {kind}" for name, kind in after.items() if name not in before),
         *(f"dropped {name}" for name in before if name not in after),
@@ -45,25 +46,3 @@ def differences(present: pa.Schema | None, now: Mapping[str, pa.DataType]) -> tu
             if before.get(name, kind) != kind
         ),
     )
-
-
-def type_name(kind: pa.DataType) -> str:  # noqa: PLR0911 - a table of types
-    """Give a type as the lake calls it."""
-    types = pa.types
-    if types.is_struct(kind):
-        return f"struct<{', '.join(f'{f.name}: {type_name(f.type)}' for f in kind)}>"
-    if types.is_list(kind) or types.is_large_list(kind):
-        return f"list<{type_name(kind.value_type)}>"
-    if types.is_timestamp(kind):
-        return "timestamptz" if kind.tz is not None else "timestamp"
-    if types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    if types.is_integer(kind):
-        return "long" if kind.bit_width == 64 else "int"  # noqa: PLR2004 - a long's bits
-    if types.is_floating(kind):
-        return "double" if kind.bit_width == 64 else "float"  # noqa: PLR2004 - a double's bits
-    if types.is_boolean(kind):
-        return "boolean"
-    if types.is_date(kind):
-        return "date"
-    return str(kind)

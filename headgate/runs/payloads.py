@@ -20,6 +20,7 @@ from headgate import source_columns
 from headgate.contracts import ContractSpec, arrow_schema
 from headgate.runs.arrivals import UNREAD
 from headgate.runs.quarantine import ID
+from headgate.type_words import type_words
 
 TEXT_FIELDS: Final = frozenset({"raw", "column", "reason"})
 _ESCAPED: Final = "\\x"
@@ -62,7 +63,7 @@ def returned(
             continue
         columns[source], bad = under_type(values, known[name])
         for row in bad:
-            unfit.setdefault(row, (name, f"{values[row]!r:.80} is no {known[name]}"))
+            unfit.setdefault(row, (name, f"{values[row]!r:.80} is no {type_words(known[name])}"))
     rows = pa.table({**columns, source_columns.POSITION: pa.array(ids, pa.string())})
     if not unfit:
         return Returned(rows=rows, unread=None)

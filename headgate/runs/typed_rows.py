@@ -15,6 +15,7 @@ from headgate import source_columns
 from headgate.errors import Invalid
 from headgate.runs.spool import Spool
 from headgate.sources import Batch
+from headgate.type_words import type_words
 
 HEAD_BYTES: Final = 32 * 1024 * 1024
 """So much is looked at before anything flows."""
@@ -133,8 +134,9 @@ class TypedRows:
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise Invalid(
                     "columns-differ",
-                    f"{field.name!r} is {field.type} in some batches of the source, which cannot "
-                    f"hold every value of {column.type} in others{_place(table)}: {error}",
+                    f"{field.name!r} is {type_words(field.type)} in some batches of the source, "
+                    f"which cannot hold every value of {type_words(column.type)} in others"
+                    f"{_place(table)}.",
                     hint="Give the column one type in all batches.",
                     column=field.name,
                 ) from error
@@ -164,8 +166,8 @@ class Columns:
             if wider is None:
                 raise Invalid(
                     "columns-differ",
-                    f"{field.name!r} is {known} in {self._seen[field.name]} and {field.type} in "
-                    f"{place}.",
+                    f"{field.name!r} is {type_words(known)} in {self._seen[field.name]} and "
+                    f"{type_words(field.type)} in {place}.",
                     hint="Give the column one type in all batches.",
                     column=field.name,
                 )

@@ -7,6 +7,7 @@ of the sink's name. Instants are kept as ``datetime(6)`` in UTC, because ``times
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,7 @@ from headgate.sinks.sql_options import ServerOptions, mysql_options
 from headgate.sinks.sql_sink import SqlSink
 from headgate.sinks.sql_statements import altered_at_once, dotted, same_key, schema_and_name
 from headgate.sinks.values_as_text import json_texts, refuse_far_years, refuse_not_finite
+from headgate.type_words import type_words
 
 _PORT = 3306
 _LONGEST_NAME = 64
@@ -85,7 +87,8 @@ _ROWS = frozenset(
     | {3140, 3819, 4025}
 )
 _COLUMNS = """
-select column_name, column_type, coalesce(collation_name, '') from information_schema.columns
+select column_name, column_type, coalesce(collation_name, ''), column_key = 'PRI'
+from information_schema.columns
 where table_schema = coalesce(%s, database()) and table_name = %s order by ordinal_position"""
 _REFERRED = """
 select 1 from information_schema.key_column_usage
@@ -183,8 +186,10 @@ class MySQL:
         """Read them in the information schema."""
         found = self.session.rows(_COLUMNS, schema_and_name(table))
         named = {
-            str(name): Found(name=str(name), type=_text(type_), kind=str(collation))
-            for name, type_, collation in found
+            str(name): Found(
+                name=str(name), type=_text(type_), kind=str(collation), in_key=bool(key)
+            )
+            for name, type_, collation, key in found
         }
         return named or None
 
@@ -201,7 +206,9 @@ class MySQL:
         if kind == "decimal":
             if field.type.scale > _MOST_SCALE:
                 raise refusals.no_type(
-                    field.name, str(field.type), f"MySQL keeps {_MOST_SCALE} digits behind a point"
+                    field.name,
+                    type_words(field.type),
+                    f"MySQL keeps {_MOST_SCALE} digits behind a point",
                 )
             return f"decimal({field.type.precision},{field.type.scale})"
         text = f" character set utf8mb4 collate {self._exact()}"
@@ -222,6 +229,10 @@ class MySQL:
         """Give it as it is."""
         del field, found
         return expression
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Ask for the key: of one of several columns none can be dropped."""
+        return not any(there[name].in_key for name in gone)
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do all in one statement."""

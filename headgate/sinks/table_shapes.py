@@ -8,13 +8,18 @@ import pyarrow as pa
 from headgate.errors import Invalid, Refused
 from headgate.sinks.sink import Position, TableDelivery
 from headgate.sinks.sql_database import Found, SqlDatabase
+from headgate.type_words import type_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What is done to a table before rows go in. ``found`` is what it has then, by our names."""
+    """What is done to a table before rows go in. ``found`` is what it has then, by our names.
+
+    A table that is ``made`` is taken away before, if it is ``again``.
+    """
 
     made: bool
+    again: bool = False
     add: tuple[pa.Field, ...]
     drop: tuple[str, ...]
     found: Mapping[str, Found]
@@ -38,7 +43,8 @@ def shape(
     come anyway. A column that is merely made again would be filled in new rows only.
 
     Raises:
-        Invalid: ``sink-column-differs``. Refused: ``sink-column-missing``, ``sink-table-missing``.
+        Invalid: ``sink-column-differs``. Refused: ``sink-column-missing``, ``sink-table-missing``,
+            ``sink-others-columns``.
     """
     is_told = after is not None and (table.table, table.to) in after.tables
     must_stay = is_told and not table.whole
@@ -52,6 +58,12 @@ def shape(
 
     columns = {folded(name): found for name, found in there.items()}
     gone = {folded(name) for name in table.gone}
+    leave = {columns[name].name for name in gone if name in columns}
+    if leave and not database.drops(there, leave):
+        ours = {folded(field.name) for field in table.schema} | gone
+        if others := [name for name in there if folded(name) not in ours]:
+            raise _others_columns(others, table)
+        return Shape(made=True, again=True, add=tuple(table.schema), drop=(), found={})
     found = {
         field.name: columns[name]
         for field in table.schema
@@ -64,8 +76,7 @@ def shape(
     for name, column in found.items():
         if not database.fits(table.schema.field(name), column):
             raise _differs(table, name, column, database)
-    drop = tuple(columns[name].name for name in sorted(gone) if name in columns)
-    return Shape(made=False, add=add, drop=drop, found=found)
+    return Shape(made=False, add=add, drop=tuple(sorted(leave)), found=found)
 
 
 def _differs(table: TableDelivery, name: str, column: Found, database: SqlDatabase) -> Invalid:
@@ -73,7 +84,7 @@ def _differs(table: TableDelivery, name: str, column: Found, database: SqlDataba
     return Invalid(
         "sink-column-differs",
         f"Column {name} of {table.to} is {column.type} over there, which does not"
-        f" hold every {field.type} as it is.",
+        f" hold every {type_words(field.type)} as it is.",
         readers=f"Those of {table.to} see what was delivered before.",
         hint=f"Make it {database.declared(field, key=name in table.key)} over"
         f' there, or deliver to another table:  tables={{"{table.table}": "another name"}}',
@@ -114,4 +125,17 @@ def _table_missing(table: TableDelivery, database: SqlDatabase, sink: str) -> Re
         f"or take {table.table} out of the sink's tables.",
         sink=sink,
         table=table.table,
+    )
+
+
+def _others_columns(names: list[str], table: TableDelivery) -> Refused:
+    return Refused(
+        "sink-others-columns",
+        f"{table.to} must be made again over there, because its key stands against dropping"
+        f" {', '.join(table.gone)}, and it has columns of others: {', '.join(names)}.",
+        readers=f"Those of {table.to} see what was delivered before.",
+        hint="Change the table over there yourself, or drop the columns of others; then"
+        "  headgate deliver",
+        table=table.table,
+        columns=names,
     )

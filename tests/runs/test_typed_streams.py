@@ -86,7 +86,7 @@ def test_what_no_type_holds_is_refused_by_batch_and_place(
     if flowing:
         request.getfixturevalue("quickly_full")
     later = table(id=["x"], **{POSITION: ["orders.json:12"]})
-    with pytest.raises(StepFailed, match=r"int64 in batch 1 and string in batch 2 \(orders"):
+    with pytest.raises(StepFailed, match=r"long in batch 1 and string in batch 2 \(orders"):
         run(place, table(id=[1]), later)
     with pytest.raises(LookupError):
         place.rows("orders")

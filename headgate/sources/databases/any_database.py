@@ -45,6 +45,7 @@ from headgate.sources.databases.layouts import (
     value_refused,
 )
 from headgate.sources.databases.selections import DOUBLE, Selection
+from headgate.type_words import type_words
 
 _HINT: Final = (
     "Leave the column out (columns=), or cast it in a query:  select cast(... as ...) ..."
@@ -225,7 +226,7 @@ class AnyReading:
             try:
                 arrays.append(column.finish(values))
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError, ValueError):
-                what = f"a value that is no {column.type}"
+                what = f"a value that is no {type_words(column.type)}"
                 raise value_refused(column.name, what, self._selection.shown, _HINT) from None
         return pa.Table.from_arrays(arrays, schema=layout.table_schema)
 

@@ -44,6 +44,7 @@ from headgate.sources.databases.layouts import (
 )
 from headgate.sources.databases.mysql_types import NAMES, ZERO_DATE, MyColumn, planned, quoted
 from headgate.sources.databases.selections import REFUSE, Selection
+from headgate.type_words import type_words
 
 _SETTINGS: Final = (
     "set session transaction isolation level repeatable read",
@@ -184,7 +185,7 @@ class MySQLReading:
                 arrays.append(column.finish(values))
             except pa.ArrowInvalid as error:
                 zero = str(error) == ZERO_DATE
-                what = ZERO_DATE if zero else f"a value that is no {column.type}"
+                what = ZERO_DATE if zero else f"a value that is no {type_words(column.type)}"
                 hint = (
                     'Say what becomes of it: zero_dates="null".'
                     if zero and column.name != self._selection.cursor

@@ -45,6 +45,7 @@ from headgate.sources.databases.layouts import (
 from headgate.sources.databases.selections import Selection
 from headgate.sources.digesting import Digests
 from headgate.sources.source import Setting
+from headgate.type_words import type_words
 
 _BOOLEAN = re.compile(r"BOOL", re.IGNORECASE)
 _WHOLE = re.compile(r"INT", re.IGNORECASE)
@@ -196,7 +197,7 @@ class SQLiteReading:
                 what = (
                     "text that is not UTF-8"
                     if _is_undecodable(error)
-                    else (f"a value that is no {column.type}")
+                    else (f"a value that is no {type_words(column.type)}")
                 )
                 raise value_refused(
                     column.name,

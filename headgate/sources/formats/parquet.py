@@ -12,6 +12,7 @@ from headgate.filesets import NativeFiles
 from headgate.sources.formats.packing import opened, unpacked
 from headgate.sources.formats.pieces import PIECE_ROWS, Piece
 from headgate.sources.formats.raw_file import RawFile
+from headgate.type_words import type_words
 
 
 def native(files: Sequence[RawFile]) -> NativeFiles:
@@ -29,7 +30,8 @@ def native(files: Sequence[RawFile]) -> NativeFiles:
             if kind != field.type:
                 raise Invalid(
                     "columns-differ",
-                    f"{field.name!r} is {kind} in {where} and {field.type} in {file.shown}.",
+                    f"{field.name!r} is {type_words(kind)} in {where} and "
+                    f"{type_words(field.type)} in {file.shown}.",
                     hint="Read the files in two steps, casting one of them.",
                     column=field.name,
                 )
