@@ -206,17 +206,43 @@ def opened_backup(directory: Path, name: str, files: Storage, *, clock: Clock, i
     return Lake(files, metastore, clock=clock, ids=ids)
 
 
-def verify_backup(directory: Path, name: str | None, *, clock: Clock, ids: Ids) -> Iterator[str]:
-    """Say what of a backup is not what was written. Reads every byte of what its refs show.
+def files_of_backup(
+    directory: Path, manifest: BackupManifest, *, lake: Storage | None = None
+) -> Storage:
+    """Give where a backup's files are: beside it, or where the lake had them.
+
+    ``lake`` is where a lake has its files that may be this one.
 
     Raises:
-        NotFound: ``no-backup``. Corrupt: ``backup-damaged``.
+        Refused: ``backup-without-files``.
+    """
+    if not manifest.metadata_only:
+        return LocalStorage(directory)
+    if lake is not None and lake.location == manifest.location:
+        return lake
+    if "://" in manifest.location:
+        raise Refused(
+            "backup-without-files",
+            f"Backup {manifest.name} left its files in {manifest.location}.",
+            hint="Copy its .sqlite file to where lake.metastore says; the files are there.",
+            location=manifest.location,
+        )
+    return LocalStorage(manifest.location)
+
+
+def verify_backup(
+    directory: Path, name: str | None, *, clock: Clock, ids: Ids, lake: Storage | None = None
+) -> Iterator[str]:
+    """Say what of a backup is not what was written. Reads every byte of what its refs show.
+
+    ``lake`` is where the lake has its files, for a backup that left them there.
+
+    Raises:
+        NotFound: ``no-backup``. Corrupt: ``backup-damaged``. Refused: ``backup-without-files``.
     """
     manifest = find_backup(directory, name)
-    places = manifest.location if manifest.metadata_only else directory
-    with opened_backup(
-        directory, manifest.name, LocalStorage(places), clock=clock, ids=ids
-    ) as backup:
+    files = files_of_backup(directory, manifest, lake=lake)
+    with opened_backup(directory, manifest.name, files, clock=clock, ids=ids) as backup:
         yield from problems_of(backup, manifest.heads, checksums=True)
 
 
@@ -281,7 +307,24 @@ def _room(lake: Lake, to: Path, name: str) -> list[BackupManifest]:
             path=str(to),
             name=name,
         )
+    _refuse_other_place(lake, to, name)
     return earlier
+
+
+def _refuse_other_place(lake: Lake, to: Path, name: str) -> None:
+    """Refuse a name under which the lake keeps files for a backup in another directory."""
+    now = lake.clock.now()
+    for each in lake.metastore.backups():
+        elsewhere = each.name == name and each.location != str(to)
+        if elsewhere and each.commits and (each.expires is None or each.expires > now):
+            raise AlreadyExists(
+                "backup-exists",
+                f"The lake keeps files for a backup {name} in {each.location}.",
+                hint="Choose another --name, or none. If that backup is not needed any more:  "
+                f"headgate backups --forget {name}",
+                path=each.location,
+                name=name,
+            )
 
 
 def _forget_older(lake: Lake, last: Backup) -> None:

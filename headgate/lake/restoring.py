@@ -12,6 +12,7 @@ from headgate.errors import AlreadyExists, Refused, Unavailable
 from headgate.lake import statements
 from headgate.lake.backups import (
     BackupManifest,
+    files_of_backup,
     find_backup,
     metastore_file,
     opened_backup,
@@ -84,7 +85,7 @@ def restore(
     manifest = find_backup(directory, name)
     _make_room(to)
     making = to / _MAKING
-    source, target = LocalStorage(_files_at(directory, manifest)), LocalStorage(to)
+    source, target = files_of_backup(directory, manifest), LocalStorage(to)
     with opened_backup(directory, manifest.name, source, clock=clock, ids=ids) as backup:
         commits = list(reached_commits(backup, manifest.heads, set()))
         copied = copy_files(files_of(backup, commits), source, target)
@@ -114,20 +115,6 @@ def restore(
         parked=parked,
         problems=problems,
     )
-
-
-def _files_at(directory: Path, manifest: BackupManifest) -> Path:
-    """Give where a backup's files are: beside it, or where the lake had them."""
-    if not manifest.metadata_only:
-        return directory
-    if "://" in manifest.location:
-        raise Refused(
-            "backup-without-files",
-            f"Backup {manifest.name} left its files in {manifest.location}.",
-            hint="Copy its .sqlite file to where lake.metastore says; the files are there.",
-            location=manifest.location,
-        )
-    return Path(manifest.location)
 
 
 def _make_room(to: Path) -> None:

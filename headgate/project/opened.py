@@ -6,6 +6,7 @@ Each is there from its first use on; the hall, where runs happen, is made of the
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from headgate.contracts import EVALUATOR
 from headgate.engines import Engine
 from headgate.errors import AlreadyExists, Interrupted, NotFound
 from headgate.events import Listener
-from headgate.lake import Lake
+from headgate.lake import Lake, Storage
 from headgate.names import Ids
 from headgate.project.compactor import Compactor
 from headgate.project.discovery import Discovery, discover
@@ -128,12 +129,20 @@ class Opened:
             if lake is not None:
                 lake.close()
         return Lake.upgrade(
-            lake_place(self.settings, environment=self.environment, clock=self.clock),
+            self.place(),
             clock=self.clock,
             is_alive=is_alive,
             keep_copy=keep_copy,
             metastore=self.settings.metastore,
         )
+
+    def place(self) -> Path | Storage:
+        """Give where the lake's files are, also where it cannot be opened.
+
+        Raises:
+            As ``lake_place``.
+        """
+        return lake_place(self.settings, environment=self.environment, clock=self.clock)
 
     def engine(self) -> Engine:
         """Give the engine."""

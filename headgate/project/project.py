@@ -400,11 +400,13 @@ class Project:
         """Read every byte of a backup, of the newest where None; say what is not as written.
 
         Raises:
-            NotFound: ``no-backup``. Corrupt: ``backup-damaged``.
+            NotFound: ``no-backup``. Corrupt: ``backup-damaged``. Refused: ``backup-without-files``.
         """
         from headgate.lake import verify_backup  # noqa: PLC0415 - few processes need it
 
-        found = verify_backup(Path(directory), name, clock=self.clock, ids=self.ids)
+        place = self._opened.place()
+        files = None if isinstance(place, Path) else place
+        found = verify_backup(Path(directory), name, clock=self.clock, ids=self.ids, lake=files)
         return tuple(dict.fromkeys(found))
 
     def forget_backup(self, name: str) -> None:

@@ -224,6 +224,17 @@ def test_a_place_for_backups_is_one_lakes_own(shop, tmp_path):
     assert caught.value.code == "another-lakes-backups"
 
 
+def test_a_name_whose_files_the_lake_keeps_is_not_taken_elsewhere(shop, tmp_path):
+    shop.backup(tmp_path / "b", name="monthly", metadata_only=True)
+    with pytest.raises(AlreadyExists) as caught:
+        shop.backup(tmp_path / "elsewhere", name="monthly")
+    assert caught.value.facts["path"] == str(tmp_path / "b")
+    (kept,) = shop.lake.metastore.backups()
+    assert kept.commits
+    shop.forget_backup("monthly")
+    assert shop.backup(tmp_path / "elsewhere", name="monthly").missing == ()
+
+
 def test_a_lake_is_not_restored_over_anything(shop, tmp_path):
     shop.backup(tmp_path / "b")
     with pytest.raises(AlreadyExists):

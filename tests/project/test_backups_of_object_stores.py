@@ -66,6 +66,14 @@ def test_a_backup_of_the_metadata_leaves_the_files_in_the_bucket(shop, tmp_path)
     assert caught.value.code == "backup-without-files"
 
 
+def test_a_backup_of_the_metadata_is_compared_with_the_files_in_the_bucket(shop, tmp_path):
+    shop.backup(tmp_path / "b", metadata_only=True)
+    assert shop.verify_backup(tmp_path / "b") == ()
+    (gone, *_) = [file for file in shop.lake.storage.list("data") if file.path.endswith(".parquet")]
+    shop.lake.storage.delete([gone.path])
+    assert [gone.path in problem for problem in shop.verify_backup(tmp_path / "b")] == [True]
+
+
 def test_the_bucket_says_who_may_delete_in_it(shop, tmp_path):
     shop.lake.refuse_stranger()
     copy = tmp_path / "copy.sqlite"
