@@ -91,13 +91,17 @@ class StepSkipped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed(Event):
-    """A step raised, or returned what its declaration does not allow."""
+    """A step raised, or returned what its declaration does not allow.
+
+    ``traceback`` has the frames of the project's own files, ``whole_traceback`` all of them.
+    """
 
     step: str
     attempt: int
     code: str
     message: str
     traceback: str
+    whole_traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

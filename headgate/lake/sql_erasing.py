@@ -14,7 +14,18 @@ from headgate.lake.records import Commit
 LEFT_TO_DO = "erasing"
 COUNT = "erasures"
 _ROWS_AT_ONCE = 500
-_FREE = frozenset({"because", "changes", "hint", "measured", "message", "parameters", "traceback"})
+_FREE = frozenset(
+    {
+        "because",
+        "changes",
+        "hint",
+        "measured",
+        "message",
+        "parameters",
+        "traceback",
+        "whole_traceback",
+    }
+)
 """The facts of events, of runs and of their reasons that are free texts, or hold values."""
 
 Change: TypeAlias = tuple[str, Sequence[Parameter]]

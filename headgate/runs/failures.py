@@ -2,11 +2,15 @@
 
 import errno
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from headgate.errors import HeadgateError, Invalid, StepFailed, Unavailable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LONGEST = 65_536
+_CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
+_MET = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 
 def step_failure(step: str, error: BaseException, root: Path) -> HeadgateError:
@@ -55,24 +59,42 @@ def system_trouble(error: OSError) -> Unavailable:
     return found
 
 
-def user_traceback(error: BaseException | None, root: Path) -> str:
-    """Give the traceback of what a step raised, from the first frame that is not ours.
+def user_traceback(error: BaseException, root: Path) -> str:
+    """Give the traceback of what a step raised: the frames in the project's own files, no others.
 
-    Empty for an error of ours that did not pass the user's code: its message says it all. Bugs of
-    ours are shown whole.
+    What led to the error is told where the project's code raised that, too. Empty where no code of
+    the project was passed: the message says it all then, and the run's log has the rest.
     """
-    if error is None:
-        return ""
-    ours = isinstance(error, HeadgateError)
-    internal = isinstance(error, HeadgateError) and error.category == "internal"
-    if ours and not internal and not own_frames(error, root):
-        return ""
-    lines = traceback.TracebackException.from_exception(error)
-    here = str(Path(__file__).parents[1])
-    if not ours or own_frames(error, root):
-        while lines.stack and lines.stack[0].filename.startswith(here):
-            del lines.stack[0]
-    return "".join(lines.format(chain=not ours))
+    return "".join(_told(error, root, set()))
+
+
+def whole_traceback(error: BaseException) -> str:
+    """Give all of a traceback, ours and that of the libraries, for the run's log."""
+    return "".join(traceback.format_exception(error))[-_LONGEST:]
+
+
+def _told(error: BaseException, root: Path, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    if not own_frames(error, root):
+        return
+    context = None if error.__suppress_context__ else error.__context__
+    for link, words in ((error.__cause__, _CAUSED), (context, _MET)):
+        if link is not None and id(link) not in seen:
+            before = list(_told(link, root, seen))
+            yield from [*before, words] if before else ()
+            break
+    shown = traceback.TracebackException.from_exception(error)
+    _keep_own(shown, root)
+    yield from shown.format(chain=False)
+
+
+def _keep_own(shown: traceback.TracebackException, root: Path) -> None:
+    """Leave the project's frames; of a group, in each of its errors, too."""
+    for frame in [*shown.stack]:
+        if not _is_own(Path(frame.filename), root):
+            shown.stack.remove(frame)
+    for one in getattr(shown, "exceptions", None) or ():
+        _keep_own(one, root)
 
 
 def own_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:

@@ -33,7 +33,7 @@ from headgate.runs.beginning import (
     take_over,
 )
 from headgate.runs.executor import Finished, execute
-from headgate.runs.failures import step_failure, user_traceback
+from headgate.runs.failures import step_failure, user_traceback, whole_traceback
 from headgate.runs.loss import Loss
 from headgate.runs.results import RunResult, nothing_of, result_of
 from headgate.runs.wiring import Wiring
@@ -278,6 +278,7 @@ class Coordinator:
         error = step_failure(end.step, cause, root)
         error.facts = {**error.facts, "step": end.step}
         self.failed = self.failed or error
+        raised = cause if error.code == "step-raised" else error
         told.append(
             StepFailedEvent(
                 run=self.attempt.id,
@@ -286,9 +287,8 @@ class Coordinator:
                 attempt=number,
                 code=error.code,
                 message=error.message,
-                traceback=redaction.text(
-                    user_traceback(cause if error.code == "step-raised" else error, root)
-                ),
+                traceback=redaction.text(user_traceback(raised, root)),
+                whole_traceback=redaction.text(whole_traceback(raised)),
             )
         )
         return StepRow(

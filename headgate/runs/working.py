@@ -39,7 +39,7 @@ from headgate.lake import (
 from headgate.pipelines import CodeDigests, Graph, Step, fingerprint, installed
 from headgate.runs import skipping
 from headgate.runs.attempt import Attempt, StepDone, event_row
-from headgate.runs.failures import step_failure, user_traceback
+from headgate.runs.failures import step_failure, user_traceback, whole_traceback
 from headgate.runs.inputs import Inputs
 from headgate.runs.keeping import applied, carried_writes, keep
 from headgate.runs.lookups import looked_up
@@ -329,6 +329,7 @@ class StepWork:
         """Tell and record a failure after which the step is tried again."""
         wiring = self.attempt.wiring
         now = wiring.clock.now()
+        raised = error.__cause__ or error
         told = StepFailed(
             run=self.attempt.id,
             at=now,
@@ -336,7 +337,8 @@ class StepWork:
             attempt=number,
             code=error.code,
             message=error.message,
-            traceback=wiring.redaction.text(user_traceback(error.__cause__ or error, wiring.root)),
+            traceback=wiring.redaction.text(user_traceback(raised, wiring.root)),
+            whole_traceback=wiring.redaction.text(whole_traceback(raised)),
         )
         wiring.tell(told)
         again = (now + delay).isoformat()
