@@ -41,7 +41,8 @@ class Boundary:
 
     ``rows`` counts those that were given with this ``value``, ``known`` are the digests of those
     that are there, over the columns ``of``; None where they are too many, and will be read again.
-    ``settled`` where digests of rows that are not there any more were taken out.
+    ``settled`` where digests of rows that are not there any more were taken out. ``kind`` says how
+    values are ordered, ``relation`` which table they are of; empty where that is not known.
     """
 
     column: str
@@ -50,20 +51,26 @@ class Boundary:
     known: tuple[bytes, ...] | None
     of: Identity
     settled: bool = False
+    kind: str = ""
+    relation: str = ""
 
     def cursor(self) -> Cursor:
         """Give it as a cursor. Those of one column ascend with what has been read."""
         known = _ALL if self.known is None else base64.b64encode(b"".join(self.known)).decode()
         of = msgspec.json.encode(self.of).decode()
-        position = (self.column, self.value, self.rows, int(self.settled), known, of)
-        return Cursor(kind=KIND, sequence=position)
+        rows = (self.rows, int(self.settled), known, of)
+        return Cursor(
+            kind=KIND, sequence=(self.column, self.value, *rows, self.kind, self.relation)
+        )
 
     @classmethod
-    def of_cursor(cls, cursor: Cursor, column: str) -> "Boundary":
-        """Read a cursor back.
+    def of_cursor(
+        cls, cursor: Cursor, column: str, *, kind: pa.DataType | None = None, relation: str = ""
+    ) -> "Boundary":
+        """Read a cursor back, by the column that is followed now: its type, and whose it is.
 
         Raises:
-            Refused: ``cursor-of-another-column``.
+            Refused: ``cursor-of-another-column``, ``cursor-of-another-relation``.
         """
         match cursor.sequence:
             case (
@@ -73,8 +80,9 @@ class Boundary:
                 int(settled),
                 str(known),
                 str(of),
+                *more,
             ):
-                pass
+                was, whose = map(str, more or ("", ""))
             case _:
                 raise Internal("bad-database-cursor", f"A cursor of {column} has another shape.")
         if name != column:
@@ -86,6 +94,28 @@ class Boundary:
                 stored=name,
                 column=column,
             )
+        is_now = _ordered_as(kind) if kind is not None else was
+        if was and was != is_now:
+            raise Refused(
+                "cursor-of-another-column",
+                f"The rows so far were read by {column} when it was of the type {was}; it is "
+                f"{is_now} now, and values of the one cannot be found among those of the other.",
+                hint="Give the step another name, or drop its table: it is read from the beginning "
+                "then.",
+                stored=was,
+                column=column,
+            )
+        if not _same_relation(whose, relation):
+            raise Refused(
+                "cursor-of-another-relation",
+                f"The rows so far were read from {whose}, not from {relation}: of this one, what "
+                f"is up to the highest {column} of that one would never be read.",
+                hint="Give the step another name, or drop its table: it is read from the beginning "
+                f"then. If {whose} only has another name now, read it by a view, or a query:  "
+                f'query="select * from {relation}"',
+                stored=whose,
+                relation=relation,
+            )
         return cls(
             column=column,
             value=value,
@@ -93,6 +123,8 @@ class Boundary:
             known=None if known == _ALL else tuple(_split(base64.b64decode(known))),
             of=msgspec.json.decode(of, type=Identity),
             settled=bool(settled),
+            kind=is_now,
+            relation=relation or whose,
         )
 
     def fits(self, schema: pa.Schema) -> bool:
@@ -114,7 +146,9 @@ class Frontier:
         *,
         kind: pa.DataType,
         lag: timedelta | int | None = None,
+        relation: str = "",
     ) -> None:
+        self._relation = relation
         self.boundary = boundary
         self._column = column
         self._of = of
@@ -192,13 +226,26 @@ class Frontier:
         if fits and (before is None or before.value != value or before.known is not None):
             self._there += digests(tail, of)
             known = tuple(sorted([*self._there, *self._left.elements()]))
-            return Boundary(column=self._column, value=value, rows=count, known=known, of=of)
-        return Boundary(column=self._column, value=value, rows=count, known=None, of=of)
+            return self._at(value, count, known, of)
+        return self._at(value, count, None, of)
 
     def _lagging(self, before: Boundary | None, value: Value, rows: int) -> Boundary:
         if before is not None and before.value >= value:  # type: ignore[operator]
             return before
-        return Boundary(column=self._column, value=value, rows=rows, known=None, of=self._of)
+        return self._at(value, rows, None, self._of)
+
+    def _at(
+        self, value: Value, rows: int, known: tuple[bytes, ...] | None, of: Identity
+    ) -> Boundary:
+        return Boundary(
+            column=self._column,
+            value=value,
+            rows=rows,
+            known=known,
+            of=of,
+            kind=_ordered_as(self._kind),
+            relation=self._relation,
+        )
 
 
 def earlier(value: Value, kind: pa.DataType, lag: timedelta | int) -> Value:
@@ -265,8 +312,27 @@ def _different(values: pa.ChunkedArray, one: pa.Scalar) -> pa.Array:
     return pc.indices_nonzero(pc.not_equal(values, one))
 
 
+def _ordered_as(kind: pa.DataType) -> str:
+    """Say as what a cursor's values are stored: those of one word are in one order."""
+    if pa.types.is_decimal(kind):
+        return f"decimal with {kind.scale} digits" if kind.scale else "int"
+    return _kind(kind)
+
+
 def _kind(kind: pa.DataType) -> str:
     return "int" if pa.types.is_integer(kind) else str(kind)
+
+
+def _same_relation(one: str, other: str) -> bool:
+    """Whether two names may be of one table; where one of them has no schema, that does not count.
+
+    Queries have none.
+    """
+    if not one or not other:
+        return True
+    parts = [name.replace('"', "").replace("`", "").casefold().split(".") for name in (one, other)]
+    shared = min(map(len, parts))
+    return parts[0][-shared:] == parts[1][-shared:]
 
 
 def _plain(column: pa.ChunkedArray) -> list[object]:

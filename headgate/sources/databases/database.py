@@ -114,7 +114,8 @@ class DatabaseSource:
 
         Raises:
             Refused: ``database-login``, ``database-forbidden``, ``database-empty-cursor``,
-            ``database-crowded-cursor``, ``cursor-of-another-column``, ``query-writes``.
+            ``database-crowded-cursor``, ``cursor-of-another-column``,
+            ``cursor-of-another-relation``, ``query-writes``.
             NotFound: ``no-database``, ``database-relation-missing``, ``database-column-missing``.
             Invalid: ``database-type-unsupported``, ``database-value-unsupported``.
             Unavailable: ``database-unreachable``, ``library-missing``.
@@ -154,7 +155,11 @@ class DatabaseSource:
         from headgate.sources.databases.boundary import Boundary  # noqa: PLC0415 - loads pyarrow
         from headgate.sources.databases.layouts import Part  # noqa: PLC0415
 
-        boundary = Boundary.of_cursor(cursor, growing.name) if cursor else None
+        boundary = None
+        if cursor is not None:
+            boundary = Boundary.of_cursor(
+                cursor, growing.name, kind=growing.type, relation=self._selection.relation
+            )
         frontier = self._frontier(boundary, layout, growing)
         last, given = cursor, False
         for table in self._without_value(reading, layout, growing):
@@ -198,7 +203,14 @@ class DatabaseSource:
                     before=[name for name, _ in boundary.of],
                 )
             boundary = replace(boundary, known=None)
-        return Frontier(growing.name, boundary, identity(schema, of), kind=growing.type, lag=lag)
+        return Frontier(
+            growing.name,
+            boundary,
+            identity(schema, of),
+            kind=growing.type,
+            lag=lag,
+            relation=self._selection.relation,
+        )
 
     def _without_value(
         self, reading: "Reading", layout: "Layout", growing: "Growing"

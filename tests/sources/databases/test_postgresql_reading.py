@@ -217,3 +217,41 @@ def test_a_changed_cursor_column_is_refused(pg, opened):
     with pytest.raises(HeadgateError) as caught:
         rows(opened(pg.url(), "t", cursor="day"), cursor)
     assert caught.value.code == "cursor-of-another-column"
+
+
+@pytest.mark.parametrize(
+    ("kind", "later"),
+    [("numeric(10, 2)", "numeric(12, 4)"), ("date", "timestamp"), ("int", "text"),
+     ("timestamp", "timestamptz")],
+)  # fmt: skip
+def test_a_cursor_column_of_another_order_is_refused(pg, opened, kind, later):
+    value = "'2026-01-01'" if kind[0] in "dt" else "1"
+    pg.execute(f"create table t (c {kind})", f"insert into t values ({value})")
+    cursor = list(opened(pg.url(), "t", cursor="c").read(None))[-1].cursor
+    pg.execute(f"alter table t alter c type {later}")
+    with pytest.raises(HeadgateError, match="of the type") as caught:
+        rows(opened(pg.url(), "t", cursor="c"), cursor)
+    assert caught.value.code == "cursor-of-another-column"
+
+
+def test_a_cursor_column_that_only_grows_wider_is_followed(pg, opened):
+    pg.execute("create table t (c int, n numeric(9, 2))", "insert into t values (1, 1.5)")
+    cursors = [list(opened(pg.url(), "t", cursor=c).read(None))[-1].cursor for c in "cn"]
+    pg.execute("alter table t alter c type bigint, alter n type numeric(20, 2)")
+    pg.execute("insert into t values (2, 2.5)")
+    for column, cursor in zip("cn", cursors, strict=True):
+        assert rows(opened(pg.url(), "t", cursor=column), cursor)[-1]["c"] == 2
+
+
+def test_another_table_is_not_read_on_from_where_the_last_was_left(pg, opened):
+    pg.execute(
+        "create table old (id int)", "insert into old values (9)",
+        "create table new (id int)", "insert into new values (1)",
+    )  # fmt: skip
+    cursor = list(opened(pg.url(), "old", cursor="id").read(None))[-1].cursor
+    with pytest.raises(HeadgateError) as caught:
+        rows(opened(pg.url(), "new", cursor="id"), cursor)
+    assert caught.value.code == "cursor-of-another-relation"
+    for same in ("old", f"{pg.schema}.old", f'"{pg.schema}"."old"'):
+        assert rows(opened(pg.url(), same, cursor="id"), cursor) == []
+    assert rows(opened(pg.url(), query="select * from new", cursor="id"), cursor) == []
