@@ -3,15 +3,11 @@
 usage: killed.py ROOT. Prints ``ready`` when everything is imported, ``done`` at the end.
 """
 
-import sys
-from pathlib import Path
-
 import polars as pl  # noqa: F401 - loaded before the clock starts
-from workplaces import Workplace
+from killable import run_once
 
 import headgate.runs.computing
 import headgate.runs.publish  # noqa: F401
-from headgate.lake import RunState
 
 PIPELINE = """
 import headgate as hg
@@ -29,23 +25,5 @@ def total(rows: pl.LazyFrame, latest: pl.LazyFrame) -> pl.LazyFrame:
 """
 
 
-def main() -> None:
-    """Run, or take up the run that was killed."""
-    place = Workplace(Path(sys.argv[1]))
-    pipeline = place.pipeline(PIPELINE, name="killed")
-    print("ready", flush=True)
-    unfinished = [
-        run
-        for run in place.hall.open_runs()
-        if run.state in {RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED}
-    ]
-    if unfinished and len(sys.argv) > 2:
-        place.hall.resume(unfinished[0].id, pipeline)
-    else:
-        place.hall.run(pipeline, target="main")
-    print("done", flush=True)
-    place.close()
-
-
 if __name__ == "__main__":
-    main()
+    run_once(PIPELINE)

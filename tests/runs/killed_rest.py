@@ -4,14 +4,12 @@ usage: killed_rest.py ROOT URL [resume]. Prints ``ready`` when all is imported, 
 """
 
 import sys
-from pathlib import Path
 
-from workplaces import Workplace
+from killable import run_once
 
 import headgate.runs.computing
 import headgate.runs.normalising
 import headgate.runs.publish  # noqa: F401
-from headgate.lake import RunState
 from headgate.sources.rest.source import RestSource
 
 PIPELINE = """
@@ -28,24 +26,5 @@ latest = hg.rest("{url}", path="offset", pages={"by": "offset", "size": 10, "tot
 """
 
 
-def main() -> None:
-    """Run, or take up the run that was killed."""
-    place = Workplace(Path(sys.argv[1]))
-    place.sources["rest"] = RestSource
-    pipeline = place.pipeline(PIPELINE.replace("{url}", sys.argv[2]), name="killed")
-    print("ready", flush=True)
-    unfinished = [
-        run
-        for run in place.hall.open_runs()
-        if run.state in {RunState.RUNNING, RunState.PUBLISHING, RunState.FAILED}
-    ]
-    if unfinished and len(sys.argv) > 3:
-        place.hall.resume(unfinished[0].id, pipeline)
-    else:
-        place.hall.run(pipeline, target="main")
-    print("done", flush=True)
-    place.close()
-
-
 if __name__ == "__main__":
-    main()
+    run_once(PIPELINE.replace("{url}", sys.argv[2]), rest=RestSource)

@@ -1,21 +1,19 @@
 """SIGKILL while the source keeps changing: no transaction is torn, lost or doubled."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
 import pytest
+from killable import Killable
 from workplaces import Workplace
 
 from headgate.testing.postgres_servers import PostgresServer
 
-KILLED = Path(__file__).with_name("killed_changes.py")
+KILLED = Killable("killed_changes.py")
 LONGEST_S = 0.5
 ACCOUNTS = 20
 SUM = ACCOUNTS * 100
@@ -63,25 +61,6 @@ class Bank:
             session.execute("insert into transfers (amount) values (%s)", (amount,))
 
 
-def start(root: Path, url: str, *, resume: bool) -> "subprocess.Popen[str]":
-    """Start a run; returns when it is about to begin."""
-    process = subprocess.Popen(
-        [sys.executable, str(KILLED), str(root), url, *(["resume"] if resume else [])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def finish(root: Path, url: str, *, resume: bool) -> None:
-    _, error = start(root, url, resume=resume).communicate(timeout=120)
-    assert "Traceback" not in error, error
-
-
 def seen(root: Path) -> tuple[list[tuple[object, ...]], list[int]]:
     """Read what readers of main see now: accounts, and the numbers of transfers."""
     place = Workplace(root)
@@ -101,9 +80,9 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
         url = f"postgresql://owner:{server.password}@127.0.0.1:{server.port}/metastore"
         bank = Bank(server)
         try:
-            finish(root, url, resume=False)
+            KILLED.finish(root, url, resume=False)
             for kill in range(kills):
-                process = start(root, url, resume=dice.random() < 0.5)
+                process = KILLED.start(root, url, resume=dice.random() < 0.5)
                 time.sleep(dice.uniform(0, LONGEST_S))
                 process.send_signal(signal.SIGKILL)
                 out, _ = process.communicate()
@@ -115,8 +94,8 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
                 assert numbers == list(range(1, len(numbers) + 1))
         finally:
             bank.close()
-        finish(root, url, resume=True)
-        finish(root, url, resume=False)
+        KILLED.finish(root, url, resume=True)
+        KILLED.finish(root, url, resume=False)
         accounts, numbers = seen(root)
         assert accounts == sorted(server.execute("select * from accounts"), key=str)
         assert numbers == [

@@ -3,20 +3,18 @@
 import gzip
 import io
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from killable import Killable
 from workplaces import Workplace
 
-KILLED = Path(__file__).with_name("killed_files.py")
+KILLED = Killable("killed_files.py")
 LONGEST_S = 0.8
 TABLES = ("lines", "commas", "packed")
 
@@ -75,25 +73,6 @@ class Writers:
         partial.replace(self.directory / name)
 
 
-def start(root: Path, *, resume: bool) -> "subprocess.Popen[str]":
-    """Start a run; returns when it is about to begin."""
-    process = subprocess.Popen(
-        [sys.executable, str(KILLED), str(root), *(["resume"] if resume else [])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def finish(root: Path, *, resume: bool) -> None:
-    _, error = start(root, resume=resume).communicate(timeout=120)
-    assert "Traceback" not in error, error
-
-
 def seen(root: Path, table: str) -> list[dict[str, object]]:
     """Read what readers of main see now."""
     place = Workplace(root)
@@ -109,9 +88,9 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
     unfinished = 0
     writers = Writers(root / "data", seed)
     try:
-        finish(root, resume=False)
+        KILLED.finish(root, resume=False)
         for kill in range(kills):
-            process = start(root, resume=dice.random() < 0.5)
+            process = KILLED.start(root, resume=dice.random() < 0.5)
             time.sleep(dice.uniform(0, LONGEST_S))
             process.send_signal(signal.SIGKILL)
             out, _ = process.communicate()
@@ -123,8 +102,8 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
                     assert len(ids) % 10 == 0
     finally:
         writers.close()
-    finish(root, resume=True)
-    finish(root, resume=False)
+    KILLED.finish(root, resume=True)
+    KILLED.finish(root, resume=False)
     for table in TABLES:
         assert sorted(int(str(row["id"])) for row in seen(root, table)) == writers.ids
     found = {int(str(r["id"])): int(str(r["version"])) for r in seen(root, "latest")}

@@ -1,18 +1,16 @@
 """SIGKILL at any moment: readers see the old state or the new one, and finishing mends all."""
 
 import csv
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from killable import Killable
 from workplaces import Workplace
 
-KILLED = Path(__file__).with_name("killed.py")
+KILLED = Killable("killed.py")
 LONGEST_S = 0.25
 
 
@@ -48,20 +46,6 @@ def _order(row: dict[str, object]) -> list[tuple[bool, str]]:
     return [(value is not None, str(value)) for value in row.values()]
 
 
-def start(root: Path, *, resume: bool) -> "subprocess.Popen[str]":
-    """Start a run; returns when it is about to begin."""
-    process = subprocess.Popen(
-        [sys.executable, str(KILLED), str(root), *(["resume"] if resume else [])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
 def state(root: Path) -> dict[str, list[dict[str, object]]]:
     """Read what readers of main see now."""
     place = Workplace(root)
@@ -76,7 +60,7 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
     rng = random.Random(seed)
     unfinished = 0
     add_file(root, 0, rng)
-    _, error = start(root, resume=False).communicate(timeout=60)
+    _, error = KILLED.start(root, resume=False).communicate(timeout=60)
     assert not error.count("Traceback"), error
     files, kill = 1, 0
     while kill < kills:
@@ -86,13 +70,13 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
         after = expected(root, files)
         for _ in range(3):  # several kills before the run may finish
             kill += 1
-            process = start(root, resume=rng.random() < 0.5)
+            process = KILLED.start(root, resume=rng.random() < 0.5)
             time.sleep(rng.random() * LONGEST_S)
             process.send_signal(signal.SIGKILL)
             out, _ = process.communicate(timeout=60)
             unfinished += "done" not in out
             assert state(root) in (before, after), f"mixed after kill {kill}, seed {seed}"
-        last = start(root, resume=rng.random() < 0.5)
+        last = KILLED.start(root, resume=rng.random() < 0.5)
         out, error = last.communicate(timeout=60)
         assert last.returncode == 0, error
         assert state(root) == after, f"wrong after finishing, kill {kill}, seed {seed}"

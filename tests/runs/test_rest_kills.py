@@ -1,20 +1,18 @@
 """SIGKILL while an API fails and keeps changing: every record once, its cursor with it."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from killable import Killable
 from workplaces import Workplace
 
 from headgate.testing.api_server import ApiServer, Asked, Listing, Told
 
-KILLED = Path(__file__).with_name("killed_rest.py")
+KILLED = Killable("killed_rest.py")
 LONGEST_S = 0.6
 FAULTS = (
     Told(status=429, headers={"Retry-After": "0"}),
@@ -58,25 +56,6 @@ class Shop:
             number += 1
 
 
-def start(root: Path, url: str, *, resume: bool) -> "subprocess.Popen[str]":
-    """Start a run; returns when it is about to begin."""
-    process = subprocess.Popen(
-        [sys.executable, str(KILLED), str(root), url, *(["resume"] if resume else [])],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def finish(root: Path, url: str, *, resume: bool) -> None:
-    _, error = start(root, url, resume=resume).communicate(timeout=120)
-    assert "Traceback" not in error, error
-
-
 def seen(root: Path) -> dict[str, list[int]]:
     """Read what readers of main see now: the ids of each table."""
     place = Workplace(root)
@@ -94,9 +73,9 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
     shop = Shop(seed)
     with ApiServer(shop.listing, fault=shop.fault) as server:
         try:
-            finish(root, server.url, resume=False)
+            KILLED.finish(root, server.url, resume=False)
             for kill in range(kills):
-                process = start(root, server.url, resume=dice.random() < 0.5)
+                process = KILLED.start(root, server.url, resume=dice.random() < 0.5)
                 time.sleep(dice.uniform(0, LONGEST_S))
                 process.send_signal(signal.SIGKILL)
                 out, _ = process.communicate()
@@ -106,8 +85,8 @@ def kill_at_random(root: Path, kills: int, seed: int) -> int:
                         assert ids == list(range(len(ids)))
         finally:
             shop.close()
-        finish(root, server.url, resume=True)
-        finish(root, server.url, resume=False)
+        KILLED.finish(root, server.url, resume=True)
+        KILLED.finish(root, server.url, resume=False)
     everything = list(range(len(shop.listing.records)))
     assert seen(root) == {"new": everything, "grown": everything, "latest": everything}
     return unfinished
