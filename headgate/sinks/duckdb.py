@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -50,7 +51,11 @@ _ALSO = {
 }
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)\Z")
 _COLUMNS = """
-select column_name, data_type, not is_nullable from duckdb_columns()
+select column_name, data_type, not is_nullable, column_name in (
+    select unnest(k.constraint_column_names) from duckdb_constraints() k
+    where k.table_oid = c.table_oid and k.constraint_type = 'PRIMARY KEY'
+)
+from duckdb_columns() c
 where database_name = current_database() and schema_name = ? and table_name = ?
 order by column_index"""
 
@@ -134,8 +139,10 @@ class DuckDBFile:
         schema, name = schema_and_name(table)
         found = self.session.rows(_COLUMNS, (schema or "main", name))
         named = {
-            str(name): Found(name=str(name), type=str(type_), required=bool(required))
-            for name, type_, required in found
+            str(name): Found(
+                name=str(name), type=str(type_), required=bool(required), in_key=bool(key)
+            )
+            for name, type_, required, key in found
         }
         return named or None
 
@@ -166,6 +173,12 @@ class DuckDBFile:
         if found is None or pt.is_nested(field.type) or found.type == _declared(field.type):
             return expression
         return f"cast({expression} as {found.type})"
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Ask for the key: neither its columns can be dropped, nor what stands before one."""
+        names = list(there)
+        keys = [number for number, name in enumerate(names) if there[name].in_key]
+        return not keys or all(names.index(name) > max(keys) for name in gone)
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""

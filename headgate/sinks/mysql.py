@@ -231,8 +231,9 @@ class MySQL:
         return expression
 
     def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
-        """Ask for the key: of one of several columns none can be dropped."""
-        return not any(there[name].in_key for name in gone)
+        """Drop any: the table is made anew beside the one that is there."""
+        del there, gone
+        return True
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do all in one statement."""
@@ -251,28 +252,10 @@ class MySQL:
         mark = digest(name)[:12]
         new, old = f"{dotted}headgate_new_{mark}", f"{dotted}headgate_old_{mark}"
         to, fresh, stale = self.quoted(table.to), self.quoted(new), self.quoted(old)
-        gone = {each.casefold() for each in table.gone}
-        drop = [column for column in found if column.casefold() in gone]
-        stays = {column.casefold() for column in found} - gone
-        add = [
-            f"{self.name(field.name)} {self.declared(field, key=False)}"
-            for field in table.schema
-            if field.name.casefold() not in stays
-        ]
         self.session.run(f"drop table if exists {fresh}, {stale}")
         self.session.run(f"create table {fresh} like {to}")
-        if add:  # first: a table must have a column
-            spare = [f"add column {self.name(_SPARE)} int"]
-            parts = [*spare, *(f"drop column {self.name(each)}" for each in drop)]
-            self.session.run(f"alter table {fresh} {', '.join(parts)}")
-            again = [f"add column {each}" for each in add]
-            self.session.run(
-                f"alter table {fresh} {', '.join([*again, f'drop column {self.name(_SPARE)}'])}"
-            )
-        elif drop:
-            self.session.run(
-                f"alter table {fresh} {', '.join(f'drop column {self.name(d)}' for d in drop)}"
-            )
+        for statement in self._changed(fresh, table, found):
+            self.session.run(statement)
         self.session.begin()
         count = self._insert(fresh, table.schema, table.rows())
         self.session.commit()
@@ -330,6 +313,33 @@ class MySQL:
             is_maria = "MariaDB" in version
             self._collation = "utf8mb4_nopad_bin" if is_maria else "utf8mb4_0900_bin"
         return self._collation
+
+    def _changed(
+        self, fresh: str, table: TableDelivery, found: Mapping[str, Found]
+    ) -> Iterator[str]:
+        """Give the statements that take columns from an empty table, and make them again."""
+        gone = {each.casefold() for each in table.gone}
+        drop = [column for column in found if column.casefold() in gone]
+        stays = {column.casefold() for column in found} - gone
+        add = [field for field in table.schema if field.name.casefold() not in stays]
+        parts = [f"drop column {self.name(each)}" for each in drop]
+        is_keyless = any(found[each].in_key for each in drop)
+        if is_keyless:
+            parts = ["drop primary key", *parts]
+        if not add and not is_keyless:
+            yield f"alter table {fresh} {', '.join(parts)}"
+            return
+        spare = self.name(_SPARE)  # first: a table must have a column
+        yield f"alter table {fresh} {', '.join([f'add column {spare} int', *parts])}"
+        again = []
+        for field in add:
+            type_ = self.declared(field, key=field.name in table.key)
+            again.append(f"add column {self.name(field.name)} {type_}")
+        keyed = {field.name.casefold() for field in add}
+        keyed |= {name.casefold() for name, column in found.items() if column.in_key}
+        if is_keyless and table.key and keyed.issuperset(map(str.casefold, table.key)):
+            again.append(f"add primary key ({', '.join(self.name(each) for each in table.key)})")
+        yield f"alter table {fresh} {', '.join([*again, f'drop column {spare}'])}"
 
     def _insert(self, table: str, schema: pa.Schema, rows: pa.RecordBatchReader) -> int:
         names = ", ".join(self.name(field.name) for field in schema)

@@ -5,6 +5,7 @@ Staging, merging and the position are one transaction: poolers in transaction mo
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -226,6 +227,11 @@ class PostgreSQL:
         if ours == target or is_text or (found is not None and kind not in _CAST):
             return expression
         return f"{expression}::{target}"
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Drop any: a key goes with its columns."""
+        del there, gone
+        return True
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do all in one statement."""

@@ -2,6 +2,7 @@
 # ruff: noqa: D102
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -19,13 +20,15 @@ class Found:
     """A column that a table over there has: its name, and its type as the database shows it.
 
     ``kind`` is a word of the database's own for what the type's name does not tell (an enum).
-    ``required`` says that it does not take NULL, where the database is one that tells.
+    ``required`` says that it does not take NULL, ``in_key`` that it is of the primary key, where
+    the database is one that tells.
     """
 
     name: str
     type: str
     kind: str = ""
     required: bool = False
+    in_key: bool = False
 
 
 class SqlSession(Protocol):
@@ -128,6 +131,10 @@ class SqlDatabase(Protocol):
 
     def converted(self, expression: str, field: pa.Field, found: Found | None) -> str:
         """Give the value of a staged column as the column over there wants it."""
+        ...
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Whether columns can be taken from a table as it is; else it is made again whole."""
         ...
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:

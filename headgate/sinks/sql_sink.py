@@ -121,6 +121,8 @@ class SqlSink:
             database=database,
             sink=self._setting.name,
         )
+        if found.again:
+            self._drop(table)
         if found.made:
             database.make_room(table.to)
             columns = [self._declared(field, table.key) for field in found.add]

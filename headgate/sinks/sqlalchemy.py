@@ -6,6 +6,7 @@ is done with subqueries.
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -153,11 +154,15 @@ class AnyDatabase:
         inspector = sa.inspect(self.session.connection)
         try:
             found = inspector.get_columns(name, schema=schema)
+            key = inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]
         except exc.NoSuchTableError:
             return None
         return {
             each["name"]: Found(
-                name=each["name"], type=_type_text(each["type"]), kind=_kinds(each["type"])
+                name=each["name"],
+                type=_type_text(each["type"]),
+                kind=_kinds(each["type"]),
+                in_key=each["name"] in key,
             )
             for each in found
         }
@@ -191,6 +196,10 @@ class AnyDatabase:
         if is_json and word(field.type) in {"list", "nested"} and found is not None:
             return f"cast({expression} as {found.type})"
         return expression
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Ask for the key: not every database drops its columns."""
+        return not any(there[name].in_key for name in gone)
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""

@@ -7,6 +7,7 @@ and a column that would turn our values is refused. NaN it would make NULL: refu
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from headgate.sinks.values_as_text import (
 )
 
 _PATIENCE_S = 10.0
-_COLUMNS = 'select name, type, "notnull" from pragma_table_info(?)'
+_COLUMNS = 'select name, type, "notnull", pk from pragma_table_info(?)'
 _TYPES = {
     "boolean": "boolean",
     "int": "integer",
@@ -141,8 +142,10 @@ class SQLite:
         """Read them."""
         found = self.session.rows(_COLUMNS, (table,))
         named = {
-            str(name): Found(name=str(name), type=str(type_), required=bool(required))
-            for name, type_, required in found
+            str(name): Found(
+                name=str(name), type=str(type_), required=bool(required), in_key=bool(key)
+            )
+            for name, type_, required, key in found
         }
         return named or None
 
@@ -162,6 +165,10 @@ class SQLite:
         """Give it as it is."""
         del field, found
         return expression
+
+    def drops(self, there: Mapping[str, Found], gone: AbstractSet[str]) -> bool:
+        """Ask for the key: its columns cannot be dropped."""
+        return not any(there[name].in_key for name in gone)
 
     def alter(self, table: str, add: Sequence[str], drop: Sequence[str]) -> Sequence[str]:
         """Do one after the other."""

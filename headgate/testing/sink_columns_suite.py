@@ -69,6 +69,34 @@ class SinkColumnsSuite(SinkUnderTest):
         assert there.read("delays") == [{"id": 1, "size": "three", "called": "a"}]
         assert sink.position() == deliveries.at
 
+    @pytest.mark.parametrize("gone", [["id"], ["left"], ["other"], ["id", "other"]], ids=str)
+    def test_columns_of_a_key_and_those_beside_it_go_and_come_again(
+        self, there: Destination, sink: Sink, gone: list[str]
+    ) -> None:
+        self._needs_columns()
+        self._needs_keys()
+        before = pa.schema(
+            [("left", pa.string()), ("id", pa.int64()), ("other", pa.int64()), ("v", pa.string())]
+        )
+        row: Row = {"left": "l", "id": 1, "other": 2, "v": "a"}
+        key = ("id", "other")
+        deliveries = Deliveries()
+        first = rows_delivery([row], schema=before, effect="upsert", key=key, whole=True)
+        sink.deliver(deliveries.next(first))
+        texts = [pa.field(f.name, pa.string()) if f.name in gone else f for f in before]
+        changed: Row = {name: f"{v} now" if name in gone else v for name, v in row.items()}
+        whole = rows_delivery(
+            [changed], schema=pa.schema(texts), effect="replace", key=key, whole=True, gone=gone
+        )
+        sink.deliver(deliveries.next(whole))
+        assert there.read("delays") == [changed]
+        assert sink.position() == deliveries.at
+        more = rows_delivery(
+            [{**changed, "v": "b"}], schema=pa.schema(texts), effect="upsert", key=key
+        )
+        sink.deliver(deliveries.next(more))
+        assert there.read("delays") == [{**changed, "v": "b"}]
+
     def test_odd_names_are_names(self, there: Destination, sink: Sink) -> None:
         schema = pa.schema(
             [("select", pa.int64()), ("Dep Delay (raw)", pa.string()), ("größe", pa.int32())]

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from headgate.errors import Invalid
+from headgate.errors import Invalid, Refused
 from headgate.sinks import Effect, Sink, TableDelivery
 from headgate.sinks.duckdb import duckdb_sink
 from headgate.sinks.sqlite import sqlite_sink
@@ -158,3 +158,24 @@ def test_a_value_that_a_column_does_not_take_is_found_by_key_and_column(
     assert "Column v of delays" in error.message
     assert ("id is 7" if key else "row 8 of those") in str(error.hint)
     assert str(bad) not in str(error) or bad in {None, "{"}
+
+
+@pytest.mark.parametrize(("make", "file"), [(sqlite_sink, "o.db"), (duckdb_sink, "o.duckdb")])
+def test_columns_of_others_are_not_lost_with_a_key(
+    tmp_path: Path, make: Callable[..., Sink], file: str
+) -> None:
+    deliveries = Deliveries()
+    opened = duckdb.connect if file.endswith("duckdb") else sqlite3.connect
+    with closing(make({"path": file}, setting(tmp_path))) as sink:
+        first = rows_delivery([{"id": 1, "name": "a"}], effect="upsert", key=["id"], whole=True)
+        sink.deliver(deliveries.next(first))
+        with closing(opened(str(tmp_path / file))) as connection:
+            connection.execute("alter table delays add column note text default 'theirs'")
+        schema = pa.schema([("id", pa.string()), ("name", pa.string())])
+        again = rows_delivery([], schema=schema, effect="replace", key=["id"], gone=["id"])
+        with pytest.raises(Refused) as caught:
+            sink.deliver(deliveries.next(replace(again, whole=True)))
+    assert caught.value.code == "sink-others-columns"
+    assert "note" in caught.value.message
+    with closing(opened(str(tmp_path / file))) as connection:
+        assert connection.execute("select * from delays").fetchall() == [(1, "a", "theirs")]
