@@ -299,6 +299,15 @@ def test_rows_that_come_before_the_others_move_none_twice() -> None:
         assert records_of(*read(options)) == RECORDS
 
 
+def test_without_a_name_for_records_a_list_that_moved_is_refused() -> None:
+    listing = Listing(RECORDS)
+    fault = when(3, lambda: listing.add(record(99), first=True))
+    with ApiServer(listing, fault=fault) as server, pytest.raises(Unavailable) as raised:
+        read({"url": server.url, "parallel": 1, "since": {"field": "id"}, **WAYS["page, total"]})
+    assert raised.value.code == "list-changed"
+    assert "page 3 " in str(raised.value).lower()
+
+
 def test_rows_that_go_move_none_past_the_reader() -> None:
     listing = Listing(RECORDS)
     fault = when(3, lambda: listing.remove(1, 2, 3))

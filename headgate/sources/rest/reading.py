@@ -85,7 +85,14 @@ class Reading:
         params = {named: asked} if named is not None and asked is not None else {}
         for attempt in range(1, declared.retry.attempts + 1):
             walk, met, least = self._walk(declared, params=params), 0, None
+            moves = boundary is not None and identities is None and _may_move(walk)
+            before: frozenset[bytes] = frozenset()
             for given in self._given(declared, walk):
+                if moves:  # nothing else could tell a record that has come again
+                    here = frozenset(map(bytes, given.page.records))
+                    if not before.isdisjoint(here):
+                        raise _again(self._shown(declared), walk.position(given.ordinal))
+                    before = here
                 met += len(given.page.records)
                 least = walk.total if least is None else min(least, walk.total or 0)
                 yield self._new(declared, walk, given, boundary, identities)
@@ -133,8 +140,7 @@ class Reading:
             kept.append(record)
             positions.append(position)
         # Pages that are counted may move: then what is smaller comes after what is greater.
-        moves = isinstance(walk.pager, CountedPager)
-        ascends = since is not None and since.order == "ascending" and not moves
+        ascends = since is not None and since.order == "ascending" and not _may_move(walk)
         return Piece(
             records=kept,
             positions=positions,
@@ -357,6 +363,23 @@ def _changed(declared: Declaration, where: str) -> Unavailable:
         " read before.",
         hint=hint,
         url=where,
+    )
+
+
+def _may_move(walk: Walk) -> bool:
+    """Whether records can move to other pages while they are counted."""
+    return isinstance(walk.pager, CountedPager)
+
+
+def _again(url: str, where: str) -> Unavailable:
+    return Unavailable(
+        "list-changed",
+        f"{where[0].upper()}{where[1:]} of {url} has a record of the page before it: the list moved "
+        "while its pages were counted.",
+        hint='Say what names a record, identity="id": then one that is met twice is given once. '
+        "Pages by cursor or key do not move.",
+        url=url,
+        position=where,
     )
 
 
