@@ -374,8 +374,8 @@ def _may_move(walk: Walk) -> bool:
 def _again(url: str, where: str) -> Unavailable:
     return Unavailable(
         "list-changed",
-        f"{where[0].upper()}{where[1:]} of {url} has a record of the page before it: the list moved "
-        "while its pages were counted.",
+        f"{where[0].upper()}{where[1:]} of {url} has a record of the page before it: the list "
+        "moved while its pages were counted.",
         hint='Say what names a record, identity="id": then one that is met twice is given once. '
         "Pages by cursor or key do not move.",
         url=url,
