@@ -30,6 +30,11 @@ _SUSPECT: Final = (
     rf"|^(?:[^\[{{]*[\[{{]){{{DEEPEST + 1}}}"
 )
 _NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
+_LONG: Final = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*"|'
+    r"(-?[0-9](?=[0-9.]{15}|[0-9.]*[eE][+-]?[0-9]{3})[0-9.eE+-]*)",
+    re.DOTALL,
+)
 _TAGGED: Final = re.compile(r'"\\u0001([0-9.eE+-]+)"')
 _BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _ESCAPE: Final = "\\u0001"
@@ -107,6 +112,15 @@ class _Kept:
 
 
 def _kept(text: str) -> _Kept:
+    long = [token for token in _LONG.findall(text) if token]
+    if f'"{_ESCAPE}' not in text and all(map(_is_kept, long)):
+        has_large = any(map(_is_large, long))
+        return _Kept(text, is_single=has_large and "[" in text, has_large=has_large)
+    return _marked(text)
+
+
+def _marked(text: str) -> _Kept:
+    """Mark the numbers that would not be read as they are."""
     kept = _Kept(text)
 
     def replaced(found: re.Match[str]) -> str:
@@ -117,7 +131,7 @@ def _kept(text: str) -> _Kept:
                 return '"' + _ESCAPE + token[1:]
             return token
         if _is_kept(token):
-            if token.lstrip("-").isdecimal() and _is_large(token):
+            if _is_large(token):
                 kept.has_large = True
                 kept.is_single = kept.is_single or "[" in text
             return token
@@ -129,7 +143,9 @@ def _kept(text: str) -> _Kept:
 
 
 def _is_large(token: str) -> bool:
-    return len(token) >= 16 and abs(int(token)) > _EXACT_IN_DOUBLE  # noqa: PLR2004 - as 2**53 has
+    """Whether it is a whole number that no double holds; 2**53 has 16 digits."""
+    digits = token.removeprefix("-")
+    return len(digits) > 15 and digits.isdecimal() and int(digits) > _EXACT_IN_DOUBLE  # noqa: PLR2004
 
 
 def _is_kept(token: str) -> bool:

@@ -46,6 +46,12 @@ class Shape:
     is_large: bool = False
 
     @property
+    def has_maps(self) -> bool:
+        """Whether there is a map anywhere."""
+        below = (*self.fields.values(), *((self.element,) if self.element is not None else ()))
+        return self.is_map or any(one.has_maps for one in below)
+
+    @property
     def holds_nothing(self) -> bool:
         """Whether there is no value at all: nothing but NULL, ``{}`` and ``[]``."""
         if self.kinds <= {"object"}:

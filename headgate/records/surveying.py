@@ -7,7 +7,7 @@ It takes whole objects only: a text that is none, or is nested very deeply, may 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,11 +33,13 @@ _SCALARS: Final = (
 class Survey:
     """What was found: shapes, each with the first row that has it, and the rows that were left.
 
-    A ``number`` in these shapes may also be a whole one that a double holds.
+    ``places`` is the most that were read together: each costs for every record, there or not. A
+    ``number`` in these shapes may also be a whole one that a double holds.
     """
 
     found: tuple[tuple[int, Shape], ...]
     left: tuple[int, ...]
+    places: int
 
 
 def surveyed(texts: pa.Array, *, has_large: bool) -> Survey:
@@ -49,13 +51,15 @@ def surveyed(texts: pa.Array, *, has_large: bool) -> Survey:
     """
     found: list[tuple[int, Shape]] = []
     left: list[int] = []
+    places = 0
     for row, stop, schema in _schemas(texts):
         shape = _of_schema(schema, has_large=has_large) if schema is not None else None
+        places = max(places, _places(schema))
         if shape is None:
             left.extend(range(row, stop))
         elif not found or found[-1][1] != shape:
             found.append((row, shape))
-    return Survey(found=tuple(found), left=tuple(left))
+    return Survey(found=tuple(found), left=tuple(left), places=places)
 
 
 def _schemas(texts: pa.Array) -> Iterator[tuple[int, int, pa.Schema | None]]:
@@ -100,6 +104,14 @@ def _of_schema(schema: pa.Schema, *, has_large: bool) -> Shape | None:
         return _of_type(pa.struct(list(schema)), has_large=has_large)
     except TypeError:
         return None
+
+
+def _places(kinds: Iterable[pa.Field] | None) -> int:
+    """Count the places in objects and lists."""
+    return sum(
+        1 + _places([each.type.field(number) for number in range(each.type.num_fields)])
+        for each in kinds or ()
+    )
 
 
 def _of_type(kind: pa.DataType, *, has_large: bool) -> Shape:

@@ -8,6 +8,8 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from heapq import merge
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import pyarrow as pa
@@ -20,8 +22,10 @@ UNTOLD: Final = "_hg_untold"
 
 _PIECE_ROWS: Final = 2_048
 _PIECE_BYTES: Final = 1 << 20
-_FIRST_ROWS: Final = 256
-_LARGEST_BYTES: Final = 1 << 25
+_FIRST_ROWS: Final = 128
+_PIECE_CELLS: Final = 1 << 20
+"""So many places of records are read together, whether something is in them or not."""
+_MOST_PLACES: Final = 4_096
 _THREADS: Final = 4
 _MOST_LEFT: Final = 4
 """A survey that leaves every fourth record is not worth its time."""
@@ -62,6 +66,9 @@ class RecordShapes:
         self._whole = Shape()
         self._found: _Found = []
         self._rows = 0
+        self._places = 1
+        self._has_maps = False
+        self._doubtful = False
         self._left: list[pa.Array] = []
         self._rows_left = 0
         self._untold_from = spans[-1][1] if spans else 0
@@ -79,23 +86,25 @@ class RecordShapes:
 
     def shape(self, live: str, *, tagged: bool) -> Shape:
         """Give the shape of all records of a relation: those surveyed, and the rest of it."""
-        found = list(self._found)
-        doubtful = False
-        for batch in self._session.reader(Sql(text=STRUCTURES.format(live, self.untold))):
-            for text, first in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if '"JSON"' in text and "[" in text:
-                    doubtful = True
-                else:
-                    found.append((first, of_structure(text)))
         shape = Shape()
-        for _, one in sorted(found, key=lambda each: each[0]):
+        for _, one in merge(self._found, self._structures(live), key=itemgetter(0)):
             shape = merged(shape, one)
-        if doubtful or tagged:
-            asked = Sql(text=SINGLES.format(live, self.untold if doubtful else "false"))
+        if self._doubtful or tagged:
+            asked = Sql(text=SINGLES.format(live, self.untold if self._doubtful else "false"))
             for batch in self._session.reader(asked):
                 for text in batch.column(0).to_pylist():
                     shape = merged(shape, of_text(text))
         return shape
+
+    def _structures(self, live: str) -> Iterator[tuple[int, Shape]]:
+        """Give the shapes of records that no survey told of, each with its first row, in order."""
+        self._doubtful = False
+        for batch in self._session.reader(Sql(text=STRUCTURES.format(live, self.untold))):
+            for text, first in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if '"JSON"' in text and "[" in text:
+                    self._doubtful = True
+                else:
+                    yield first, of_structure(text)
 
     # -- surveyed
 
@@ -108,13 +117,13 @@ class RecordShapes:
                     self._untold_from = rows[0].as_py()
                     break
                 waiting.append((rows, pool.submit(surveyed, texts, has_large=self._has_large)))
-                if len(waiting) > threads or not self._rows:
+                if len(waiting) > threads or self._rows < _PIECE_ROWS:
                     self._take(*waiting.popleft())
             while waiting:
                 self._take(*waiting.popleft())
 
     def _pieces(self, live: str, spans: Sequence[Span]) -> Iterator[tuple[pa.Array, pa.Array]]:
-        """Give rows and their records; the first time only some, to see how they are."""
+        """Give rows and their records; at first only some, to see how they are."""
         first = _FIRST_ROWS
         for low, high in spans:
             asked = (
@@ -125,22 +134,30 @@ class RecordShapes:
                 start = 0
                 while start < batch.num_rows:
                     rest = batch.slice(start)
-                    size = max(1, _PIECE_BYTES * rest.num_rows // max(rest.nbytes, 1))
-                    piece = rest.slice(0, min(size, _PIECE_ROWS, first))
+                    fitting = max(1, _PIECE_BYTES * rest.num_rows // max(rest.nbytes, 1))
+                    most = min(_PIECE_ROWS, _PIECE_CELLS // self._places, first)
+                    piece = rest.slice(0, min(fitting, most))
                     yield piece.column(0), piece.column(1)
-                    start, first = start + piece.num_rows, _PIECE_ROWS
+                    start, first = start + piece.num_rows, first * 4
 
     def _take(self, rows: pa.Array, future: "Future[Survey]") -> None:
         survey = future.result()
         self._rows += len(rows)
+        self._places = max(self._places, survey.places)
         for row, one in survey.found:
             whole = merged(self._whole, one)
             if whole != self._whole:
                 self._whole = whole
+                self._has_maps = whole.has_maps
                 self._found.append((rows[row].as_py(), one))
         if survey.left:
             self._rows_left += len(survey.left)
             self._left.append(rows.take(pa.array(survey.left)))
 
     def _is_vain(self) -> bool:
-        return self._rows_left * _MOST_LEFT > self._rows
+        """Whether the engine had better tell of the rest: too many are odd, or keys are data."""
+        return (
+            self._rows_left * _MOST_LEFT > self._rows
+            or self._places > _MOST_PLACES
+            or self._has_maps
+        )
