@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from headgate.contracts import expressions as ex
-from headgate.contracts import regexes
+from headgate.contracts.regex_parsing import parse as parse_regex
 from headgate.contracts.types import ColumnType, StructType
 from headgate.errors import Invalid
 from headgate.names import suggestion
@@ -279,7 +279,7 @@ class _Reader:
         if not (isinstance(pattern, exp.Literal) and pattern.args.get("is_string")):
             raise ex.refused("regexp_matches needs a text as its pattern")
         regex = pattern.name
-        regexes.parse(regex)
+        parse_regex(regex)
         return ex.matches(
             text, rf"^(?:{regex})$" if isinstance(node, exp.RegexpFullMatch) else regex
         )

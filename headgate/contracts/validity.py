@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from headgate.contracts import checks, regexes
+from headgate.contracts import checks
 from headgate.contracts.instants import read_instant
+from headgate.contracts.regex_parsing import parse as parse_regex
 from headgate.contracts.types import (
     BOOL,
     DATE,
@@ -76,7 +77,7 @@ def _bad_key(check: checks.KeyCheck) -> str | None:
 def _bad_pattern(kind: ColumnType, pattern: str) -> str | None:
     if kind != STRING:
         return f"a pattern is for text, and the column is a {kind}."
-    regexes.parse(pattern)
+    parse_regex(pattern)
     return None
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from headgate.contracts import checks, regexes
+from headgate.contracts import checks, regex_nodes
 from headgate.contracts.expressions import Call, Column, Literal
+from headgate.contracts.regex_parsing import parse as parse_regex
 from headgate.contracts.types import DecimalType, FloatType, IntType
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ def violates(check, kinds, row):
         case checks.OneOf(values=values):
             return all(comparable(kind, value) != comparable(kind, other) for other in values)
         case checks.Pattern(pattern=pattern):
-            return re.search(python_pattern(regexes.parse(pattern)), value) is None
+            return re.search(python_pattern(parse_regex(pattern)), value) is None
         case checks.Length(at_least=low, at_most=high):
             return (low is not None and len(value) < low) or (
                 high is not None and len(value) > high
@@ -154,7 +155,7 @@ def known(tree, operation, values):
     simple = {
         "not": lambda: not a,
         "is-nan": lambda: math.isnan(a),
-        "matches": lambda: bool(re.search(python_pattern(regexes.parse(tree.pattern)), a)),
+        "matches": lambda: bool(re.search(python_pattern(parse_regex(tree.pattern)), a)),
         "length": lambda: Fraction(len(a)),
         "list-length": lambda: Fraction(len(a)),
         "to-float": lambda: to_float(a),
@@ -218,20 +219,20 @@ EDGES = {
 def python_pattern(node):
     """Write a parsed pattern in Python's words; it knows no Unicode properties."""
     match node:
-        case regexes.Chars(ranges=ranges, properties=(), negated=negated, folded=folded):
+        case regex_nodes.Chars(ranges=ranges, properties=(), negated=negated, folded=folded):
             if not ranges:
                 return "(?s:.)" if negated else "(?!)"
             codes = {(low, high) for low, high in ranges} | (folds(ranges) if folded else set())
             inner = "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in sorted(codes))
             return f"[{'^' if negated else ''}{inner}]"
-        case regexes.Edge(place=place):
+        case regex_nodes.Edge(place=place):
             return EDGES[place]
-        case regexes.Repeat(item=item, low=low, high=high, lazy=lazy):
+        case regex_nodes.Repeat(item=item, low=low, high=high, lazy=lazy):
             last = "" if high is None else high
             return f"(?:{python_pattern(item)}){{{low},{last}}}{'?' if lazy else ''}"
-        case regexes.Sequence(items=items):
+        case regex_nodes.Sequence(items=items):
             return "".join(f"(?:{python_pattern(item)})" for item in items)
-        case regexes.Either(options=options):
+        case regex_nodes.Either(options=options):
             return "|".join(python_pattern(option) for option in options)
     raise TypeError(node)
 

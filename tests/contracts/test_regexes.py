@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from headgate.contracts import regexes
+from headgate.contracts import regex_parsing, regexes
 from headgate.errors import Invalid
 
 TEXTS = [
@@ -120,7 +120,7 @@ def test_both_engines_agree(engines, pattern):
 @pytest.mark.parametrize(("pattern", "why"), REFUSED.items())
 def test_what_engines_lack_or_take_differently_is_refused(pattern, why):
     with pytest.raises(Invalid, match="is refused") as caught:
-        regexes.parse(pattern)
+        regex_parsing.parse(pattern)
     assert caught.value.code == "contract-pattern"
     assert why in caught.value.message
 
@@ -147,7 +147,7 @@ def test_patterns_mean_what_the_documentation_says(engines, pattern, text, match
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", regexes.PROPERTIES)
+@pytest.mark.parametrize("name", regex_parsing.PROPERTIES)
 def test_properties_agree_on_every_code_point(engines, name):
     every = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c <= 0xDFFF]
     for pattern in (rf"\p{{{name}}}", rf"[^\p{{{name}}}\d]", rf"[\P{{{name}}}x]"):
@@ -155,7 +155,7 @@ def test_properties_agree_on_every_code_point(engines, name):
         assert re2 == rust
 
 
-@pytest.mark.parametrize("name", regexes.PROPERTIES)
+@pytest.mark.parametrize("name", regex_parsing.PROPERTIES)
 def test_properties_agree_on_characters_newer_than_either_table(engines, name):
     newer = [
         chr(c)
