@@ -7,6 +7,7 @@ comes, and gives back what it did. The coordinator commits it.
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ from headgate.runs.inputs import Inputs
 from headgate.runs.keeping import applied, carried_writes, keep
 from headgate.runs.lookups import looked_up
 from headgate.runs.planned import PlannedStep
+from headgate.runs.same_output import is_published
 from headgate.runs.skipping import RunStep, SkipDecision, SkipStep
 from headgate.runs.taint import marked
 
@@ -427,6 +429,8 @@ class StepWork:
                 cursor = computation.cursor or inputs.position()
         if output is not None and self._changed_nothing(step, tree, output, cursor):
             return self._nothing_new(step, inputs, digest)
+        if output is not None and self._came_again(step, tree, output, cursor):
+            return self._as_it_was(step, tree, output, digest)
         return self._done(step, tree, inputs, digest, output, cursor, number, began, cpu)
 
     def _changed_nothing(
@@ -435,6 +439,42 @@ class StepWork:
         """Whether what was read had nothing new, as when a file only vanished."""
         stored = tree.get(cursor_key(self.attempt.row.pipeline, step.name))
         return not output.writes and stored is not None and stored.data == cursor
+
+    def _came_again(self, step: Step, tree: Tree, output: "Output", cursor: str | None) -> bool:
+        """Whether a source that only reading can tell gave what is published, in every key.
+
+        Equal content ids are equal rows in an equal order. A forced run writes all the same.
+        """
+        pipeline = self.attempt.row.pipeline
+        stored = tree.get(cursor_key(pipeline, step.name))
+        known = self.attempt.base_tree.get(step_key(pipeline, step.name)) is not None
+        read_whole = step.source is not None and step.mode == "replace"
+        if self.force or not known or not read_whole or not output.changes:
+            return False
+        if cursor is not None and (stored is None or stored.data != cursor):
+            return False
+        return is_published(tree, output.changes)
+
+    def _as_it_was(self, step: Step, tree: Tree, output: "Output", digest: str | None) -> StepDone:
+        """Give a step whose rows are those that are published: nothing is written.
+
+        What it leans on is read, so that whoever changes it first has the step computed again.
+        """
+        pipeline, attempt = self.attempt.row.pipeline, self.attempt
+        keys = (
+            *output.changes,
+            step_key(pipeline, step.name),
+            cursor_key(pipeline, step.name),
+        )
+        reads = tuple(
+            Read(key=key, content=_content(tree, key), own=attempt.wrote(key)) for key in keys
+        )
+        done = self._settled(step, (*output.reads, *reads), digest)
+        now = attempt.wiring.clock.now()
+        noted = tuple(
+            SourceNoted(run=attempt.id, at=now, step=step.name, note=note) for note in output.notes
+        )
+        return replace(done, events=(*noted, *done.events))
 
     def _done(
         self,
