@@ -43,7 +43,8 @@ def _list(call: Call, names: tuple[str, ...]) -> None:
             for each in found
             for option, text in (each.options or {"": ""}).items()
         ]
-        for line in aligned(("connection", "option", "value", "secret"), rows):
+        heads = ("connection", "option", "value", "secret")
+        for line in aligned(heads, rows, width=call.terminal.width):
             call.terminal.data(line)
         unused = [each.name for each in found if not each.used_by]
         if unused:

@@ -11,6 +11,7 @@ from headgate.cli.history import verdict_document, verdict_phrase
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import counted
 from headgate.cli.progress import failure
+from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 from headgate.contracts import (
     ContractSpec,
@@ -24,9 +25,13 @@ from headgate.errors import HeadgateError
 from headgate.verdicts import Verdict
 
 
-@click.group()
-def contract() -> None:
-    """Show, validate and compare what tables promise."""
+@click.group(cls=ShownByName, invoke_without_command=True)
+@ref_option("The ref to look at.")
+@command()
+def contract(call: Call, ref: str | None) -> None:
+    """List, show, validate and compare what tables promise."""
+    if click.get_current_context().invoked_subcommand is None:
+        _list(call, ref)
 
 
 @contract.command("list")
@@ -34,16 +39,24 @@ def contract() -> None:
 @command()
 def list_contracts(call: Call, ref: str | None) -> None:
     """List the contracts that hold at a ref."""
+    _list(call, ref)
+
+
+def _list(call: Call, ref: str | None) -> None:
     found = call.project.contracts(ref=ref)
     if call.json:
         call.terminal.document({"contracts": {table: spec.digest for table, spec in found.items()}})
+        return
+    if not found:
+        at = ref or call.project.settings.target
+        call.terminal.words(f"No contract holds at {at}; docs/contracts.md shows how to write one.")
         return
     rows = [
         (table, spec.name, len(spec.columns), len(spec.checks), spec.undeclared)
         for table, spec in found.items()
     ]
     names = ("table", "contract", "columns", "checks", "undeclared columns")
-    for line in aligned(names, rows, right=("columns", "checks")):
+    for line in aligned(names, rows, right=("columns", "checks"), width=call.terminal.width):
         call.terminal.data(line)
 
 

@@ -60,16 +60,24 @@ def copy(
         settings = project.settings_without_project(here.resolve(), ids)
     else:
         settings = project.read_settings(root, environment=environment, profile=call.profile)
-    done = project.copy_rows(
-        project.source_address(source, _options(of_source, "--from")),
-        project.sink_address(sink, _options(of_sink, "--to"), settings.connections),
-        project.CopyManner(key=tuple(upsert.split(",")) if upsert else (), append=append),
-        settings=settings,
-        environment=environment,
-        clock=SystemClock(),
-        ids=ids,
-        rejects=rejects,
-    )
+    try:
+        done = project.copy_rows(
+            project.source_address(source, _options(of_source, "--from")),
+            project.sink_address(sink, _options(of_sink, "--to"), settings.connections),
+            project.CopyManner(key=tuple(upsert.split(",")) if upsert else (), append=append),
+            settings=settings,
+            environment=environment,
+            clock=SystemClock(),
+            ids=ids,
+            rejects=rejects,
+        )
+    except NotFound as error:
+        if error.code == "file-missing" and source.isidentifier() and error.hint is None:
+            error.hint = (
+                "If it is a table of the lake:  "
+                f"headgate sql 'select * from {source}' --format csv > {source}.csv"
+            )
+        raise
     if call.json:
         call.terminal.document({"rows": done.rows, "left": done.left, "wall_s": done.wall_s})
         return

@@ -130,7 +130,7 @@ def backups(call: Call, directory: Path | None, forget: str | None) -> None:
             head = short(each.branches.get(each.main))
             only = "metadata only" if each.metadata_only else ""
             rows.append((each.name, instant(each.created), head, only))
-    for line in aligned(heads, rows):
+    for line in aligned(heads, rows, width=call.terminal.width):
         call.terminal.data(line)
 
 

@@ -9,6 +9,7 @@ import click
 from headgate.cli.options import Call, command, named, ref_option
 from headgate.cli.phrases import counted, short
 from headgate.cli.run_commands import follow
+from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ _FORMATS = ("table", "csv", "json", "jsonl", "parquet")
 _SHOWN_ROWS = 20
 
 
-@click.group()
-def quarantine() -> None:
-    """Look at rows that were set aside, mend them, replay them.
+@click.group(cls=ShownByName, invoke_without_command=True)
+@ref_option("The ref to look at.")
+@command()
+def quarantine(call: Call, ref: str | None) -> None:
+    """Count rows that were set aside, look at them, mend them, replay them.
 
     No row is ever dropped in silence.
     """
+    if click.get_current_context().invoked_subcommand is None:
+        _list(call, ref)
 
 
 def _chosen_rows(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,6 +55,10 @@ def _chosen_rows(function: Callable[..., Any]) -> Callable[..., Any]:
 @command()
 def list_quarantine(call: Call, ref: str | None) -> None:
     """Count the rows in quarantine, by table and reason."""
+    _list(call, ref)
+
+
+def _list(call: Call, ref: str | None) -> None:
     view = call.project.at(ref or call.project.settings.target)
     counts = [
         (table, reason, rows)
@@ -72,7 +81,9 @@ def list_quarantine(call: Call, ref: str | None) -> None:
         call.terminal.words(f"No row is in quarantine at {view.ref}.")
         return
     rows = [(table, f"{count:,}", reason) for table, reason, count in counts]
-    for line in aligned(("table", "rows", "because"), rows, right=("rows",)):
+    for line in aligned(
+        ("table", "rows", "because"), rows, right=("rows",), width=call.terminal.width
+    ):
         call.terminal.data(line)
 
 

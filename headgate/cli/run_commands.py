@@ -272,7 +272,7 @@ def plan(call: Call, pipeline: str | None, target: str | None, params: tuple[str
         call.terminal.document(plan_document(planned))
         return
     rows = [(step.step, step.action, step.reason) for step in planned.steps]
-    for line in aligned(("step", "", "because"), rows):
+    for line in aligned(("step", "", "because"), rows, width=call.terminal.width):
         call.terminal.data(line)
     if planned.nothing_to_do:
         call.terminal.words("A run would have nothing to do.")

@@ -6,6 +6,7 @@ import click
 
 from headgate.cli.options import Call, command, ref_option
 from headgate.cli.phrases import duration, instant, short
+from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 from headgate.errors import NotFound
 from headgate.names import suggestion
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
     from headgate.project import SourceStatus
 
 _CURSOR_WIDTH = 40
+_WIDE = 80
+_COLUMNS = ("source", "kind", "reads", "table", "read to", "rows", "commit", "when")
+_FEWER = ("source", "table", "read to", "rows", "when")
+"""What is listed where not all has room."""
+
 _TITLE_WIDTH = 48
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=ShownByName, invoke_without_command=True)
 @ref_option("The ref to look at.")
 @command()
 def sources(call: Call, ref: str | None) -> None:
@@ -80,7 +86,7 @@ def _list(call: Call, ref: str | None) -> None:
     if not found:
         call.terminal.words("No source is declared.")
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             each.name,
             each.kind,
@@ -93,8 +99,12 @@ def _list(call: Call, ref: str | None) -> None:
         )
         for each in found
     ]
-    names = ("source", "kind", "reads", "table", "read to", "rows", "commit", "when")
-    for line in aligned(names, rows, right=("rows",)):
+    names: tuple[str, ...] = _COLUMNS
+    width = call.terminal.width
+    if width < _WIDE:
+        kept = [names.index(name) for name in _FEWER]
+        names, rows = _FEWER, [tuple(row[at] for at in kept) for row in rows]
+    for line in aligned(names, rows, right=("rows",), width=width):
         call.terminal.data(line)
 
 
