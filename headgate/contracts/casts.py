@@ -44,7 +44,7 @@ RAW = "_raw."
 TRIED = "_tried."
 """What stands before a column's name where its text was read as a number, well or badly."""
 
-_OURS = ("_raw.", "_position", "_mask")
+_OURS = ("_position", "_mask")
 _KEPT = (source_columns.POSITION, source_columns.RECORD)
 _DAY = r"[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
@@ -165,7 +165,10 @@ def cast_plan(spec: ContractSpec, raw: pa.Schema, *, texts: TextRule | None = No
     taken = {(given.get(c.source) or given.get(c.source.casefold())) for c in spec.columns} - {None}
     names = {column.name.casefold() for column in spec.columns}
     for field in raw:
-        if field in taken or field.name.startswith(_OURS) or field.name in source_columns.ALL:
+        if field in taken or field.name in source_columns.ALL:
+            continue
+        if spec.undeclared == "keep" and (field.name in _OURS or field.name.startswith(RAW)):
+            problems.append(f"{field.name} is a name that rows in quarantine have for themselves")
             continue
         if spec.undeclared == "refuse":
             problems.append(f"{field.name} is not declared")

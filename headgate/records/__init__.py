@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headgate.records.deciding import decide as decide
     from headgate.records.deciding import questions as questions
     from headgate.records.drafting import text_rule as text_rule
+    from headgate.records.drift import differences as differences
     from headgate.records.drift import shown as shown
     from headgate.records.guarding import UNTAGGED_JSON as UNTAGGED_JSON
     from headgate.records.guarding import Guarded as Guarded
@@ -56,7 +57,7 @@ _FILES = {
         "questions",
     ),
     "drafting": ("text_rule",),
-    "drift": ("shown",),
+    "drift": ("differences", "shown"),
     "guarding": (
         "Guarded",
         "UNTAGGED_JSON",

@@ -4,9 +4,10 @@ What a source gives is told from its columns. Typed rows are written here; recor
 in ``normalising.py``; operations are folded and applied in ``changes.py``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -37,6 +38,7 @@ from headgate.runs.source_states import SourceState
 from headgate.runs.spool import Spool
 from headgate.runs.typed_rows import ColumnsGrew, TypedRows
 from headgate.runs.wiring import Wiring
+from headgate.runs.written_formats import with_formats
 
 RAW = "_hg_raw"
 """The name under which a query finds the source's rows."""
@@ -136,10 +138,12 @@ def write_raw(
     rows: NativeFiles | pa.Table | pa.RecordBatchReader,
     *,
     unread: Unread = none_unread,
+    written: Mapping[str, object] = MappingProxyType({}),
 ) -> Output:
     """Write raw rows: their types and their fate are the contract's to say; without one, they stay.
 
-    ``unread`` gives the records that were no rows, once the rows have flowed.
+    ``unread`` gives the records that were no rows, once the rows have flowed. ``written`` are the
+    options of the files that the rows came from once, where they come from elsewhere now.
 
     Raises:
         Invalid: ``contract-raw-columns``: the columns are not those the contract speaks of.
@@ -153,7 +157,7 @@ def write_raw(
     try:
         if target.spec is None:
             return _write_untold(wiring, session, tree, target, rows, unread)
-        return _write_told(wiring, session, tree, target, target.spec, rows, unread)
+        return _write_told(wiring, session, tree, target, target.spec, rows, unread, written)
     except Invalid as error:
         if error.code == "schema-type-conflict":
             error.hint = ways_out(target.table, has_contract=target.spec is not None)
@@ -168,10 +172,13 @@ def _write_told(
     spec: ContractSpec,
     rows: NativeFiles | pa.Table | pa.RecordBatchReader,
     unread: Unread,
+    written: Mapping[str, object],
 ) -> Output:
     """Write raw rows as their contract says."""
     schema = session.schema(rows)
-    plan = cast_plan(spec, schema, texts=text_rule(target.rules))
+    options = rows.options if isinstance(rows, NativeFiles) else written
+    texts = with_formats(options, text_rule(target.rules))
+    plan = cast_plan(spec, schema, texts=texts)
     plan.refuse()
     notes = refuse_lacking_columns(spec, rows) if isinstance(rows, NativeFiles) else ()
     session.bind({RAW: rows})

@@ -28,6 +28,7 @@ from headgate.records import (
     child_columns,
     child_shape,
     decide,
+    differences,
     exploded,
     is_carried_whole,
     place_of,
@@ -301,9 +302,14 @@ class _Normalising:
             mask=mask,
             unread=unread,
         )
-        is_new = target.mode == "replace" or self._tree.get(table_key(target.table)) is None
+        before = self._tree.get(table_key(target.table))
+        replaces = target.mode == "replace"
+        if replaces and before is not None:
+            present = self._wiring.lake.tables.scan_files(before, ()).schema
+            drifts = differences(present, {field.name: field.type for field in casts.schema})
+            output = replace(output, schema_changes=(*output.schema_changes, *drifts))
         lacking = lacking_fields(target.spec, root.shape)
-        return self._told(plan, told_of_lacking(target, output, lacking, is_new=is_new))
+        return told_of_lacking(target, output, lacking, is_new=replaces or before is None)
 
     def _casts(self, root: RecordTable, given: pa.Schema) -> CastPlan:
         if root.target.spec is None:

@@ -181,7 +181,16 @@ class _Replay:
         back = returned(plain, target.spec, present)
         aside = _joined(aside, back.unread)
         target = replace(target, rules=_of_texts(target))
-        return write_raw(self._wiring, session, self._tree, target, back.rows, unread=lambda: aside)
+        source = self._step.source if self._step is not None else None
+        return write_raw(
+            self._wiring,
+            session,
+            self._tree,
+            target,
+            back.rows,
+            unread=lambda: aside,
+            written=source.options if source is not None and source.kind == "files" else {},
+        )
 
     def _write_records(
         self, session: Session, target: Target, found: "_Readable", aside: pa.Table | None

@@ -7,7 +7,8 @@ from records_text import load
 from workplaces import Workplace
 
 from headgate.errors import StepFailed
-from headgate.events import SourceNoted
+from headgate.events import SchemaChanged, SourceNoted
+from headgate.runs import Choice
 
 CONTRACT = """
 from typing import Annotated, TypedDict
@@ -141,3 +142,70 @@ def test_a_file_without_a_required_column_is_named(place: Workplace) -> None:
 def test_a_file_with_a_slip_in_a_nullable_column_is_told(place: Workplace) -> None:
     files(place, "id,amount,note\n1,10,a\n", "id,amount,nota\n2,20,b\n", "id,amount\n3,30\n")
     assert notes(place) == ["part_1.csv: no column note (there is nota), so NULL stands there."]
+
+
+def test_what_a_contract_reads_of_records_is_no_change_of_the_table(place: Workplace) -> None:
+    text = contract('amount: Annotated[int, hg.column("Amount No.")]')
+    load(place, {"id": 1, "Amount No.": "7"}, text=text)
+    load(place, {"id": "2", "Amount No.": "8"}, text=text)
+    assert place.heard(SchemaChanged) == []
+    load(place, {"id": 3, "Amount No.": 9, "more": True}, text=text)
+    [change] = place.heard(SchemaChanged)
+    assert isinstance(change, SchemaChanged)
+    assert change.changes == ("added more boolean",)
+
+
+WRITTEN = """
+import headgate as hg
+
+class Part(hg.Contract):
+    id: int
+    day: hg.Date | None
+    at: hg.LocalTimestamp | None
+    amount: hg.Decimal(9, 2) | None
+    share: float | None
+
+parts = hg.files(
+    "part_*.csv",
+    contract=Part,
+    mode="append",
+    delimiter=";",
+    date_format="%d.%m.%Y",
+    timestamp_format="%d.%m.%Y %H:%M",
+    decimal_separator=",",
+)
+"""
+
+
+def test_a_contract_reads_days_and_numbers_as_their_file_writes_them(place: Workplace) -> None:
+    (place.root / "part_0.csv").write_text(
+        "id;day;at;amount;share\n"
+        "1;31.12.2026;31.12.2026 10:30;1,50;0,25\n"
+        "2;2026-12-31;;1.50;0.25\n"
+        "3;;01.02.2026;;\n"
+        "4;;;;\n"
+    )
+    place.hall.run(place.pipeline(WRITTEN), target="main")
+    first = place.rows("parts")[0]
+    assert [row["id"] for row in place.rows("parts")] == [1, 4]
+    assert (str(first["day"]), str(first["at"])) == ("2026-12-31", "2026-12-31 10:30:00")
+    assert (str(first["amount"]), first["share"]) == ("1.50", 0.25)
+    reasons = {row["position"]: row["checks"] for row in place.rows(QUARANTINE)}
+    assert reasons == {
+        "part_0.csv:3": ["day is date", "amount is decimal(9, 2)", "share is double"],
+        "part_0.csv:4": ["at is timestamp"],
+    }
+    choice = Choice(table="parts", where="id = '3'")
+    place.hall.edit(choice, target="main", values=["at = '01.02.2026 00:00'"])
+    place.hall.replay(choice, target="main", pipeline=place.pipeline(WRITTEN))
+    assert [str(row["at"]) for row in place.rows("parts") if row["id"] == 3] == [
+        "2026-02-01 00:00:00"
+    ]
+
+
+@pytest.mark.parametrize("name", ["_position", "_mask", "_raw.id"])
+def test_a_column_that_quarantine_has_for_itself_is_no_longer_dropped_in_silence(
+    place: Workplace, name: str
+) -> None:
+    with pytest.raises(StepFailed, match=f"{name} is a name that rows in quarantine have"):
+        files(place, f"id,amount,note,{name}\n1,2,x,9\n")
