@@ -49,6 +49,7 @@ _ALSO = {
     "string": ("JSON", "UUID"),
     "uuid": ("VARCHAR",),
 }
+_FULL = ("no space left on device", "disk quota exceeded", "file too large")
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)\Z")
 _COLUMNS = """
 select column_name, data_type, not is_nullable, column_name in (
@@ -98,20 +99,26 @@ class DuckDBFile:
 
     def explained(self, error: Exception, what: str) -> HeadgateError:  # noqa: PLR0911
         """Tell by the error's class what it means; its text may quote rows."""
+        where, said = str(self._file), str(error).lower()
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
         if isinstance(error, duckdb.ConstraintException | duckdb.ConversionException):
             return refusals.rows_refused(what, kind)
+        if isinstance(error, duckdb.TransactionException) and "constraint violation" in said:
+            return refusals.rows_refused(what, "constraint violation")
+        full = [reason for reason in _FULL if reason in said]
+        if full or "could not write" in said:
+            return refusals.unreachable(where, full[0] if full else "the file cannot be written")
         if isinstance(error, duckdb.TransactionException):
-            return refusals.busy(str(self._file), "another session changed the same")
+            return refusals.busy(where, "another session changed the same")
         if isinstance(error, duckdb.IOException):
-            if "lock" in str(error).lower():
-                return refusals.busy(str(self._file), "another program has the file open")
-            return refusals.unreachable(str(self._file), "the file cannot be read or written")
+            if "lock" in said:
+                return refusals.busy(where, "another program has the file open")
+            return refusals.unreachable(where, "the file cannot be read or written")
         if isinstance(error, duckdb.OutOfMemoryException):
-            return refusals.unreachable(str(self._file), kind)
+            return refusals.unreachable(where, kind)
         if isinstance(error, duckdb.CatalogException | duckdb.DependencyException):
-            return refusals.failed(str(self._file), what, str(error).partition("\n")[0])
-        return refusals.failed(str(self._file), what, kind)
+            return refusals.failed(where, what, str(error).partition("\n")[0])
+        return refusals.failed(where, what, kind)
 
     def is_there(self) -> bool:
         """Whether the file is there."""

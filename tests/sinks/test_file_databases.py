@@ -1,6 +1,7 @@
 """SQLite and DuckDB take deliveries as every sink does; what they have is read past the sink."""
 
 import json
+import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from headgate.errors import Invalid, Refused
+from headgate.errors import Invalid, Refused, Unavailable
 from headgate.sinks import Effect, Sink, TableDelivery
 from headgate.sinks.duckdb import duckdb_sink
 from headgate.sinks.sqlite import sqlite_sink
@@ -179,3 +180,29 @@ def test_columns_of_others_are_not_lost_with_a_key(
     assert "note" in caught.value.message
     with closing(opened(str(tmp_path / file))) as connection:
         assert connection.execute("select * from delays").fetchall() == [(1, "a", "theirs")]
+
+
+@pytest.mark.parametrize(("make", "file"), [(sqlite_sink, "o.db"), (duckdb_sink, "o.duckdb")])
+def test_a_full_disk_is_said_and_leaves_what_was_there(
+    tmp_path: Path, make: Callable[..., Sink], file: str
+) -> None:
+    many = pa.table({"id": range(100, 30_100), "v": [f"{n}" * 20 for n in range(30_000)]})
+    deliveries = Deliveries()
+    key = {"schema": TEXTS, "effect": "upsert", "key": ["id"]}
+    with closing(make({"path": file}, setting(tmp_path))) as sink:
+        sink.deliver(deliveries.next(rows_delivery([{"id": 1, "v": "a"}], whole=True, **key)))
+        has = deliveries.at
+        more = deliveries.next(replace(rows_delivery([], **key), rows=many.to_reader))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+        try:
+            with pytest.raises(Unavailable) as caught:
+                sink.deliver(more)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert caught.value.code == "sink-unreachable"
+        assert sink.position() == has
+        assert sink.deliver(more) == {"delays": 30_000}
+    opened = duckdb.connect if file.endswith("duckdb") else sqlite3.connect
+    with closing(opened(str(tmp_path / file))) as connection:
+        assert connection.execute("select count(*) from delays").fetchall() == [(30_001,)]
