@@ -21,7 +21,7 @@ from headgate.runs.kept_for_sinks import KeptForSink
 from headgate.runs.rows_for_sinks import table_delivery
 from headgate.runs.sink_states import SinkState, TableAtSink
 from headgate.runs.wiring import Wiring
-from headgate.sinks import Delivery, Position, Sink
+from headgate.sinks import Delivery, Position, Sink, TableDelivery
 
 PATIENCE = Retry(attempts=3, first=timedelta(seconds=0.2), longest=timedelta(seconds=2))
 """How a destination that does not answer is asked again, before it is left behind."""
@@ -237,6 +237,7 @@ class Deliverer:
                 )
                 for number, each in enumerate(changed)
             ]
+            self._refuse_mixtures(has, tables)
             rows = self.sink.deliver(
                 Delivery(
                     position=position,
@@ -258,6 +259,30 @@ class Deliverer:
             wall_s=wiring.clock.monotonic_s() - began_s,
         )
         return done, position
+
+    def _refuse_mixtures(
+        self, has: Position | None, tables: Sequence[TableDelivery | None]
+    ) -> None:
+        """Refuse to merge a table into one over there that this sink filled with another's rows."""
+        filled = {to: table for table, to in (has.tables if has else ())}
+        for each in tables:
+            if each is None or not each.whole or each.effect != "upsert":
+                continue
+            other = filled.get(each.to, each.table)
+            if other != each.table:
+                name = self.declared.name
+                raise Refused(
+                    "sink-table-of-another",
+                    f"The sink {name} is to deliver {each.table} to {each.to}, which it filled with"
+                    f" {other} so far.",
+                    readers=f"Those of {each.to} see {other} as it was delivered last.",
+                    hint=f"Take {each.to} away over there, or give {each.table} another name there;"
+                    f" then  headgate sinks reset {name}\n"
+                    f"Without that, reset leaves rows of {other} whose keys {each.table} does not"
+                    " have.",
+                    sink=name,
+                    table=each.table,
+                )
 
     def _as_it_can(self, table: SinkTable) -> SinkTable:
         """Give what is meant of a table where nothing is said and nothing there can be changed."""

@@ -182,6 +182,25 @@ def test_a_table_that_is_called_otherwise_comes_whole_there(opened, tmp_path) ->
     assert there(tmp_path, "second") == there(tmp_path, "b") == [{"n": 1}]
 
 
+def test_a_table_is_not_merged_into_what_another_has_filled(opened, tmp_path) -> None:
+    project = opened('out = hg.sink("sqlite", path="out.db", tables={"a": "x"}, key="id")')
+    write(project, "a", {"id": 1, "v": "a"})
+    write(project, "c", {"id": 2, "v": "c"})
+    project.deliver()
+    swapped = 'out = hg.sink("sqlite", path="out.db", tables={"c": "x", "a": "y"}, key="id")'
+    project = opened(swapped)
+    with pytest.raises(Refused) as caught:
+        project.deliver()
+    assert caught.value.code == "sink-table-of-another"
+    assert there(tmp_path, "x") == [{"id": 1, "v": "a"}]
+    with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
+        connection.execute("drop table x")
+    project.reset_sink("out")
+    project.deliver()
+    assert there(tmp_path, "x") == [{"id": 2, "v": "c"}]
+    assert there(tmp_path, "y") == [{"id": 1, "v": "a"}]
+
+
 # -- what a sink does not take
 
 
@@ -277,7 +296,7 @@ def test_what_somebody_dropped_comes_back_whole_or_not_at_all(opened, tmp_path, 
     with closing(sqlite3.connect(tmp_path / "out.db", isolation_level=None)) as connection:
         connection.execute(done)
     write(project, "a", {"id": 2, "v": "y"})
-    with pytest.raises(Refused, match="a to a of SQLite out.db") as caught:
+    with pytest.raises(Refused, match=r"a to a of SQLite out\.db") as caught:
         project.deliver()
     assert caught.value.code in {"sink-column-missing", "sink-table-missing"}
     assert len(there(tmp_path, "a") or ()) == ("alter" in done)
