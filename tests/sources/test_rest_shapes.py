@@ -95,6 +95,18 @@ def test_children_are_read_on_with_their_parents() -> None:
         assert read(options, second[-1].cursor, appends=True) == []
 
 
+@pytest.mark.parametrize("other", [{"path": "api/v2/invoices"}, {"since": {"field": "seen"}}])
+def test_another_list_is_not_read_on_from_where_the_last_was_left(other: object) -> None:
+    with ApiServer(lambda _: told_json([{"id": 1, "at": 5, "seen": 1}])) as server:
+        options = {"url": server.url, "records": "$", "since": {"field": "at"}}
+        options = {**options, "path": "api/v1/orders"}
+        first = read(options, appends=True)
+        with pytest.raises(Refused) as refused:
+            read({**options, **other}, first[-1].cursor, appends=True)
+        assert refused.value.code == "cursor-of-another-list"
+        assert read({**options, "path": "api/v2/orders/"}, first[-1].cursor, appends=True) == []
+
+
 def test_a_parent_without_the_field_is_named() -> None:
     with ApiServer(Orders(3)) as server, pytest.raises(Invalid, match="page 1, record 1") as raised:
         read({**children(server.url), "path": "orders/{number}/items"})

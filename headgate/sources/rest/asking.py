@@ -14,6 +14,7 @@ from headgate.sources.rest.authorizing import Authority, Tokens, authority
 from headgate.sources.rest.batching import batches
 from headgate.sources.rest.declaration import Auth, Declaration
 from headgate.sources.rest.fetching import Fetcher
+from headgate.sources.rest.lists import named, unnamed
 from headgate.sources.rest.reading import Reading
 from headgate.sources.source import Batch, Setting
 
@@ -30,6 +31,7 @@ def asked(
     """Give the records after a cursor; connections are closed with the last one.
 
     Raises:
+        Refused: ``cursor-of-another-list``.
         Invalid: what the API sent is not what was declared.
         Unavailable, Refused, NotFound, Corrupt: what went wrong, with address and page.
     """
@@ -52,7 +54,7 @@ def asked(
             appends=setting.appends,
         )
         given = batches(
-            reading.pieces(cursor),
+            reading.pieces(None if cursor is None else unnamed(cursor, declared)),
             cursor,
             rows=declared.batch_rows,
             keep_pages=declared.keep_pages,
@@ -61,7 +63,10 @@ def asked(
         for batch in given:
             news = fetchers.replaced_refresh_token and not told
             told = told or news
-            yield replace(batch, note=_REPLACED) if news else batch
+            at = batch.cursor
+            if at is not None and at is not cursor:
+                at = named(at, declared)
+            yield replace(batch, cursor=at, note=_REPLACED if news else batch.note)
 
 
 def reached(declared: Declaration, setting: Setting, random: Random) -> str:
