@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -105,6 +106,26 @@ def test_another_list_is_not_read_on_from_where_the_last_was_left(other: object)
             read({**options, **other}, first[-1].cursor, appends=True)
         assert refused.value.code == "cursor-of-another-list"
         assert read({**options, "path": "api/v2/orders/"}, first[-1].cursor, appends=True) == []
+
+
+def test_a_key_that_several_records_have_passes_none_over() -> None:
+    ties = [{"id": number, "at": number // 3} for number in range(12)]
+    pages = {"by": "key", "field": "at", "parameter": "after"}
+    options: dict[str, object] = {"path": "x", "records": "$"}
+
+    def behind(field: str) -> Callable[[Asked], Told]:
+        def answer(asked: Asked) -> Told:
+            after = int(asked.query.get("after", "-1"))
+            return told_json([each for each in ties if each[field] > after][:5])
+
+        return answer
+
+    with ApiServer(behind("at")) as server, pytest.raises(Invalid) as raised:
+        read({"url": server.url, **options, "pages": pages})
+    assert raised.value.code == "key-not-unique"
+    with ApiServer(behind("id")) as server:
+        found = read({"url": server.url, **options, "pages": {**pages, "field": "id"}})
+        assert records_of(*found) == ties
 
 
 def test_a_parent_without_the_field_is_named() -> None:

@@ -228,6 +228,26 @@ class ChainedPager:
             url=page.url,
         )
 
+    def refuse_tie(self, before: Page, page: Page) -> None:
+        """Refuse a page that goes on behind a key which several records had: others may have it.
+
+        Raises:
+            Invalid: ``key-not-unique``.
+        """
+        if self._key is None or len(before.records) < 2:  # noqa: PLR2004 - two have one key
+            return
+        key = self._key(before.records[-1])
+        goes_on_at = bool(page.records) and self._key(page.records[0]) == key
+        if self._key(before.records[-2]) == key and not goes_on_at:
+            raise Invalid(
+                "key-not-unique",
+                f"The last records of {before.url} have one {written(self._paging.field or ())!r}, "
+                "and the next page goes on behind it: more that have it would be passed over.",
+                hint="Name a field that tells every record apart, such as its id, and let the API "
+                "order by it; or page by cursor.",
+                url=before.url,
+            )
+
     def resumed(self, state: State, page: Page, records: int) -> tuple[State, int]:
         """Go on from the last key; else begin with that page again."""
         if self._paging.by == "key" and records == len(page.records) and records:

@@ -9,6 +9,7 @@ from headgate.http import Failed
 from headgate.sources.rest.answers import Page
 from headgate.sources.rest.paging import (
     Ask,
+    ChainedPager,
     CountedPager,
     End,
     Next,
@@ -192,6 +193,8 @@ class Walk:
             else:
                 self._again(ordinal, state, page, repeated(page))
             return
+        if self._last is not None and isinstance(self.pager, ChainedPager):
+            self.pager.refuse_tie(self._last, page)
         outcome = self.pager.after(state, page)
         if isinstance(outcome, Next) and not self._counted() and outcome.state in self._seen:
             outcome = Standing(standing(page, outcome.state))
