@@ -1,7 +1,7 @@
 """What one published commit means for one table of a sink. Pure; reads no file.
 
-Only what the recorded operations prove to be nothing but added rows is added; upserts by the sink's
-own key are passed on as they came in; anything else is what differs, or all there is.
+Only what files or the recorded operations prove to be nothing but added rows is added; upserts by
+the sink's own key are passed on as they came in; anything else is what differs, or all there is.
 """
 
 from collections.abc import Sequence
@@ -148,6 +148,8 @@ def _of_rows(
     sink: str,
     commit: Commit,
 ) -> Meaning:
+    if change is not None and not change.removed:  # whatever was done: all files before are there
+        return Rows(files=change.added)
     if change is not None and change.came is not None and change.deletions == ():
         return Rows(files=change.came)
     if how.mode == "insert":

@@ -244,6 +244,16 @@ def test_what_is_wrong_with_a_sink_is_said(opened, sinks: str, code: str) -> Non
         assert state.behind == 1 or state.error is not None
 
 
+def test_a_log_goes_on_after_an_erasure_without_what_was_erased(opened, tmp_path) -> None:
+    project = opened('log = hg.sink("sqlite", path="out.db", tables="a", mode="insert")')
+    write(project, "a", {"id": 1, "v": "x"}, {"id": 2, "v": "y"})
+    project.deliver()
+    write(project, "a", {"id": 3, "v": "private"}, {"id": 4, "v": "z"})
+    project.erase("a", "id in (1, 3)", reason="asked for")
+    assert sent(project.deliver()) == [{"a": 1}, {}]
+    assert there(tmp_path, "a") == [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}, {"id": 4, "v": "z"}]
+
+
 def test_a_column_that_left_stops_the_sink_or_is_followed(opened, tmp_path) -> None:
     project = opened()
     write(project, "a", {"id": 1, "v": "x"}, mode="replace")
