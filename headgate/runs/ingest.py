@@ -23,7 +23,7 @@ from headgate.runs.arrivals import Arrivals, is_reserved
 from headgate.runs.changes import write_changes
 from headgate.runs.deletions import delete_keys
 from headgate.runs.kept_types import kept_types, ways_out
-from headgate.runs.lacking import refuse_lacking_columns
+from headgate.runs.lacking import lacking_in_batches, refuse_lacking_columns
 from headgate.runs.normalising import write_records
 from headgate.runs.outputs import (
     Output,
@@ -119,6 +119,9 @@ def _write_typed(
                     raise typed.raised  # noqa: B904 - the engine's error is only its echo
                 raise
             break
+        if target.spec is not None and target.mode != "delete":
+            notes = lacking_in_batches(target.spec, typed.layouts)
+            output = replace(output, notes=(*output.notes, *notes))
     if target.mode != "delete" and output.rows_in != arrivals.rows + arrivals.unread_rows:
         raise Internal(
             "rows-lost",

@@ -4,7 +4,7 @@ Columns of files are there or not, and a missing one is refused before rows flow
 header: a field that all of them lack is NULL in every row, and nothing else would tell.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -126,8 +126,7 @@ def refuse_lacking_columns(spec: ContractSpec, files: NativeFiles) -> tuple[str,
     notes: list[str] = []
     for part, names in parts:
         here = {name.casefold() for name in names}
-        shape = Shape(frozenset({"object"}), fields=dict.fromkeys(names, Shape()))
-        for each in lacking_fields(spec, shape) if names else ():
+        for each in lacking_fields(spec, _shape_of(names)) if names else ():
             if each.path.casefold() in here or each.path.casefold() not in everywhere:
                 continue
             paths = [part.shown.get(path, path) for path in part.paths]
@@ -146,6 +145,23 @@ def refuse_lacking_columns(spec: ContractSpec, files: NativeFiles) -> tuple[str,
             problems=problems,
         )
     return tuple(notes)
+
+
+def lacking_in_batches(
+    spec: ContractSpec, layouts: Mapping[tuple[str, ...], str]
+) -> tuple[str, ...]:
+    """Say which batches lack a column that others have, and have one that comes near it."""
+    everywhere = {name.casefold() for names in layouts for name in names}
+    return tuple(
+        f"{place}: no column {each}, so NULL stands there."
+        for names, place in layouts.items()
+        for each in lacking_fields(spec, _shape_of(names))
+        if each.near is not None and each.path.casefold() in everywhere
+    )
+
+
+def _shape_of(names: Iterable[str]) -> Shape:
+    return Shape(frozenset({"object"}), fields=dict.fromkeys(names, Shape()))
 
 
 def _columns(part: NativeFiles) -> Mapping[str, str]:

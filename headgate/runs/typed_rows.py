@@ -5,7 +5,7 @@ knew when the stream began; what has flowed is therefore kept on disk, too, and 
 under all of the columns. Short streams never get there: they are united in memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -75,6 +75,11 @@ class TypedRows:
         return pa.concat_tables(
             [self._fitted(t, schema) for t in self._head] or [schema.empty_table()]
         )
+
+    @property
+    def layouts(self) -> Mapping[tuple[str, ...], str]:
+        """Which columns batches had, with the place of the first that had just these."""
+        return self._columns.layouts
 
     def close(self) -> None:
         """Free the disk."""
@@ -150,6 +155,7 @@ class Columns:
         self._types: dict[str, pa.DataType] = {}
         self._seen: dict[str, str] = {}
         self._last: pa.Schema | None = None
+        self.layouts: dict[tuple[str, ...], str] = {}
 
     def add(self, schema: pa.Schema, batch: int, position: str | None = None) -> None:
         """Take the columns of a batch (its number, from 1, and where it begins).
@@ -160,6 +166,8 @@ class Columns:
         if self._last is not None and schema.equals(self._last):
             return
         place = f"batch {batch}" + (f" ({position})" if position else "")
+        if schema.names:
+            self.layouts.setdefault(tuple(schema.names), position or place)
         for field in schema:
             known = self._types.get(field.name)
             wider = field.type if known is None else united(known, field.type)

@@ -2,8 +2,10 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 from records_text import load
+from scripted import maker
 from workplaces import Workplace
 
 from headgate.errors import StepFailed
@@ -209,3 +211,10 @@ def test_a_column_that_quarantine_has_for_itself_is_no_longer_dropped_in_silence
 ) -> None:
     with pytest.raises(StepFailed, match=f"{name} is a name that rows in quarantine have"):
         files(place, f"id,amount,note,{name}\n1,2,x,9\n")
+
+
+def test_a_batch_with_a_slip_in_a_column_is_told(place: Workplace) -> None:
+    names = [{"id": [1], "amount": [2]}, {"id": [3], "amont": [4]}, {"id": [5]}]
+    place.sources["scripted"] = maker([pa.table(each) for each in names])
+    place.hall.run(place.pipeline(contract("amount: int | None").format(options="")), target="main")
+    assert notes(place) == ["batch 2: no column amount (there is amont), so NULL stands there."]

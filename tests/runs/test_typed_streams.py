@@ -107,7 +107,7 @@ def test_a_contract_judges_all_rows_once_under_the_last_columns(
         table(id=[1, 2], amount=[5, 500]),
         table(id=[3, 4], amount=["7", "many"], note=["n", None]),
     ]
-    with pytest.raises(StepFailed, match="'amount' is int64 in batch 1 and string in batch 2"):
+    with pytest.raises(StepFailed, match="'amount' is long in batch 1 and string in batch 2"):
         run(place, *batches, text=contract(mode, rules))
     batches[1] = table(id=[3, 4], amount=[7.0, 7.5], note=["n", None])
     run(place, *batches, text=contract(mode, rules))
