@@ -17,6 +17,7 @@ import httpx2
 from headgate.errors import Invalid
 from headgate.http.bounds import Bounds
 from headgate.http.failures import not_reached, unusable
+from headgate.http.unlogged import unlogged
 
 _KEPT_S = 30.0
 
@@ -61,11 +62,12 @@ class Connections:
                 content=content,
                 extensions={"timeout": self._timeouts},
             )
-            response = self._pool(url).handle_request(request)
-            try:
-                yield response
-            finally:
-                response.close()
+            with unlogged():
+                response = self._pool(url).handle_request(request)
+                try:
+                    yield response
+                finally:
+                    response.close()
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
             raise unusable(where) from error
         except (httpx2.HTTPError, OSError) as error:

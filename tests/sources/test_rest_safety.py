@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import httpx2
 import pytest
 import trustme
 from rest_readers import START, Upper, read, record, records_of, setting
@@ -457,6 +458,22 @@ def test_a_wrong_declaration_is_refused_by_name(options: Mapping[str, object], s
     with pytest.raises(Invalid) as raised:
         RestSource({"url": "https://api.example.org", **options}, setting())
     assert said in str(raised.value)
+
+
+def test_what_an_answer_repeats_of_a_key_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(asked: Asked) -> Told:
+        if asked.path == "/page":
+            repeated = {"Location": f"/there?key={asked.query['key']}", "Set-Cookie": f"s={CANARY}"}
+            return Told(status=302, headers=repeated)
+        return told_json({"data": [{"id": 1}]})
+
+    caplog.set_level(logging.DEBUG)
+    with ApiServer(answer) as server:
+        auth = {"api_key": secret("token"), "parameter": "key"}
+        assert read({"url": server.url, "path": "page", "auth": auth}, reveal=reveal)
+        assert CANARY not in caplog.text
+        httpx2.get(f"{server.url}/page", params={"key": "another's"})
+        assert "another" in caplog.text  # what others ask is logged as they wish
 
 
 def test_nothing_is_logged_with_a_key_in_it(caplog: pytest.LogCaptureFixture) -> None:
