@@ -47,8 +47,7 @@ class Guarded:
     """Records with their numbers kept.
 
     ``faults`` is text, NULL where nothing is known to be wrong. ``single`` says which records are
-    to be looked at value by value; ``has_large``: some of the others have whole numbers that no
-    double holds.
+    to be looked at value by value; ``has_large``: some have whole numbers that no double holds.
     """
 
     texts: pa.Array
@@ -115,7 +114,7 @@ def _kept(text: str) -> _Kept:
     long = [token for token in _LONG.findall(text) if token]
     if f'"{_ESCAPE}' not in text and all(map(_is_kept, long)):
         has_large = any(map(_is_large, long))
-        return _Kept(text, is_single=has_large and "[" in text, has_large=has_large)
+        return _Kept(text, has_large=has_large)
     return _marked(text)
 
 
@@ -131,9 +130,7 @@ def _marked(text: str) -> _Kept:
                 return '"' + _ESCAPE + token[1:]
             return token
         if _is_kept(token):
-            if _is_large(token):
-                kept.has_large = True
-                kept.is_single = kept.is_single or "[" in text
+            kept.has_large = kept.has_large or _is_large(token)
             return token
         kept.is_single = True
         return f'"{_ESCAPE}{token}"'

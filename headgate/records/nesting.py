@@ -61,7 +61,7 @@ def child_shape(shape: Shape) -> Shape:
     values = each.kinds - {"object"}
     fields = dict(each.fields)
     if values:
-        value = Shape(values, element=each.element, is_large=each.is_large)
+        value = Shape(values, element=each.element)
         fields[VALUE] = merged(fields.get(VALUE, NOTHING), value)
     return Shape(frozenset({"object"}), fields=fields, is_map=each.is_map)
 

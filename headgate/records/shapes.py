@@ -22,11 +22,9 @@ _KINDS: Final = {
     "UBIGINT": "integer",
     "BIGINT": "integer",
     "HUGEINT": "integer",
-    "DOUBLE": "number",
     "VARCHAR": "text",
 }
 _NOT_FINITE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?i:infinity|inf|nan)', re.DOTALL)
-_EXACT_IN_DOUBLE: Final = 2**53
 _MOST_DIGITS: Final = 38
 
 
@@ -35,15 +33,13 @@ class Shape:
     """The kinds seen at one place. NULL is none.
 
     ``fields`` are the keys of objects in the order in which they were first seen, ``element`` what
-    is in lists. ``is_map``: the objects have too many keys to be columns. ``is_large``: integers
-    that no double holds are among those that were looked at one by one.
+    is in lists. ``is_map``: the objects have too many keys to be columns.
     """
 
     kinds: frozenset[str] = frozenset()
     fields: "Mapping[str, Shape]" = field(default_factory=dict)
     element: "Shape | None" = None
     is_map: bool = False
-    is_large: bool = False
 
     @property
     def has_maps(self) -> bool:
@@ -84,30 +80,40 @@ def merged(one: Shape, two: Shape) -> Shape:
         fields={} if is_map else fields,
         element=element,
         is_map=is_map,
-        is_large=one.is_large or two.is_large,
     )
 
 
-def of_structure(text: str) -> Shape:
+def of_structure(text: str, *, has_large: bool) -> Shape:
     """Give the shape that DuckDB's ``json_structure`` tells of one record.
 
     It calls an empty object ``JSON``, and within a list whatever is not of one kind: records of
-    which it says that are looked at by ``of_text``.
+    which it says that are looked at by ``of_text``. Whole numbers among others in a list it does
+    not tell: where some are ``large``, any may be there, for others to ask.
     """
-    return _of_structure(msgspec.json.decode(text))
+    return _of_structure(msgspec.json.decode(text), numbers(has_large=has_large))
 
 
-def _of_structure(node: object) -> Shape:
+def numbers(*, has_large: bool) -> Shape:
+    """Give the shape of numbers among which whole ones were not told apart.
+
+    Only such as no double holds make a difference.
+    """
+    return Shape(frozenset({"integer", "number"} if has_large else {"number"}))
+
+
+def _of_structure(node: object, double: Shape) -> Shape:
     if isinstance(node, str):
         if node == "NULL":
             return NOTHING
+        if node == "DOUBLE":
+            return double
         kind = _KINDS.get(node)
         return Shape(frozenset({"object"})) if kind is None else Shape(frozenset({kind}))
     if isinstance(node, list):
-        return Shape(frozenset({"list"}), element=_of_structure(node[0]))
+        return Shape(frozenset({"list"}), element=_of_structure(node[0], double))
     if not isinstance(node, dict):
         raise TypeError(type(node).__name__)
-    return of_fields({key: _of_structure(inner) for key, inner in node.items()})
+    return of_fields({key: _of_structure(inner, double) for key, inner in node.items()})
 
 
 def of_text(text: str) -> Shape:
@@ -133,7 +139,7 @@ def of_value(value: object) -> Shape:  # noqa: PLR0911 - a table of kinds
         case bool():
             return Shape(frozenset({"boolean"}))
         case int():
-            return Shape(frozenset({"integer"}), is_large=abs(value) > _EXACT_IN_DOUBLE)
+            return Shape(frozenset({"integer"}))
         case float():
             return Shape(frozenset({"number"}))
         case str():

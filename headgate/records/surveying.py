@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from headgate.records.shapes import NOTHING, Shape, of_fields
+from headgate.records.shapes import NOTHING, Shape, numbers, of_fields
 
 _ROW: Final = re.compile(r" in row ([0-9]+)\Z")
 _MOST_ODD: Final = 32
@@ -123,7 +123,7 @@ def _of_type(kind: pa.DataType, *, has_large: bool) -> Shape:
         element = _of_type(kind.value_type, has_large=has_large)
         return Shape(frozenset({"list"}), element=element)
     if pa.types.is_floating(kind):
-        return Shape(frozenset({"integer", "number"} if has_large else {"number"}))
+        return numbers(has_large=has_large)
     for is_kind, name in _SCALARS:
         if is_kind(kind):
             return Shape(frozenset({name}))

@@ -104,7 +104,7 @@ class RecordShapes:
                 if '"JSON"' in text and "[" in text:
                     self._doubtful = True
                 else:
-                    yield first, of_structure(text)
+                    yield first, of_structure(text, has_large=self._has_large)
 
     # -- surveyed
 

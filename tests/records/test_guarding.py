@@ -37,6 +37,20 @@ def test_a_number_is_read_as_it_was_written(number: str) -> None:
     assert Decimal(str(value)) == Decimal(number)
 
 
+@given(st.lists(NUMBERS | TEXTS.map(json.dumps), min_size=1, max_size=6))
+@example(['"1234567890123456"', "1e400", '"1e400"'])
+@example(['"\\\\"', "12345678901234567890123", "0.1234567890123456789"])
+def test_numbers_are_told_from_texts_that_look_like_them(tokens: list[str]) -> None:
+    values = json.loads(kept(f'{{"a": [{", ".join(tokens)}]}}'))["a"]
+    for token, value in zip(tokens, values, strict=True):
+        if token.startswith('"'):
+            assert value in (json.loads(token), TAG + json.loads(token))
+        elif isinstance(value, str):
+            assert value == TAG + token
+        else:
+            assert Decimal(str(value)) == Decimal(token)
+
+
 @given(st.lists(TEXTS, max_size=5), NUMBERS)
 def test_what_is_marked_is_unmarked_again(words: list[str], number: str) -> None:
     text = f'{{"words": {json.dumps(words)}, "n": {number}}}'
