@@ -382,27 +382,35 @@ def _conflicts(column: _Column, answers: Answers) -> list[Conflict]:
     if column.given is None:
         return []
     found = failures("", column.node, (column.key,))
-    kind = type_words(column.given)
     return [
         Conflict(
             path=path,
-            kind=kind if path == (column.key,) else "another type",
+            kind=type_words(kind) if kind is not None else "another type",
             records=count,
             undeclared=_undeclared(column, path),
         )
         for path, _ in found
         if (count := answers.get((path, "misfits"), 0))
+        for kind in (_place(column, path)[0],)
     ]
+
+
+def _place(column: _Column, path: Path) -> tuple[pa.DataType | None, Shape]:
+    """Give the type that a column has at a place within it, and the shape of what came there."""
+    kind, shape = column.given, column.shape
+    for key in path[1:]:
+        if key == LIST and kind is not None and pa.types.is_list(kind):
+            kind, shape = kind.value_type, shape.element or NOTHING
+        elif kind is not None and pa.types.is_struct(kind) and kind.get_field_index(key) >= 0:
+            kind, shape = kind.field(key).type, shape.fields.get(key, NOTHING)
+        else:
+            return None, NOTHING
+    return kind, shape
 
 
 def _undeclared(column: _Column, path: Path) -> tuple[str, ...]:
     """Give the fields at a place of a declared column that its type does not have."""
-    kind, shape = column.given, column.shape
-    for key in path[1:]:
-        if kind is None or (key == LIST and shape.element is None):
-            return ()
-        kind = kind.value_type if key == LIST else kind.field(key).type
-        shape = shape.element if key == LIST and shape.element else shape.fields.get(key, NOTHING)
+    kind, shape = _place(column, path)
     if kind is None or not column.is_declared or not pa.types.is_struct(kind):
         return ()
     known = {field.name for field in kind}

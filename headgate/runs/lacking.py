@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from headgate.contracts import ContractSpec, arrow_schema
 from headgate.errors import Invalid
@@ -120,6 +121,8 @@ def refuse_lacking_columns(spec: ContractSpec, files: NativeFiles) -> tuple[str,
     Raises:
         Invalid: ``contract-raw-columns``.
     """
+    if all(part.format == "parquet" for part in files.parts):
+        return lacking_in_batches(spec, _parquet_layouts(files)) if len(files.paths) > 1 else ()
     parts = [(part, _columns(part)) for part in files.parts]
     everywhere = {name.casefold() for _, names in parts for name in names}
     problems: list[str] = []
@@ -158,6 +161,15 @@ def lacking_in_batches(
         for each in lacking_fields(spec, _shape_of(names))
         if each.near is not None and each.path.casefold() in everywhere
     )
+
+
+def _parquet_layouts(files: NativeFiles) -> Mapping[tuple[str, ...], str]:
+    """Give the columns that files have, each with the first file that has just these."""
+    layouts: dict[tuple[str, ...], str] = {}
+    for path in files.paths:
+        names = tuple(pq.read_schema(path).names)
+        layouts.setdefault(names, files.shown.get(path, path))
+    return layouts
 
 
 def _shape_of(names: Iterable[str]) -> Shape:

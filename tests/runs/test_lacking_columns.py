@@ -3,6 +3,7 @@
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from records_text import load
 from scripted import maker
@@ -218,3 +219,18 @@ def test_a_batch_with_a_slip_in_a_column_is_told(place: Workplace) -> None:
     place.sources["scripted"] = maker([pa.table(each) for each in names])
     place.hall.run(place.pipeline(contract("amount: int | None").format(options="")), target="main")
     assert notes(place) == ["batch 2: no column amount (there is amont), so NULL stands there."]
+
+
+def test_a_parquet_file_with_a_slip_in_a_column_is_told(place: Workplace) -> None:
+    for number, column in enumerate(["note", "nota"]):
+        rows = pa.table({"id": [number], "amount": [1.0], column: ["x"]})
+        pq.write_table(rows, place.root / f"part_{number}.parquet")
+    text = FILES.format(amount="float").replace(".csv", ".parquet")
+    place.hall.run(place.pipeline(text), target="main")
+    assert notes(place) == ["part_1.parquet: no column note (there is nota), so NULL stands there."]
+
+
+def test_a_value_that_does_not_fit_within_a_column_is_told_by_its_type(place: Workplace) -> None:
+    text = contract("places: list[Place] | None\n    sizes: list[int] | None")
+    with pytest.raises(StepFailed, match=r"sizes\[\] is long, and a value cannot be written so"):
+        load(place, {"id": 1, "sizes": [1, "x"]}, text=text)
