@@ -1,11 +1,15 @@
 """``connections``: what the settings say of places outside, without their secrets."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from headgate.cli.exit_codes import NOT_FOUND, OK, exit_code
 from headgate.cli.options import Call, command, error_document
 from headgate.cli.tables import aligned
-from headgate.project import Reached
+
+if TYPE_CHECKING:
+    from headgate.project import Reached
 
 
 @click.command()
@@ -75,7 +79,7 @@ def _try(call: Call, names: tuple[str, ...]) -> None:
         click.get_current_context().exit(ends_with)
 
 
-def _tell(call: Call, reached: Reached) -> None:
+def _tell(call: Call, reached: "Reached") -> None:
     terminal = call.terminal
     error = reached.error
     if error is not None:

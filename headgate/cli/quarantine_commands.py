@@ -23,7 +23,7 @@ _SHOWN_ROWS = 20
 @ref_option("The ref to look at.")
 @command()
 def quarantine(call: Call, ref: str | None) -> None:
-    """Count rows that were set aside, look at them, mend them, replay them.
+    """Count, look at, mend and replay rows that were set aside.
 
     No row is ever dropped in silence.
     """

@@ -45,7 +45,7 @@ def deliver(call: Call, names: tuple[str, ...]) -> None:
 @click.group(cls=ShownByName, invoke_without_command=True)
 @command()
 def sinks(call: Call) -> None:
-    """List sinks, and how far each one is; or show, reset or drop one."""
+    """List sinks and how far each is; show, reset or drop one."""
     if click.get_current_context().invoked_subcommand is None:
         _list(call)
 

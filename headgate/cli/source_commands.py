@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headgate.cli.options import Call, command, ref_option
-from headgate.cli.phrases import duration, instant, short
+from headgate.cli.phrases import counted, duration, instant, short
 from headgate.cli.shown_by_name import ShownByName
 from headgate.cli.tables import aligned
 from headgate.errors import NotFound
@@ -132,7 +132,7 @@ def source_document(status: "SourceStatus") -> dict[str, object]:
 def _commit(status: "SourceStatus") -> str:
     if status.commit is None or status.read_at is None:
         return "never"
-    rows = f"{status.rows or 0:,} rows"
+    rows = counted(status.rows or 0, "row")
     if status.rows_quarantined:
         rows += f", {status.rows_quarantined:,} quarantined"
     return f"{short(status.commit)}, {instant(status.read_at)}, {rows}"

@@ -259,7 +259,9 @@ class Walk:
             self._known = max(count, self._known or 0)
 
     def _located(self, error: HeadgateError) -> HeadgateError:
-        """Say which page it is about."""
+        """Say which page it is about, if it is about one: a secret is asked for before any."""
+        if "secret" in error.facts:
+            return error
         page = self.position(self._placed)
         said = type(error)(
             error.code,
