@@ -75,7 +75,9 @@ _HOLD: Mapping[str, tuple[str, ...]] = {
 _PRECISION = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
 _COLUMNS = """
 select a.attname, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
-       case when t.typbasetype = 0 then a.atttypmod else t.typtypmod end), t.typtype::text
+       case when t.typbasetype = 0 then a.atttypmod else t.typtypmod end), t.typtype::text,
+       exists (select from pg_index i where i.indrelid = a.attrelid and i.indisprimary
+               and a.attnum = any (i.indkey))
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped order by a.attnum"""
 _DEFAULTS = {
@@ -182,8 +184,8 @@ class PostgreSQL:
     def columns(self, table: str) -> Mapping[str, Found] | None:
         """Read them in the catalog; of a domain its base type."""
         found = {
-            str(name): Found(name=str(name), type=str(type_), kind=str(kind))
-            for name, type_, kind in self.session.rows(_COLUMNS, (self.quoted(table),))
+            str(name): Found(name=str(name), type=str(type_), kind=str(kind), in_key=bool(key))
+            for name, type_, kind, key in self.session.rows(_COLUMNS, (self.quoted(table),))
         }
         return found or None
 

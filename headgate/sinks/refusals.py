@@ -1,6 +1,9 @@
 """What databases answer, in our words: no row's content, no secret, no driver's text."""
 
+from collections.abc import Sequence
+
 from headgate.errors import HeadgateError, Invalid, Refused, Unavailable
+from headgate.sinks.sink import Setting
 
 _READERS = "Those of the destination see what was delivered before."
 _GOES_ON = "Nothing is lost: the history is kept.  headgate deliver  goes on where it was."
@@ -59,6 +62,15 @@ def misfit(named: str, type_: str, which: str, **facts: object) -> Invalid:
         hint=f"It is {which}. Change the column over there, or mend the row before it is"
         " published.",
         **facts,
+    )
+
+
+def other_key(to: str, there: Sequence[str], ours: Sequence[str], setting: Setting) -> str:
+    """Give the hint where rows were refused by a table that has another key than the sink's."""
+    return (
+        f"{to} has the key {', '.join(there)} over there, and the sink knows rows by"
+        f" {', '.join(ours)}. Take that key away there, and  headgate deliver\n"
+        f"or take the table away, and  headgate sinks reset {setting.name}"
     )
 
 

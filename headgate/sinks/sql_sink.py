@@ -303,6 +303,9 @@ class SqlSink:
             there = (shapes or {}).get(table.table)
             if explained.code == "sink-rows-refused" and there and number is not None:
                 explained = self._misfit(table, number, there) or explained
+                keys = [name for name, found in there.found.items() if found.in_key]
+                if table.key and keys and set(keys) != set(table.key):
+                    explained.hint = refusals.other_key(table.to, keys, table.key, self._setting)
             raise explained from None
 
     def _misfit(self, table: TableDelivery, number: int, there: Shape) -> Invalid | None:

@@ -97,6 +97,21 @@ class SinkColumnsSuite(SinkUnderTest):
         sink.deliver(deliveries.next(more))
         assert there.read("delays") == [{**changed, "v": "b"}]
 
+    def test_another_key_over_there_is_named_where_it_refuses_rows(
+        self, there: Destination, sink: Sink
+    ) -> None:
+        if there.execute is None:
+            pytest.skip("the destination has no keys of its own")
+        deliveries = Deliveries()
+        first = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+        sink.deliver(deliveries.next(rows_delivery(first, effect="upsert", key=["id"], whole=True)))
+        second = [{"id": 2, "name": "a"}]
+        with pytest.raises(Invalid) as caught:
+            sink.deliver(deliveries.next(rows_delivery(second, effect="upsert", key=["name"])))
+        assert caught.value.code == "sink-rows-refused"
+        assert "has the key id over there" in str(caught.value.hint)
+        assert sorted_rows(there.read("delays")) == first
+
     def test_odd_names_are_names(self, there: Destination, sink: Sink) -> None:
         schema = pa.schema(
             [("select", pa.int64()), ("Dep Delay (raw)", pa.string()), ("größe", pa.int32())]
