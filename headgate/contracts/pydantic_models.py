@@ -9,7 +9,7 @@ import decimal
 import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 from types import UnionType
 from typing import Annotated, TypeAlias, Union, get_args, get_origin
@@ -50,6 +50,10 @@ _UNDECLARED: Mapping[str | None, Undeclared] = {
     "ignore": "drop",
     "forbid": "refuse",
 }
+_OUTSIDE = (
+    "Say it as a condition over its path in contract_rules, hg.expression(\"address.city <> ''\"), "
+    "and take it out here; a TypedDict may have rules at its fields."
+)
 _CHANGING = ("str_strip_whitespace", "str_to_lower", "str_to_upper")
 _LIMITING = ("str_min_length", "str_max_length")
 _DIRECTED = {pydantic.AwareDatetime: UTC_TIMESTAMP, pydantic.NaiveDatetime: LOCAL_TIMESTAMP}
@@ -140,17 +144,13 @@ def _field(model: type[pydantic.BaseModel], name: str, info: FieldInfo) -> Annot
             break
     kinds = [each for each in metadata if isinstance(each, ColumnType)]
     bounds = list(_spread(metadata))
-    values: tuple[str | int | bool, ...] = ()
-    if kinds:
-        kind = kinds[0]
-    else:
-        kind, values = _type(annotation, bounds, model)
+    read = Annotation(type=kinds[0]) if kinds else _type(annotation, bounds, model)
     markers = (
         *(Alias(raw) for raw in _aliases(info)),
         *(each for each in metadata if isinstance(each, Rule | Strictness | Alias)),
-        *_rules(name, kind, bounds),
+        *_rules(name, read.type, bounds),
     )
-    return Annotation(type=kind, nullable=nullable, markers=markers, values=values)
+    return replace(read, nullable=nullable, markers=markers)
 
 
 def _optional(annotation: object) -> object | None:
@@ -195,10 +195,10 @@ def _unknown(each: object) -> Invalid:
 
 def _type(
     annotation: object, bounds: list[tuple[str, object]], model: type[pydantic.BaseModel]
-) -> tuple[ColumnType, tuple[str | int | bool, ...]]:
-    """Give a column's type and, for a Literal or an Enum, its values."""
+) -> Annotation:
+    """Give a column's type and, for a Literal or an Enum, its values; of a TypedDict, its rules."""
     if annotation in _DIRECTED:
-        return _DIRECTED[annotation], ()
+        return Annotation(type=_DIRECTED[annotation])
     if annotation is decimal.Decimal:
         said = dict(bounds)
         digits, places = said.get("max_digits"), said.get("decimal_places")
@@ -207,16 +207,15 @@ def _type(
                 "a Decimal needs both max_digits and decimal_places.",
                 "Say Field(max_digits=9, decimal_places=2), or hg.Decimal(9, 2).",
             )
-        return DecimalType(digits, places), ()
+        return Annotation(type=DecimalType(digits, places))
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        return _struct(annotation, (model,)), ()
+        return Annotation(type=_struct(annotation, (model,)))
     if get_origin(annotation) is list and get_args(annotation):
-        return ListType(_inner(get_args(annotation)[0], (model,))), ()
+        return Annotation(type=ListType(_inner(get_args(annotation)[0], (model,))))
     try:
-        read = read_annotation(annotation)
+        return read_annotation(annotation)
     except Invalid as error:
         raise _refused(error.message.rstrip("."), error.hint or "") from error
-    return read.type, read.values
 
 
 def _struct(model: type[pydantic.BaseModel], within: tuple[type, ...]) -> StructType:
@@ -261,9 +260,9 @@ def _inner(
     judged = [word for word, _ in bounds if word not in {"max_digits", "decimal_places"}]
     if judged or any(isinstance(each, Rule) for each in metadata):
         raise _refused(
-            f"{name} has {', '.join(judged) or 'a rule'}: nothing inside of a struct or a list "
-            "is judged.",
-            "Make it a column of its own in a step, or take the constraint out.",
+            f"{name} has {', '.join(judged) or 'a rule'}: nothing inside of a nested model or a "
+            "list is judged.",
+            _OUTSIDE,
         )
     if kinds:
         return kinds[0]
@@ -271,13 +270,24 @@ def _inner(
         return _struct(annotation, within)
     if get_origin(annotation) is list and get_args(annotation):
         return ListType(_inner(get_args(annotation)[0], within))
-    kind, values = _type(annotation, bounds, pydantic.BaseModel)
-    if values:
+    read = _type(annotation, bounds, pydantic.BaseModel)
+    if read.values or _has_rules(read):
+        what = "is one of some values" if read.values else "has rules"
         raise _refused(
-            f"{name} is one of some values: nothing inside of a struct or a list is judged.",
-            "Make it str or int, or a column of its own in a step.",
+            f"{name} {what}: nothing inside of a nested model or a list is judged.",
+            _OUTSIDE,
         )
-    return kind
+    return read.type
+
+
+def _has_rules(read: Annotation) -> bool:
+    """Whether anything is asked of the fields or elements of a type."""
+    return any(
+        each.values
+        or _has_rules(each)
+        or any(isinstance(m, Rule | Strictness) for m in each.markers)
+        for _, each in read.inner
+    )
 
 
 def _aliases(field: FieldInfo) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import (
     NotRequired,
     Required,
     TypeAlias,
+    TypeGuard,
     Union,
     get_args,
     get_origin,
@@ -262,7 +263,7 @@ def _bare(annotation: object, *, nullable: bool, markers: tuple[object, ...]) ->
     elif get_origin(annotation) is list and get_args(annotation):
         inner = ((ELEMENT, read_annotation(get_args(annotation)[0])),)
         kind = ListType(inner[0][1].type)
-    elif is_typeddict(annotation):
+    elif _is_typed_dict(annotation):
         hints = get_type_hints(annotation, include_extras=True)
         inner = tuple((name, read_annotation(_required(hint))) for name, hint in hints.items())
         kind = StructType(tuple((name, read.type) for name, read in inner))
@@ -274,6 +275,11 @@ def _bare(annotation: object, *, nullable: bool, markers: tuple[object, ...]) ->
     if kind is None:
         raise _unknown(annotation)
     return Annotation(type=kind, nullable=nullable, markers=markers, values=values, inner=inner)
+
+
+def _is_typed_dict(annotation: object) -> TypeGuard[type]:
+    """Whether this is a ``TypedDict``, of ``typing`` or, as Pydantic asks, of its extensions."""
+    return is_typeddict(annotation) or type(annotation).__name__ == "_TypedDictMeta"
 
 
 def _required(hint: object) -> object:

@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from decimal import Decimal
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired
 
 import duckdb
 import polars as pl
@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, create_model
+from typing_extensions import TypedDict
 
 import headgate as hg
 from headgate.contracts import arrow_schema, contract_spec, ingest_mask, polars_mask
@@ -188,3 +190,20 @@ def test_a_rule_that_a_field_cannot_have_is_refused(field: object, message: str)
 def test_a_rule_within_a_list_that_is_a_column_is_refused(elements: object) -> None:
     with pytest.raises(Invalid, match="rules about the elements of a list"):
         type("Order", (hg.Contract,), {"__annotations__": {"tags": elements}})
+
+
+def test_a_model_takes_a_typed_dict_with_its_rules() -> None:
+    class Order(BaseModel):
+        it: Inner | None
+
+    names = [check.name for check in contract_spec(Order).checks]
+    assert "it.text has 1 to 3 letters" in names
+    assert "it.whole between -2 and 5" in names
+
+
+@pytest.mark.parametrize("within", [list[Inner], Literal["a", "b"], Annotated[str, hg.length(1)]])
+def test_rules_within_a_nested_model_are_refused(within: object) -> None:
+    inner = create_model("Place", it=(within, ...))  # type: ignore[call-overload]
+    outer = create_model("Order", place=(inner, ...))
+    with pytest.raises(Invalid, match="nothing inside of a nested model or a list is judged"):
+        contract_spec(outer)
