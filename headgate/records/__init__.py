@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headgate.records.shapes import merged as merged
     from headgate.records.shapes import of_structure as of_structure
     from headgate.records.shapes import of_text as of_text
+    from headgate.records.shapes import with_numbers_alike as with_numbers_alike
     from headgate.records.surveying import Survey as Survey
     from headgate.records.surveying import surveyed as surveyed
 
@@ -92,6 +93,7 @@ _FILES = {
         "merged",
         "of_structure",
         "of_text",
+        "with_numbers_alike",
     ),
     "surveying": ("Survey", "surveyed"),
 }

@@ -7,7 +7,7 @@ that is written back as it was read), ``big`` (a whole number of at most 38 digi
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -80,6 +80,21 @@ def merged(one: Shape, two: Shape) -> Shape:
         fields={} if is_map else fields,
         element=element,
         is_map=is_map,
+    )
+
+
+def with_numbers_alike(shape: Shape) -> Shape:
+    """Give a shape in which whole numbers among others are numbers like these.
+
+    That is so where a double holds each.
+    """
+    alike = shape.kinds - {"integer"} if "number" in shape.kinds else shape.kinds
+    element = shape.element
+    return replace(
+        shape,
+        kinds=alike,
+        fields={key: with_numbers_alike(one) for key, one in shape.fields.items()},
+        element=None if element is None else with_numbers_alike(element),
     )
 
 

@@ -15,7 +15,15 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 
 from headgate.engines import Session, Sql
-from headgate.records import Shape, Survey, merged, of_structure, of_text, surveyed
+from headgate.records import (
+    Shape,
+    Survey,
+    merged,
+    of_structure,
+    of_text,
+    surveyed,
+    with_numbers_alike,
+)
 
 UNTOLD: Final = "_hg_untold"
 """The rows of the records that no survey told of."""
@@ -94,7 +102,7 @@ class RecordShapes:
             for batch in self._session.reader(asked):
                 for text in batch.column(0).to_pylist():
                     shape = merged(shape, of_text(text))
-        return shape
+        return shape if self._has_large else with_numbers_alike(shape)
 
     def _structures(self, live: str) -> Iterator[tuple[int, Shape]]:
         """Give the shapes of records that no survey told of, each with its first row, in order."""
