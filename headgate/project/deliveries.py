@@ -9,14 +9,12 @@ from headgate.lake import Commit
 from headgate.names import suggestion
 from headgate.pipelines import Changes, DeclaredSink
 from headgate.project.delivery_failures import DeliveryFailure, DeliveryFailures
-from headgate.project.outside import Outside
-from headgate.project.settings import Settings
+from headgate.project.opened import Opened
 from headgate.runs import (
     Delivered,
     Deliverer,
     SinkState,
     TableAtSink,
-    Wiring,
     let_go_of_sink,
     undeclared_sinks,
 )
@@ -43,25 +41,16 @@ class SinkDetails:
 class Deliveries:
     """The sinks that a project declares, on its lake.
 
-    Args:
-        declared: the sinks, as the project's files are now.
-        settings: whose target is a sink's branch, where it does not say another.
-        outside: makes sinks.
-        wiring: what runs work with.
+    As the project's files are now. A sink's branch is the settings' target, where it does not say
+    another.
     """
 
-    def __init__(
-        self,
-        declared: Sequence[DeclaredSink],
-        settings: Settings,
-        outside: Outside,
-        wiring: Wiring,
-    ) -> None:
-        self._declared = {each.name: each for each in declared}
-        self._settings = settings
-        self._outside = outside
-        self._wiring = wiring
-        self._failures = DeliveryFailures(settings.cache / "sinks")
+    def __init__(self, opened: Opened) -> None:
+        self._declared = {each.name: each for each in opened.discovery.declared.sinks}
+        self._settings = opened.settings
+        self._outside = opened.outside
+        self._wiring = opened.wiring()
+        self._failures = DeliveryFailures(opened.settings.cache / "sinks")
 
     def details(self, name: str) -> SinkDetails:
         """Say all that is known of a sink; also of one that is not declared any more.

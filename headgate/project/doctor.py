@@ -2,7 +2,7 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import headgate
 from headgate.clock import Clock
 from headgate.errors import Corrupt, HeadgateError, NotFound
 from headgate.lake import Entry, Lake, RunState
-from headgate.pipelines import Pipeline
+from headgate.project.declared_sinks import sink_errors
+from headgate.project.declared_sources import source_errors
 from headgate.project.findings import Finding, Level
 from headgate.project.life import life
+from headgate.project.opened import Opened
 from headgate.project.plain_credentials import lines_with_credentials
 from headgate.project.settings import Settings
 from headgate.project.settings_file import FILE_NAME
@@ -23,25 +25,15 @@ _LITTLE_SPACE = 0.05
 _SHOWN = 10
 
 
-def examine(
-    settings: Settings,
-    *,
-    clock: Clock,
-    pipelines: Callable[[], tuple[Pipeline, ...]],
-    amiss: Callable[[], Iterable[tuple[str, HeadgateError]]],
-    open_lake: Callable[[], Lake],
-    files: bool = False,
-) -> Iterator[Finding]:
-    """Give the findings one by one; with ``files`` every data file is read and compared.
-
-    ``amiss`` gives what is wrong with declared sources and sinks, each error behind its word.
-    """
+def examine(opened: Opened, *, files: bool = False) -> Iterator[Finding]:
+    """Give the findings one by one; with ``files`` every data file is read and compared."""
+    settings, clock = opened.settings, opened.clock
     yield _machine()
     yield _libraries()
-    yield from _declarations(settings, pipelines, amiss)
+    yield from _declarations(opened)
     yield from _credentials(settings)
     try:
-        lake = open_lake()
+        lake = opened.lake
     except HeadgateError as error:
         yield _trouble("lake", error)
         return
@@ -90,27 +82,26 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _declarations(
-    settings: Settings,
-    pipelines: Callable[[], tuple[Pipeline, ...]],
-    amiss: Callable[[], Iterable[tuple[str, HeadgateError]]],
-) -> Iterator[Finding]:
+def _declarations(opened: Opened) -> Iterator[Finding]:
+    settings = opened.settings
     profile = f", profile {settings.profile}" if settings.profile else ""
     yield Finding(what="settings", level="ok", found=f"{settings.root / FILE_NAME}{profile}")
     try:
-        found = pipelines()
+        declared = opened.discovery.declared
     except HeadgateError as error:
         yield _trouble("pipelines", error)
         return
-    shown = ", ".join(f"{each.name} ({len(each.steps)} steps)" for each in found)
+    shown = ", ".join(f"{each.name} ({len(each.steps)} steps)" for each in declared.pipelines)
     yield Finding(
         what="pipelines",
-        level="ok" if found else "note",
+        level="ok" if shown else "note",
         found=shown or "none are declared",
-        hint=None if found else f"Declare steps in a .py beside {FILE_NAME}.",
+        hint=None if shown else f"Declare steps in a .py beside {FILE_NAME}.",
     )
-    for what, each in amiss():
-        yield Finding(what=what, level="note", found=each.message, hint=each.hint)
+    for each in source_errors(opened, declared.steps):
+        yield Finding(what="sources", level="note", found=each.message, hint=each.hint)
+    for each in sink_errors(opened, declared):
+        yield Finding(what="sinks", level="note", found=each.message, hint=each.hint)
 
 
 def _credentials(settings: Settings) -> Iterator[Finding]:

@@ -1,10 +1,11 @@
 """Connections as people see them: what they say, which secrets they name, who uses them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headgate.errors import HeadgateError
-from headgate.project.connections import OPTION
+from headgate.project.connections import OPTION, named_connection
+from headgate.project.opened import Opened
 from headgate.redaction import HIDDEN
 from headgate.secrets import Secret, is_sensitive
 
@@ -31,17 +32,19 @@ class Connection:
     used_by: tuple[str, ...] = ()
 
 
-def listed_connections(
-    connections: Mapping[str, Mapping[str, object]],
-    used: Iterable[tuple[str, Mapping[str, object]]],
-    *,
-    knows: Callable[[Secret], bool],
-    clean: Callable[[str], str],
-) -> tuple[Connection, ...]:
-    """List connections. ``used`` are steps and sinks by name, with the options they declare.
+def listed_connections(opened: Opened, names: Sequence[str] = ()) -> tuple[Connection, ...]:
+    """List connections of the settings; all where none is named.
 
     Providers are asked whether they know the secrets; what they know is not taken.
+
+    Raises:
+        NotFound: ``unknown-connection``.
     """
+    known, declared = opened.settings.connections, opened.discovery.declared
+    connections = {name: named_connection(known, name) for name in names} or known
+    clean, knows = opened.outside.redaction.text, opened.outside.knows
+    used = [(each.name, each.source.options) for each in declared.steps if each.source]
+    used += [(each.name, each.options) for each in declared.sinks]
     users: dict[str, list[str]] = {}
     for user, options in used:
         users.setdefault(str(options.get(OPTION)), []).append(user)

@@ -17,10 +17,7 @@ from headgate.events import Listener
 from headgate.lake import Change, Commit, Isolation, Lake, RunRow, RunState
 from headgate.names import Ids, RandomIds
 from headgate.pipelines import Pipeline
-from headgate.project.connections import named_connection
 from headgate.project.contracts_at import contract_at, contracts_at
-from headgate.project.declared_sinks import sink_errors
-from headgate.project.declared_sources import source_errors
 from headgate.project.discovery import Discovery
 from headgate.project.launcher import Launcher
 from headgate.project.opened import Opened
@@ -300,24 +297,26 @@ class Project:
         """Give every contract that holds at a ref, by table."""
         return contracts_at(self.at(self._or_target(ref)))
 
+    def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
+        """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
+
+        Raises:
+            NotFound: ``no-contract``; and what ``at`` raises.
+        """
+        commit = self.lake.resolve(self._or_target(ref))
+        if table is not None:
+            self.contract(table, ref=ref)
+        verdicts = self._opened.plain_hall().check(commit)
+        return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
+
     def connections(self, *names: str) -> "tuple[Connection, ...]":
         """List connections of the settings, without secrets, and who uses them; all, or some.
 
         Raises:
             NotFound: ``unknown-connection``.
         """
-        known = self.settings.connections
-        chosen = {name: named_connection(known, name) for name in names} or known
-        list_them = import_module("headgate.project.listed_connections").listed_connections
-        declared = self.discovery.declared
-        used = [(each.name, each.source.options) for each in declared.steps if each.source]
-        used += [(each.name, each.options) for each in declared.sinks]
-        found: tuple[Connection, ...] = list_them(
-            chosen,
-            used,
-            knows=self.outside.knows,
-            clean=self.outside.redaction.text,
-        )
+        module = import_module("headgate.project.listed_connections")
+        found: tuple[Connection, ...] = module.listed_connections(self._opened, names)
         return found
 
     def try_connections(self, *names: str) -> "Iterator[Reached]":
@@ -337,15 +336,7 @@ class Project:
         """Look at the project, the lake and the machine; with ``files`` read every data file."""
         # What it takes to look at a machine is not needed to run.
         examine = import_module("headgate.project.doctor").examine
-        found = examine(
-            self.settings,
-            clock=self.clock,
-            pipelines=lambda: self.pipelines,
-            amiss=self._amiss,
-            open_lake=lambda: self.lake,
-            files=files,
-        )
-        return tuple(found)
+        return tuple(examine(self._opened, files=files))
 
     # -- the lake as a whole
 
@@ -774,35 +765,12 @@ class Project:
         """
         self._deliveries().let_go(sink)
 
+    # -- parts
+
     def _deliveries(self) -> "Deliveries":
         from headgate.project.deliveries import Deliveries  # noqa: PLC0415 - few need it
 
-        return Deliveries(
-            self.discovery.declared.sinks,
-            self.settings,
-            self.outside,
-            self._opened.wiring(),
-        )
-
-    def check(self, ref: str | None = None, *, table: str | None = None) -> tuple[Verdict, ...]:
-        """Judge every contract at a ref in full, or one table's. Publishes and refuses nothing.
-
-        Raises:
-            NotFound: ``no-contract``; and what ``at`` raises.
-        """
-        commit = self.lake.resolve(self._or_target(ref))
-        if table is not None:
-            self.contract(table, ref=ref)
-        verdicts = self._opened.plain_hall().check(commit)
-        return tuple(verdict for verdict in verdicts if table in (None, verdict.table))
-
-    # -- parts
-
-    def _amiss(self) -> Iterator[tuple[str, HeadgateError]]:
-        """Give what is wrong with how sources and sinks are declared."""
-        declared = self.discovery.declared
-        yield from (("sources", each) for each in source_errors(self._opened, declared.steps))
-        yield from (("sinks", each) for each in sink_errors(self._opened, declared))
+        return Deliveries(self._opened)
 
     def _upkeep(self) -> "Upkeep":
         from headgate.project.upkeep import Upkeep  # noqa: PLC0415 - few need it
