@@ -44,6 +44,14 @@ on a.attrelid = i.indrelid and a.attnum = any(i.indkey::int2[])
 where i.indrelid = %s and case when %s = 'i' then i.indisreplident else i.indisprimary end
 order by array_position(i.indkey::int2[], a.attnum)
 """
+_UNIQUE = """
+select array_agg(a.attname::text) from pg_index i
+cross join unnest(i.indkey::int2[]) with ordinality k(number, at)
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+where i.indrelid = %s and i.indisunique and i.indisvalid and i.indpred is null
+  and i.indexprs is null and k.at <= i.indnkeyatts
+group by i.indexrelid
+"""
 _TYPES = """
 select oid::int8, typtype::text, typbasetype::int8, typtypmod from pg_type where oid = any(%s)
 """
@@ -56,7 +64,7 @@ class PgTable:
     ``columns`` are those that the log tells of: no generated ones; ``entries`` has what the catalog
     knows them by. ``defaults`` names those that rows may have got a value of when they came, which
     the log does not tell. ``key`` is what rows are known by in the log; empty: by nothing, or by
-    all.
+    all. ``unique`` has the columns of which no two rows have the same values, by an index.
     """
 
     oid: int
@@ -69,6 +77,7 @@ class PgTable:
     generated: tuple[str, ...]
     defaults: frozenset[str]
     key: tuple[str, ...]
+    unique: tuple[frozenset[str], ...]
 
     @property
     def shown(self) -> str:
@@ -129,6 +138,7 @@ def find_table(session: Session, name: str) -> PgTable:
         generated=tuple(row[0] for row in rows if row[3]),
         defaults=frozenset(row[0] for row in rows if row[4] and not row[3]),
         key=tuple(row[0] for row in key) if identity in {"d", INDEX} else (),
+        unique=tuple(frozenset(row[0]) for row in session.execute(_UNIQUE, (oid,))),
     )
 
 

@@ -20,6 +20,7 @@ from headgate.sources.postgres_changes.catalog import (
     Session,
     find_table,
     kinds_of,
+    quoted,
 )
 from headgate.sources.postgres_changes.failures import failure, is_transient
 from headgate.sources.postgres_changes.following import Now, ahead, broken, fits
@@ -230,7 +231,7 @@ class Following:
         """Give what rows are known by: as said, as far as the log tells it.
 
         Raises:
-            Refused: ``key-not-in-the-log``.
+            Refused: ``key-not-in-the-log``, ``key-without-index``.
         """
         names = [name for name, _, _ in columns]
         told = names if table.identity == FULL else [name for name in table.key if name in names]
@@ -244,6 +245,16 @@ class Following:
                 f"{', '.join(table.key) or 'every column'}.",
                 hint=f"Say key=..., of these columns; or run:  alter table {table.sql} "
                 "replica identity full",
+                table=table.shown,
+            )
+        if self._reading.keep != KEEP_LOG and not any(each <= {*key} for each in table.unique):
+            columns = ", ".join(map(quoted, key))
+            raise Refused(
+                "key-without-index",
+                f"Nothing on the server keeps two rows of {table.shown} from having one key "
+                f"({', '.join(key)}): here they would be one row, and none once either is deleted.",
+                hint=f"Run:  create unique index on {table.sql} ({columns})\n"
+                'Or keep the log of its changes:  keep="log"',
                 table=table.shown,
             )
         return key

@@ -139,7 +139,11 @@ def test_what_was_done_under_another_name_is_read(table: Followed) -> None:
 def test_a_key_that_the_log_did_not_tell_for_a_while_means_reading_in_full(
     table: Followed,
 ) -> None:
-    table.do("alter table {} replica identity full", "update {} set note = id")
+    table.do(
+        "alter table {} replica identity full",
+        "update {} set note = id",
+        "create unique index on {} (note)",
+    )
     _, cursor = table.read(None, key="note")
     table.do(
         "alter table {} replica identity default",

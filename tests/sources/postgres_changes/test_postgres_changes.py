@@ -49,12 +49,14 @@ def test_each_change_is_what_was_done(table: Followed) -> None:
 
 
 def test_a_full_replica_identity_tells_untold_values_and_other_keys(table: Followed) -> None:
-    table.do("alter table {} replica identity full")
+    table.do("alter table {} replica identity full", "update {} set note = 'note ' || id")
+    assert refused(table, key="note").code == "key-without-index"
+    table.do("create unique index on {} (note)")
     _, cursor = table.read(None, key="note")
     table.do("update {} set note = 'new' where id = 1")
     [batch], _ = table.read(cursor, key="note")
     [row] = batch.rows.to_pylist()
-    assert row["_hg_before"] == {"note": "note"}
+    assert row["_hg_before"] == {"note": "note 1"}
     assert row["_hg_unchanged"] is None
     assert len(row["large"]) == 9600
 
@@ -415,6 +417,9 @@ def test_a_table_without_identity_is_refused_before_it_is_published(
     assert error.code == "table-without-identity"
     table.do("insert into {} values (1)", "update {} set id = 2")  # it still can be
     table.do(str(error.hint).partition("run:  ")[2])
+    error = refused(table, key="id")
+    assert error.code == "key-without-index"
+    table.do(str(error.hint).partition("Run:  ")[2].partition("\n")[0])
     table.read(None, key="id")
     table.do("alter table {} replica identity nothing")
     assert refused(table).code == "table-without-identity"
