@@ -2,7 +2,8 @@
 
 Rows flow into the engine as they come. A later batch may bring a column, or a type, that nobody
 knew when the stream began; what has flowed is therefore kept on disk, too, and flows once more
-under all of the columns. Short streams never get there: they are united in memory.
+under all of the columns. Short streams never get there: they are united in memory. Nor do those
+whose source says that all of its batches have the same columns.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from headgate import source_columns
-from headgate.errors import Invalid
+from headgate.errors import Internal, Invalid
 from headgate.runs.spool import Spool
 from headgate.sources import Batch
 from headgate.type_words import type_words
@@ -56,17 +57,23 @@ class TypedRows:
         self._head: list[pa.Table] = []
         self._spool: Spool | None = None
         self._flowed = False
+        self._begun = False
+        self._same: pa.Schema | None = None
         self.raised: BaseException | None = None
 
     def rows(self) -> pa.Table | pa.RecordBatchReader:
-        """Give all rows, from the first one on, in memory where they are few."""
+        """Give all rows, from the first one on, in memory where they are few.
+
+        Raises:
+            Internal: ``columns-not-the-same``, also while they flow.
+        """
         self.raised = None
         if self._flowed:
             return self._again()
         self._flowed = True
         size = 0
         for batch in self._batches:
-            table = self._noted(batch.rows)
+            table = self._noted(batch)
             self._head.append(table)
             size += table.nbytes
             if size > HEAD_BYTES:
@@ -86,25 +93,37 @@ class TypedRows:
         if self._spool is not None:
             self._spool.close()
 
-    def _noted(self, table: pa.Table) -> pa.Table:
-        self._columns.add(table.schema, self._arrivals.batches, _position(table))
+    def _noted(self, batch: Batch) -> pa.Table:
+        table, number = batch.rows, self._arrivals.batches
+        self._columns.add(table.schema, number, _position(table))
+        if batch.same_columns and not self._begun:
+            self._same = self._columns.schema()
+        self._begun = True
+        if self._same is not None and not self._columns.schema().equals(self._same):
+            raise Internal(
+                "columns-not-the-same",
+                "A source said that all of its batches have the same columns, and by batch "
+                f"{number} they had not.",
+                hint="Nothing was published. Please report this with the source's kind.",
+                batch=number,
+            )
         return table
 
     def _flowing(self) -> pa.RecordBatchReader:
-        """Give what was looked at and what follows; keep all of it."""
+        """Give what was looked at and what follows; keep all of it that may flow again."""
         schema = self._columns.schema()
 
         def stream() -> Iterator[pa.RecordBatch]:
-            spool = self._spool = self._arrivals.spool()
             for table in self._head:
-                spool.add(table)
+                self._keep(table)
                 yield from self._fitted(table, schema).to_batches()
             self._head.clear()
             for batch in self._batches:
-                spool.add(self._noted(batch.rows))
+                table = self._noted(batch)
+                self._keep(table)
                 if not self._columns.schema().equals(schema):
                     raise ColumnsGrew
-                yield from self._fitted(batch.rows, schema).to_batches()
+                yield from self._fitted(table, schema).to_batches()
 
         return pa.RecordBatchReader.from_batches(schema, self._remembering(stream()))
 
@@ -112,11 +131,16 @@ class TypedRows:
         """Give what was kept under the columns of all: of what has not arrived yet, too."""
         spool = self._spool = self._spool or self._arrivals.spool()
         for batch in self._batches:
-            spool.add(self._noted(batch.rows))
+            spool.add(self._noted(batch))
         schema = self._columns.schema()
         tables = (self._fitted(table, schema) for table in spool.batches())
         batches = (batch for table in tables for batch in table.to_batches())
         return pa.RecordBatchReader.from_batches(schema, self._remembering(batches))
+
+    def _keep(self, table: pa.Table) -> None:
+        if self._same is None:
+            self._spool = self._spool or self._arrivals.spool()
+            self._spool.add(table)
 
     def _remembering(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:

@@ -55,13 +55,16 @@ class Batch:
     found, the row as JSON instead of columns, what is done with it. ``unread`` holds records that
     are no rows at all and go to quarantine: ``_position``, ``_raw`` (the record's text),
     ``_column`` and ``_reason``, all text. ``note`` tells people what they should know of these
-    rows, in a sentence, such as why all is read anew.
+    rows, in a sentence, such as why all is read anew. ``same_columns``, said of the first
+    batch, is the word that all of this reading have its columns and types: rows need not be kept
+    for the case that a later batch brings more.
     """
 
     rows: "pa.Table"
     cursor: Cursor | None
     unread: "pa.Table | None" = None
     note: str | None = None
+    same_columns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,14 @@ class SourceSuite(ABC):
             assert begins <= position + 1
             assert rest == rows_of(batches[begins:])
 
+    def test_batches_that_are_said_to_have_the_same_columns_have_them(
+        self, outside: Situation
+    ) -> None:
+        with closing(outside.open()) as source:
+            batches = list(source.read(None))
+        if batches[0].same_columns:
+            assert {str(batch.rows.schema) for batch in batches} == {str(batches[0].rows.schema)}
+
     def test_a_kill_between_any_two_batches_loses_and_doubles_nothing(
         self, outside: Situation
     ) -> None:

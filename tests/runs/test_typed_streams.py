@@ -1,5 +1,7 @@
 """What a source gives as typed batches arrives whole, whatever its columns do midway."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from decimal import Decimal
 
 import pyarrow as pa
@@ -9,6 +11,8 @@ from workplaces import Workplace
 
 from headgate.errors import HeadgateError, StepFailed, Unavailable
 from headgate.runs import typed_rows
+from headgate.runs.spool import Spool
+from headgate.runs.typed_rows import TypedRows
 from headgate.source_columns import POSITION
 from headgate.sources import Batch, Cursor
 
@@ -48,6 +52,28 @@ def table(**columns: object) -> pa.Table:
     return pa.table(columns)
 
 
+def _same(rows: pa.Table, said: bool) -> Batch:
+    return Batch(rows=rows, cursor=None, same_columns=said)
+
+
+class _Batches:
+    """Batches to take once; ``spools`` counts how often a place on disk was asked for."""
+
+    def __init__(self, given: Sequence[Batch]) -> None:
+        self._given = given
+        self.batches = 0
+        self.spools = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._given:
+            self.batches += 1
+            yield batch
+
+    def spool(self) -> Spool:
+        self.spools += 1
+        raise AssertionError("nothing is to be kept")
+
+
 @pytest.mark.parametrize("flowing", [True, False])
 @pytest.mark.parametrize(
     ("items", "rows"),
@@ -77,6 +103,42 @@ def test_columns_of_all_batches_are_united(
         request.getfixturevalue("quickly_full")
     run(place, *items)
     assert [(row["id"], row.get("name")) for row in place.rows("orders")] == rows
+
+
+@pytest.mark.usefixtures("quickly_full")
+def test_rows_are_not_kept_where_all_batches_are_said_to_have_the_same_columns() -> None:
+    rows = [table(id=[number], name=[str(number)]) for number in range(5)]
+    for said in ([True] * 5, [True, *[False] * 4]):
+        batches = _Batches([_same(*pair) for pair in zip(rows, said, strict=True)])
+        with closing(TypedRows(batches)) as typed:
+            assert pa.Table.from_batches(typed.rows()) == pa.concat_tables(rows)
+        assert not batches.spools
+
+
+@pytest.mark.parametrize("flowing", [True, False])
+@pytest.mark.parametrize("said", [(True, True), (True, False)])
+def test_a_source_that_was_wrong_about_its_columns_publishes_nothing(
+    place: Workplace,
+    request: pytest.FixtureRequest,
+    flowing: bool,
+    said: tuple[bool, bool],
+) -> None:
+    if flowing:
+        request.getfixturevalue("quickly_full")
+    rows = (table(id=[1]), table(id=[2], name=["b"]))
+    with pytest.raises(HeadgateError) as raised:
+        run(place, *(_same(*pair) for pair in zip(rows, said, strict=True)))
+    assert raised.value.code == "columns-not-the-same"
+    assert raised.value.facts["batch"] == 2
+    with pytest.raises(LookupError):
+        place.rows("orders")
+
+
+@pytest.mark.usefixtures("quickly_full")
+def test_a_word_about_columns_that_comes_late_does_not_count(place: Workplace) -> None:
+    rows = (table(id=[1]), table(id=[2], name=["b"]))
+    run(place, _same(rows[0], said=False), _same(rows[1], said=True))
+    assert [(row["id"], row.get("name")) for row in place.rows("orders")] == [(1, None), (2, "b")]
 
 
 @pytest.mark.parametrize("flowing", [True, False])

@@ -145,9 +145,9 @@ class DatabaseSource:
         for table in reading.tables(layout, Part()):
             if table.num_rows:
                 empty = False
-                yield Batch(rows=table, cursor=None)
+                yield Batch(rows=table, cursor=None, same_columns=True)
         if empty:
-            yield Batch(rows=layout.schema.empty_table(), cursor=None)
+            yield _without_rows(layout, None)
 
     def _grown(
         self, reading: "Reading", layout: "Layout", growing: "Growing", cursor: Cursor | None
@@ -164,7 +164,7 @@ class DatabaseSource:
         last, given = cursor, False
         for table in self._without_value(reading, layout, growing):
             given = True
-            yield Batch(rows=table, cursor=last)
+            yield Batch(rows=table, cursor=last, same_columns=True)
         for table in reading.tables(layout, Part(since=frontier.since)):
             rows = frontier.sift(table, table.column(growing.column))
             if not rows.num_rows:
@@ -172,14 +172,15 @@ class DatabaseSource:
             given, now = True, frontier.boundary
             if now is not None and (now.known is not None or not self._setting.appends):
                 last = now.cursor()
-            yield Batch(rows=rows.select(layout.schema.names), cursor=last)
+            rows = rows.select(layout.schema.names)
+            yield Batch(rows=rows, cursor=last, same_columns=True)
         now = frontier.settle()
         if now is not None and now.known is None and self._setting.appends:
             raise _crowded(growing.name, now.rows, self._selection.shown)
         if given and now is not None and now.settled:
-            yield Batch(rows=layout.schema.empty_table(), cursor=now.cursor())
+            yield _without_rows(layout, now.cursor())
         if not given and cursor is None:
-            yield Batch(rows=layout.schema.empty_table(), cursor=None)
+            yield _without_rows(layout, None)
 
     def _frontier(
         self, boundary: "Boundary | None", layout: "Layout", growing: "Growing"
@@ -275,6 +276,10 @@ class DatabaseSource:
             random=Random(),  # noqa: S311 - no secret hangs on it
             retry=_CONNECTING,
         )
+
+
+def _without_rows(layout: "Layout", cursor: Cursor | None) -> Batch:
+    return Batch(rows=layout.schema.empty_table(), cursor=cursor, same_columns=True)
 
 
 def _may_pass(error: Exception) -> bool:
