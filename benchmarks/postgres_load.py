@@ -118,7 +118,8 @@ def _measured(work: Callable[[str, Path], None], url: str) -> None:
     for name in (
         "adbc_driver_postgresql.dbapi",
         "headgate.engines.duckdb",
-        "headgate.project",
+        "headgate.lake.table_writing",
+        "headgate.project.project",
         "headgate.runs.computing",
         "headgate.runs.publish",
         "headgate.sources.databases.postgresql",

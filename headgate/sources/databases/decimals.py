@@ -2,20 +2,27 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 MOST_DIGITS = 38
 WHOLE_DIGITS = 18
 """Up to this many digits a decimal is a 64-bit whole number with a point in it."""
 
 
-def from_whole(type_: pa.DataType) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
-    """Give what makes decimals of their digits as 64-bit whole numbers, by their bits alone."""
-    return partial(_wide, type_)
+def from_digits(
+    type_: pa.DataType, whole: npt.NDArray[np.int64], there: npt.NDArray[np.bool_] | None
+) -> pa.Array:
+    """Make decimals of 64-bit whole numbers by their bits; NULL where one is not ``there``."""
+    wide = np.empty((len(whole), 2), dtype=np.int64)
+    wide[:, 0] = whole
+    wide[:, 1] = whole >> 63
+    validity = None
+    if there is not None:
+        validity = pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.Array.from_buffers(type_, len(whole), [validity, pa.py_buffer(wide)])
 
 
 def from_text(type_: pa.DataType) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
@@ -31,17 +38,3 @@ def digits_of(value: Decimal) -> int:
 def with_point(digits: int, scale: int) -> Decimal:
     """Give the decimal of these digits, all of them, so many behind its point."""
     return Decimal(f"{digits}e-{scale}")
-
-
-def _wide(type_: pa.DataType, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([_widened(chunk, type_) for chunk in column.chunks], type_)
-
-
-def _widened(chunk: pa.Array, type_: pa.DataType) -> pa.Array:
-    rows = len(chunk)
-    digits = np.frombuffer(chunk.buffers()[1], dtype=np.int64, count=rows + chunk.offset)
-    wide = np.empty((rows, 2), dtype=np.int64)
-    wide[:, 0] = digits[chunk.offset :]
-    wide[:, 1] = wide[:, 0] >> 63
-    validity = pc.is_valid(chunk).buffers()[1] if chunk.null_count else None
-    return pa.Array.from_buffers(type_, rows, [validity, pa.py_buffer(wide)], chunk.null_count)

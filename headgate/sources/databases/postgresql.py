@@ -1,5 +1,6 @@
 """PostgreSQL: psycopg describes and keeps the snapshot, ADBC brings the rows as Arrow."""
 
+import os
 import queue
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from headgate.sources.databases.layouts import (
     refuse_twins,
     value_refused,
 )
+from headgate.sources.databases.postgresql_numbers import Unfit
 from headgate.sources.databases.postgresql_types import (
     PgColumn,
     PgType,
@@ -76,10 +78,17 @@ _KEYS: Final = (
     "and a.attrelid = i.indrelid and a.attnum = k.number order by k.at"
 )
 _RELATION: Final = (
-    "select c.oid, c.relkind in ('r', 'm') and not c.relhassubclass and a.amname = 'heap', "
-    "pg_relation_size(c.oid) / current_setting('block_size')::int from pg_catalog.pg_class c "
-    "left join pg_catalog.pg_am a on a.oid = c.relam where c.oid = to_regclass(%s)"
+    "with recursive heirs (oid) as (select to_regclass(%s)::oid union select i.inhrelid "
+    "from pg_catalog.pg_inherits i join heirs on i.inhparent = heirs.oid) "
+    "select to_regclass(%s)::oid, "
+    "coalesce(bool_and(c.relkind = 'p' or c.relkind in ('r', 'm') and a.amname = 'heap'), false), "
+    "coalesce(max(pg_relation_size(c.oid)) / current_setting('block_size')::int, 0), "
+    "coalesce(sum(pg_relation_size(c.oid)) / current_setting('block_size')::int, 0)::int8 "
+    "from heirs join pg_catalog.pg_class c on c.oid = heirs.oid "
+    "left join pg_catalog.pg_am a on a.oid = c.relam"
 )
+"""A table with those that inherit from it, and its partitions: whether rows of all of them have a
+place in pages (those of foreign tables have none), and how many pages the largest and all have."""
 _RELATIONS: Final = (
     "select case when pg_table_is_visible(c.oid) then c.relname else n.nspname || '.' || c.relname "
     "end from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
@@ -98,7 +107,8 @@ _MONEY: Final = "select scale('1'::money::numeric)"
 
 _SMALL_PAGES: Final = 8_192
 """Up to 64 MB a table is read by one connection: another costs some 5 ms and the order of rows."""
-_CONNECTIONS: Final = 2
+_CONNECTIONS: Final = 2 if (os.cpu_count() or 1) > 2 else 1  # noqa: PLR2004 - cores
+"""One decodes as fast as two cores write beside it; a second one would wait for them."""
 _PIECES: Final = 8
 _DETAIL: Final = re.compile(r"\s*\n(DETAIL|HINT|CONTEXT|LINE \d+):.*", re.DOTALL)
 _NAME_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
@@ -123,7 +133,7 @@ class PostgresReading:
         self._address = address
         self._selection = selection
         self._conninfo = make_conninfo(address.url, **self._absent_defaults())
-        self._pages = 0
+        self._pages = self._all_pages = 0
         with self._explained():
             self._lead: psycopg.Connection[Any] = psycopg.connect(self._conninfo, autocommit=True)
         try:
@@ -142,7 +152,8 @@ class PostgresReading:
             NotFound: ``database-relation-missing``, ``database-column-missing``.
             Invalid: ``database-query``, ``ambiguous-column-name``, ``database-cursor-type``.
         """
-        relation = f"({selection.query}\n) as q" if selection.query else _quoted(selection.relation)
+        relation = f"({selection.query}\n)" if selection.query else _quoted(selection.relation)
+        relation += " as q"
         listed = ", ".join(quote(name) for name in selection.columns) or "*"
         with self._explained():
             described = self._lead.execute(
@@ -186,25 +197,9 @@ class PostgresReading:
 
     def tables(self, layout: Layout, part: Part) -> Iterator[pa.Table]:
         """Stream the rows. Without a cursor a large table comes in pieces, in no order."""
-        text = f"select {layout.select} from {layout.relation}"
-        growing = layout.growing
-        if growing is not None:
-            if part.only_empty:
-                yield from self._rows(layout, [f"{text} where {growing.expression} is null"])
-                return
-            since = ""
-            if part.since is not None:
-                since = f" where {growing.expression} >= {growing.literal(part.since)}"
-            present = "" if since else f" where {growing.expression} is not null"
-            order = f" order by {ordered(layout, growing, quote)}"
-            yield from self._rows(layout, [f"{text}{since}{present}{order}"])
-            return
-        pieces = self._pieces(text)
-        if len(pieces) == 1:
-            yield from self._rows(layout, pieces)
-            return
-        left, snapshot = _Shared(pieces), self._snapshot()
-        streams = self._selection.connections or _CONNECTIONS
+        queries = self._queries(layout, part)
+        left, snapshot = _Shared(queries), self._snapshot()
+        streams = min(len(queries), self._selection.connections or _CONNECTIONS)
         works = [partial(self._rows, layout, left, snapshot) for _ in range(streams)]
         with closing(side_by_side(works)) as tables:
             yield from tables
@@ -216,11 +211,21 @@ class PostgresReading:
 
     # -- rows
 
-    def _rows(
-        self, layout: Layout, queries: Iterable[str], snapshot: str | None = None
-    ) -> Generator[pa.Table]:
+    def _queries(self, layout: Layout, part: Part) -> list[str]:
+        """Give the queries whose rows are those asked for: several may run at a time."""
+        text = f"select {layout.select} from {layout.relation}"
+        growing = layout.growing
+        if growing is None:
+            return self._pieces(text)
+        if part.only_empty:
+            return [f"{text} where {growing.expression} is null"]
+        which = f"{growing.expression} is not null"
+        if part.since is not None:
+            which = f"{growing.expression} >= {growing.literal(part.since)}"
+        return [f"{text} where {which} order by {ordered(layout, growing, _given)}"]
+
+    def _rows(self, layout: Layout, queries: Iterable[str], snapshot: str) -> Generator[pa.Table]:
         """Stream queries' rows by one connection of ADBC, in the snapshot of the lead."""
-        snapshot = snapshot or self._snapshot()
         with (
             self._explained(layout),
             closing(adbc.connect(self._conninfo)) as connection,
@@ -233,9 +238,20 @@ class PostgresReading:
             for text in queries:
                 cursor.execute(text)
                 for batch in cursor.fetch_record_batch():
-                    table = _table(layout, batch)
+                    table = self._table(layout, batch)
                     for start in range(0, table.num_rows, self._selection.batch_rows):
                         yield table.slice(start, self._selection.batch_rows)
+
+    def _table(self, layout: Layout, batch: pa.RecordBatch) -> pa.Table:
+        arrays = []
+        for column, given in zip(layout.columns, batch.columns, strict=True):
+            try:
+                arrays.append(_finished(column, given))
+            except Unfit as unfit:
+                what = str(unfit)
+                shown = self._selection.shown
+                raise value_refused(column.name, what, shown, _hint(what)) from None
+        return pa.Table.from_arrays(arrays, schema=layout.table_schema)
 
     def _snapshot(self) -> str:
         with self._explained():
@@ -243,15 +259,15 @@ class PostgresReading:
         return str(row[0]) if row else ""
 
     def _pieces(self, text: str) -> list[str]:
-        """Cut a table into ranges of pages, where that pays and where pages mean something."""
-        connections = self._selection.connections
-        if (
-            (self._pages <= _SMALL_PAGES and connections is None)
-            or connections == 1
-            or not self._pages
-        ):
+        """Cut a table into ranges of pages, where that pays and where pages mean something.
+
+        A range of a table with partitions is that range of each of them.
+        """
+        connections = self._selection.connections or _CONNECTIONS
+        small = self._all_pages <= _SMALL_PAGES and self._selection.connections is None
+        if connections == 1 or small or not self._pages:
             return [text]
-        step = -(-self._pages // ((connections or _CONNECTIONS) * _PIECES))
+        step = -(-self._pages // (connections * _PIECES))
         starts = list(range(0, self._pages, step))
         return [
             f"{text} where ctid >= '({start},0)'::tid"
@@ -322,12 +338,13 @@ class PostgresReading:
         """Give the primary key of a table; note how many pages it has."""
         if self._selection.query:
             return ()
-        row = self._lead.execute(_RELATION, (_quoted(self._selection.relation),)).fetchone()
-        if row is None:
+        name = _quoted(self._selection.relation)
+        row = self._lead.execute(_RELATION, (name, name)).fetchone()
+        if row is None or row[0] is None:
             return ()
-        oid, has_pages, pages = row
+        oid, has_pages, largest, all_ = row
         if has_pages:
-            self._pages = pages
+            self._pages, self._all_pages = largest, all_
         return tuple(name for (name,) in self._lead.execute(_KEYS, (oid,)))
 
     def _money(self, columns: Sequence[PgColumn]) -> int:
@@ -404,11 +421,6 @@ def _told(error: Exception) -> tuple[str, str]:
     return state, _DETAIL.sub("", str(error).rpartition("ERROR: ")[2])
 
 
-def _table(layout: Layout, batch: pa.RecordBatch) -> pa.Table:
-    arrays = [_finished(*pair) for pair in zip(layout.columns, batch.columns, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=layout.table_schema)
-
-
 class _Shared:
     """Gives each query once, to whoever asks next, from any thread."""
 
@@ -440,9 +452,7 @@ def _growing(column: PgColumn, plan: Column, selection: Selection, never_empty: 
     if name == "numeric" and not pa.types.is_decimal(plan.type):
         hint = "numeric without scale"
         raise cursor_type_refused(column.name, hint, selection.shown)
-    # Alone, the name would be that of the column as it is selected: a text, ordered as one.
-    whose = "q" if selection.query else quote(_parts(selection.relation)[-1])
-    given = f"{whose}.{quote(column.name)}"
+    given = _given(column.name)
     scale = plan.type.scale if pa.types.is_decimal(plan.type) else 0
     return Growing(
         name=column.name,
@@ -452,6 +462,11 @@ def _growing(column: PgColumn, plan: Column, selection: Selection, never_empty: 
         type=plan.type,
         never_empty=never_empty,
     )
+
+
+def _given(name: str) -> str:
+    """Give a column as the relation has it: a bare name in ORDER BY is that of the select list."""
+    return f"q.{quote(name)}"
 
 
 def _literal(type_: str, scale: int, value: Value) -> str:

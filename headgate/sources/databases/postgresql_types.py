@@ -30,8 +30,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from headgate.names import literal, quote
-from headgate.sources.databases.decimals import MOST_DIGITS, WHOLE_DIGITS, from_text, from_whole
+from headgate.sources.databases.decimals import MOST_DIGITS, WHOLE_DIGITS, from_text
 from headgate.sources.databases.layouts import Column
+from headgate.sources.databases.postgresql_numbers import NOT_FINITE, from_sent, misfit
 from headgate.sources.databases.selections import CLAMP, DOUBLE, FIT, LIST, NULL, Selection
 
 MARK = "[headgate]"
@@ -227,26 +228,27 @@ def _numeric(column: PgColumn, selection: Selection, proved: Proved) -> Column:
 def _decimal(
     column: PgColumn, given: str, fits: str, digits: tuple[int, int], selection: Selection
 ) -> Column:
-    """Carry a numeric as a whole number where that is long enough, else as text."""
+    """Carry a numeric as the server sends it where 64 bits hold its digits, else as text."""
     precision, scale = digits
     type_ = pa.decimal128(precision, scale)
-    whole = precision <= WHOLE_DIGITS
-    carried = f"({given} * 1e{scale})::int8" if whole else f"{given}::text"
-    target = "int8" if whole else "text"
-    finish = from_whole(type_) if whole else from_text(type_)
+    if precision <= WHOLE_DIGITS:
+        finish = from_sent(type_, none=selection.infinite == NULL)
+        return _column(column, f"pg_catalog.numeric_send({given})", type_, finish=finish)
+    carried = f"{given}::text"
+    finish = from_text(type_)
     if column.type.name == "money":
         return _column(column, carried, type_, finish=finish)
     finite = f"{given} <> 'NaN' and {given} < 'Infinity' and {given} > '-Infinity'"
     if column.digits is not None:
         finite = f"{given} <> 'NaN'"  # nothing that says its digits can be infinite
-    kept = "null" if selection.infinite == NULL else _raise(column, "NaN or infinity", target)
+    kept = "null" if selection.infinite == NULL else _raise(column, NOT_FINITE, "text")
     if fits == "true":
         guarded = f"case when {finite} then {carried} when {given} is not null then {kept} end"
     else:
-        misfit = _raise(column, f"a number that does not fit decimal({precision}, {scale})", target)
+        unfit = _raise(column, misfit(type_), "text")
         guarded = (
             f"case when {given} is null then null when not ({finite}) then {kept} "
-            f"when {fits} then {carried} else {misfit} end"
+            f"when {fits} then {carried} else {unfit} end"
         )
     return _column(column, guarded, type_, finish=finish)
 

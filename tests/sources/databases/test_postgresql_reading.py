@@ -48,6 +48,36 @@ def test_heirs_and_partitions_of_a_table_are_read_too(pg, opened):
     assert rows(opened(pg.url(), "old", **both)) == [{"n": 1}, {"n": 2}]
 
 
+def test_large_partitions_are_read_by_several_connections(pg, opened):
+    pg.execute(
+        "create table parts (n int, x text) partition by list (n)",
+        "create table first partition of parts for values in (1)",
+        "create table second partition of parts for values in (2) partition by range (x)",
+        "create table inner_one partition of second for values from ('') to ('m')",
+        "create table inner_two partition of second default",
+        "insert into parts select 1, 'a' || i from generate_series(1, 9000) i",
+        "insert into parts select 2, 'z' || i from generate_series(1, 3000) i",
+        "insert into parts values (2, 'b')",
+    )
+    expected = [tuple(row) for row in pg.execute("select n, x from parts")]
+    found = rows(opened(pg.url(), "parts", connections=2))
+    assert Counter((row["n"], row["x"]) for row in found) == Counter(expected)
+
+
+def test_rows_of_foreign_partitions_have_no_pages_and_come_all_the_same(pg, opened):
+    pg.execute(
+        "create extension if not exists file_fdw schema pg_catalog",
+        f"create server files_{pg.schema} foreign data wrapper file_fdw",
+        "create table parts (n int) partition by range (n)",
+        "create table here partition of parts for values from (0) to (1000)",
+        "create foreign table there partition of parts for values from (1000) to (2000) "
+        f"server files_{pg.schema} options (program 'seq 1000 1009')",
+        "insert into parts select generate_series(0, 999)",
+    )
+    found = rows(opened(pg.url(), "parts", connections=2))
+    assert sorted(row["n"] for row in found) == [*range(1010)]
+
+
 def test_a_pooler_in_front_changes_nothing(postgres, poolers, opened):
     postgres.execute("create table pooled as select n from generate_series(1, 5000) n")
     with poolers(postgres, connections=4) as pooler:
@@ -95,6 +125,7 @@ def test_an_empty_table_has_its_columns(pg, opened):
         ("bigint", "-9223372036854775808", "9223372036854775807"),
         ("oid", "5", "4294967295"),
         ("numeric(12, 2)", "-1.50", "0.01"),
+        ("numeric(12, 2)", "9.5", "100"),
         ("numeric(30, 10)", "1.0000000001", "12345678901234567890.5"),
         ("numeric(22, 2)", "9.5", "10.5"),
         ("numeric(22, 2)", "-10", "-9"),

@@ -4,28 +4,24 @@ import itertools
 import threading
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.sources.databases.decimals import from_text, from_whole
+from headgate.sources.databases.decimals import from_digits, from_text
 from headgate.sources.databases.side_by_side import side_by_side
 
 DIGITS = st.one_of(st.none(), st.integers(-(10**18) + 1, 10**18 - 1))
 
 
-@given(
-    chunks=st.lists(st.lists(DIGITS, max_size=9), max_size=4),
-    skip=st.integers(0, 5),
-    scale=st.integers(0, 18),
-)
-def test_decimals_have_the_bits_of_their_digits(chunks, skip, scale):
-    type_ = pa.decimal128(18, scale)
-    whole = [pa.array([*[7] * skip, *chunk], pa.int64())[skip:] for chunk in chunks]
-    found = from_whole(type_)(pa.chunked_array(whole, pa.int64()))
+@given(digits=st.lists(DIGITS, max_size=20), scale=st.integers(0, 18))
+def test_decimals_have_the_bits_of_their_digits(digits, scale):
+    whole = np.array([d or 0 for d in digits], np.int64)
+    there = np.array([d is not None for d in digits], np.bool_) if None in digits else None
+    found = from_digits(pa.decimal128(18, scale), whole, there)
     found.validate(full=True)
-    digits = list(itertools.chain(*chunks))
     expected = [None if d is None else Decimal(d).scaleb(-scale) for d in digits]
     assert found.to_pylist() == expected
     assert found.null_count == digits.count(None)
