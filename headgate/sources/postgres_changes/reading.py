@@ -248,12 +248,12 @@ class Following:
                 table=table.shown,
             )
         if self._reading.keep != KEEP_LOG and not any(each <= {*key} for each in table.unique):
-            columns = ", ".join(map(quoted, key))
+            indexed = ", ".join(map(quoted, key))
             raise Refused(
                 "key-without-index",
                 f"Nothing on the server keeps two rows of {table.shown} from having one key "
                 f"({', '.join(key)}): here they would be one row, and none once either is deleted.",
-                hint=f"Run:  create unique index on {table.sql} ({columns})\n"
+                hint=f"Run:  create unique index on {table.sql} ({indexed})\n"
                 'Or keep the log of its changes:  keep="log"',
                 table=table.shown,
             )
