@@ -304,7 +304,11 @@ class Metastore(Protocol):
 
     def run(self, id: str) -> RunRow | None: ...
     def runs(
-        self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        pipeline: str | None = None,
+        limit: int | None = None,
     ) -> Sequence[RunRow]: ...
     def find_runs(self, prefix: str, limit: int) -> Sequence[str]: ...
     def take_over(self, id: str, *, owner: str, lease_until: datetime) -> RunRow | None:

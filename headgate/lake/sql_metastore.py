@@ -47,6 +47,7 @@ from headgate.lake.sql_turns import SqlTurns
 
 _FINAL = frozenset({RunState.PUBLISHED, RunState.ABANDONED, RunState.ADOPTED})
 _AT_WORK = frozenset({RunState.RUNNING, RunState.PUBLISHING})
+_ALL = 2**62
 _PAST_HEX = "g"
 ID_FACT = "id"
 MAIN_FACT = "main"
@@ -418,10 +419,15 @@ class SqlMetastore:
         return None if row is None else run_of(row)
 
     def runs(
-        self, *, states: Sequence[RunState] = (), pipeline: str | None = None, limit: int = 100
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        pipeline: str | None = None,
+        limit: int | None = None,
     ) -> Sequence[RunRow]:
-        """Give runs, the latest first."""
+        """Give runs, the latest first; all of them where there is no limit."""
         values = [state.value for state in states]
+        limit = _ALL if limit is None else limit
         with self._database.reading() as session:
             if values and pipeline is not None:
                 rows = session.rows_in(

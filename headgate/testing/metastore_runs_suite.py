@@ -134,6 +134,18 @@ class MetastoreRunsSuite(MetastoreUnderTest):
             )
             assert s.store.run("bb") is None
 
+    def test_all_runs_are_listed_where_no_limit_is_given(self, tmp_path: Path) -> None:
+        """Whoever asks which runs are at work must not miss the oldest."""
+        with self.situation(tmp_path) as s:
+            ids = [f"{number:04x}" for number in range(120)]
+            for id in ids:
+                s.begin(id)
+                s.clock.move(SECOND)
+            assert _ids(s.store.runs()) == ids[::-1]
+            assert _ids(s.store.runs(states=[RunState.RUNNING])) == ids[::-1]
+            assert _ids(s.store.runs(pipeline="sales")) == ids[::-1]
+            assert _ids(s.store.runs(limit=1)) == ids[-1:]
+
     def test_runs_are_listed_the_latest_first(self, tmp_path: Path) -> None:
         with self.situation(tmp_path) as s:
             ids = ["aa", "ab", "b0"]
