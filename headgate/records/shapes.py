@@ -22,6 +22,7 @@ _KINDS: Final = {
     "UBIGINT": "integer",
     "BIGINT": "integer",
     "HUGEINT": "integer",
+    "DOUBLE": "number",
     "VARCHAR": "text",
 }
 _NOT_FINITE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?i:infinity|inf|nan)', re.DOTALL)
@@ -83,52 +84,46 @@ def merged(one: Shape, two: Shape) -> Shape:
     )
 
 
-def with_numbers_alike(shape: Shape) -> Shape:
-    """Give a shape in which whole numbers among others are numbers like these.
+def with_numbers_alike(shape: Shape, *, has_large: bool) -> Shape:
+    """Give a shape that does not tell whole numbers from others where both may be.
 
-    That is so where a double holds each.
+    They are numbers like the others, if a double holds each; where some are ``large`` they may be
+    among any others, which is for others to ask.
     """
-    alike = shape.kinds - {"integer"} if "number" in shape.kinds else shape.kinds
-    element = shape.element
+    kinds, element = shape.kinds, shape.element
+    if "number" in kinds:
+        kinds = kinds | {"integer"} if has_large else kinds - {"integer"}
     return replace(
         shape,
-        kinds=alike,
-        fields={key: with_numbers_alike(one) for key, one in shape.fields.items()},
-        element=None if element is None else with_numbers_alike(element),
+        kinds=kinds,
+        fields={
+            key: with_numbers_alike(one, has_large=has_large) for key, one in shape.fields.items()
+        },
+        element=None if element is None else with_numbers_alike(element, has_large=has_large),
     )
 
 
-def of_structure(text: str, *, has_large: bool) -> Shape:
+def of_structure(text: str) -> Shape:
     """Give the shape that DuckDB's ``json_structure`` tells of one record.
 
     It calls an empty object ``JSON``, and within a list whatever is not of one kind: records of
     which it says that are looked at by ``of_text``. Whole numbers among others in a list it does
-    not tell: where some are ``large``, any may be there, for others to ask.
+    not tell.
     """
-    return _of_structure(msgspec.json.decode(text), numbers(has_large=has_large))
+    return _of_structure(msgspec.json.decode(text))
 
 
-def numbers(*, has_large: bool) -> Shape:
-    """Give the shape of numbers among which whole ones were not told apart.
-
-    Only such as no double holds make a difference.
-    """
-    return Shape(frozenset({"integer", "number"} if has_large else {"number"}))
-
-
-def _of_structure(node: object, double: Shape) -> Shape:
+def _of_structure(node: object) -> Shape:
     if isinstance(node, str):
         if node == "NULL":
             return NOTHING
-        if node == "DOUBLE":
-            return double
         kind = _KINDS.get(node)
         return Shape(frozenset({"object"})) if kind is None else Shape(frozenset({kind}))
     if isinstance(node, list):
-        return Shape(frozenset({"list"}), element=_of_structure(node[0], double))
+        return Shape(frozenset({"list"}), element=_of_structure(node[0]))
     if not isinstance(node, dict):
         raise TypeError(type(node).__name__)
-    return of_fields({key: _of_structure(inner, double) for key, inner in node.items()})
+    return of_fields({key: _of_structure(inner) for key, inner in node.items()})
 
 
 def of_text(text: str) -> Shape:

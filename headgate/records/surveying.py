@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from headgate.records.shapes import NOTHING, Shape, numbers, of_fields
+from headgate.records.shapes import NOTHING, Shape, of_fields
 
 _ROW: Final = re.compile(r" in row ([0-9]+)\Z")
 _MOST_ODD: Final = 32
@@ -34,7 +34,7 @@ class Survey:
     """What was found: shapes, each with the first row that has it, and the rows that were left.
 
     ``places`` is the most that were read together: each costs for every record, there or not. A
-    ``number`` in these shapes may also be a whole one that a double holds.
+    ``number`` in these shapes may also be a whole one.
     """
 
     found: tuple[tuple[int, Shape], ...]
@@ -42,18 +42,17 @@ class Survey:
     places: int
 
 
-def surveyed(texts: pa.Array, *, has_large: bool) -> Survey:
+def surveyed(texts: pa.Array) -> Survey:
     """Give the shapes of records.
 
     ``texts`` are JSON objects, proven to be; none has a key nested deeper than ``DEEPEST``, none a
-    number that a double and 64 bits do not hold. ``has_large``: some have whole numbers that no
-    double holds. Then these are said to be among any others, for others to ask.
+    number that a double and 64 bits do not hold.
     """
     found: list[tuple[int, Shape]] = []
     left: list[int] = []
     places = 0
     for row, stop, schema in _schemas(texts):
-        shape = _of_schema(schema, has_large=has_large) if schema is not None else None
+        shape = _of_schema(schema) if schema is not None else None
         places = max(places, _places(schema))
         if shape is None:
             left.extend(range(row, stop))
@@ -99,9 +98,9 @@ def _list_of(texts: pa.Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
 
 
-def _of_schema(schema: pa.Schema, *, has_large: bool) -> Shape | None:
+def _of_schema(schema: pa.Schema) -> Shape | None:
     try:
-        return _of_type(pa.struct(list(schema)), has_large=has_large)
+        return _of_type(pa.struct(list(schema)))
     except TypeError:
         return None
 
@@ -114,16 +113,16 @@ def _places(kinds: Iterable[pa.Field] | None) -> int:
     )
 
 
-def _of_type(kind: pa.DataType, *, has_large: bool) -> Shape:
+def _of_type(kind: pa.DataType) -> Shape:
     if pa.types.is_null(kind):
         return NOTHING
     if pa.types.is_struct(kind):
-        return of_fields({each.name: _of_type(each.type, has_large=has_large) for each in kind})
+        return of_fields({each.name: _of_type(each.type) for each in kind})
     if pa.types.is_list(kind):
-        element = _of_type(kind.value_type, has_large=has_large)
+        element = _of_type(kind.value_type)
         return Shape(frozenset({"list"}), element=element)
     if pa.types.is_floating(kind):
-        return numbers(has_large=has_large)
+        return Shape(frozenset({"number"}))
     for is_kind, name in _SCALARS:
         if is_kind(kind):
             return Shape(frozenset({name}))

@@ -102,7 +102,7 @@ class RecordShapes:
             for batch in self._session.reader(asked):
                 for text in batch.column(0).to_pylist():
                     shape = merged(shape, of_text(text))
-        return shape if self._has_large else with_numbers_alike(shape)
+        return with_numbers_alike(shape, has_large=self._has_large)
 
     def _structures(self, live: str) -> Iterator[tuple[int, Shape]]:
         """Give the shapes of records that no survey told of, each with its first row, in order."""
@@ -112,7 +112,7 @@ class RecordShapes:
                 if '"JSON"' in text and "[" in text:
                     self._doubtful = True
                 else:
-                    yield first, of_structure(text, has_large=self._has_large)
+                    yield first, of_structure(text)
 
     # -- surveyed
 
@@ -124,7 +124,7 @@ class RecordShapes:
                 if self._is_vain():
                     self._untold_from = rows[0].as_py()
                     break
-                waiting.append((rows, pool.submit(surveyed, texts, has_large=self._has_large)))
+                waiting.append((rows, pool.submit(surveyed, texts)))
                 if len(waiting) > threads or self._rows < _PIECE_ROWS:
                     self._take(*waiting.popleft())
             while waiting:

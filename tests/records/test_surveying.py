@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headgate.records.guarding import guarded
-from headgate.records.shapes import NOTHING, Shape, merged, of_text
+from headgate.records.shapes import NOTHING, Shape, merged, of_text, with_numbers_alike
 from headgate.records.surveying import Survey, surveyed
 
 SCALARS = st.one_of(
@@ -56,7 +56,7 @@ def plain(one: Shape) -> object:
 def surveyed_as_kept(texts: list[str]) -> tuple[list[str], Survey]:
     kept = guarded(pa.array(texts))
     fine = kept.texts.filter(pa.compute.invert(kept.single))
-    return fine.to_pylist(), surveyed(fine, has_large=kept.has_large)
+    return fine.to_pylist(), surveyed(fine)
 
 
 @settings(max_examples=300, deadline=None)
@@ -94,7 +94,7 @@ def test_a_key_that_is_there_twice_is_left(texts: list[str], data: st.DataObject
         )
     )
     row = data.draw(st.integers(0, len(texts)))
-    survey = surveyed(pa.array([*(["{}"] * row), twice, *(["{}"] * 3)]), has_large=False)
+    survey = surveyed(pa.array([*(["{}"] * row), twice, *(["{}"] * 3)]))
     assert survey.left == (row,)
     fine, survey = surveyed_as_kept([*texts[:row], twice, *texts[row:]])
     assert fine.index(twice) in survey.left
@@ -102,7 +102,7 @@ def test_a_key_that_is_there_twice_is_left(texts: list[str], data: st.DataObject
 
 def test_one_odd_record_does_not_hide_those_around_it() -> None:
     texts = [json.dumps({"id": n, "total": "n/a" if n % 50 == 7 else n / 4}) for n in range(500)]
-    survey = surveyed(pa.array(texts), has_large=False)
+    survey = surveyed(pa.array(texts))
     assert survey.left == ()
     kinds = [sorted(shape.fields["total"].kinds) for _, shape in survey.found[:3]]
     assert kinds == [["number"], ["text"], ["number"]]
@@ -111,12 +111,13 @@ def test_one_odd_record_does_not_hide_those_around_it() -> None:
 
 def test_records_of_two_minds_are_given_up() -> None:
     texts = [json.dumps({"a": "x" if n % 2 else 1}) for n in range(500)]
-    survey = surveyed(pa.array(texts), has_large=False)
+    survey = surveyed(pa.array(texts))
     assert len(survey.left) > 400
 
 
 def test_large_whole_numbers_may_be_among_any_others() -> None:
     texts = pa.array(['{"a": 1.5}', '{"a": 9007199254740993}'])
     assert guarded(texts).has_large
-    [(_, shape)] = surveyed(texts, has_large=True).found
-    assert shape.fields["a"].kinds == {"integer", "number"}
+    [(_, shape)] = surveyed(texts).found
+    kinds = [with_numbers_alike(shape, has_large=each).fields["a"].kinds for each in (True, False)]
+    assert kinds == [{"integer", "number"}, {"number"}]

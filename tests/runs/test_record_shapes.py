@@ -4,7 +4,7 @@ import json
 from contextlib import closing
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headgate.engines import DuckDB
@@ -49,6 +49,7 @@ def shapes(texts: list[str], spans: list[Span]) -> tuple[object, list[str]]:
 
 
 @settings(max_examples=60, deadline=None)
+@example(['{"k": 0.5, "l": [9007199254740993], "K": {}}'], 0)
 @given(st.lists(RECORDS | RECORDS | DOUBLED, min_size=1, max_size=30), st.integers(0, 30))
 def test_a_survey_tells_what_the_engine_tells(texts: list[str], cut: int) -> None:
     count = len(texts)
