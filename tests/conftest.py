@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from headgate.testing.mariadb_servers import MariaServer
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from headgate.testing.postgres_servers import Pooler, PostgresServer
 
 # Where a change is judged, properties look where they looked before; at home they go on looking.
-settings.register_profile("unhurried", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("unhurried")
 
 
