@@ -3,8 +3,8 @@
 Ours: the file source (digest, header, dialect), the contract's casts and mask, one masked write by
 the engine, rejected rows with their lines. ``clean`` has no bad row; its limit copies the same file
 with inferred types and checks nothing. ``bad`` has one in a thousand; its limit splits them off by
-SQL written by hand, good rows into one file and bad ones into another, without lines. Each work runs in a process
-of its own; peers run with ``--peers`` in throw-away environments.
+SQL written by hand, good rows into one file and bad ones into another, without lines. Each work
+runs in a process of its own; peers run with ``--peers`` in throw-away environments.
 """
 
 import argparse
