@@ -122,7 +122,7 @@ def test_heartbeats_live_through_an_outage(
         assert beaten.wait(timeout=30)
 
     assert run(place, meanwhile) is RunState.PUBLISHED
-    assert all(beats)
+    assert all(beats[:-1])  # one may be on its way when the run ends
 
 
 def test_idle_sessions_that_are_ended_do_not_disturb_a_run(

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,17 +22,24 @@ def kept_files(files: Mapping[str, bytes], *, within: Path | None = None) -> Ite
     """Write files of mode 0600, and give their directory; it is removed at the end."""
     parent = within or Path(tempfile.gettempdir())
     sweep(parent)
+    with ExitStack() as held:
+        directory = None
+        while directory is None:  # another process may sweep it away before its lock is held
+            directory = _locked(parent, held)
+        for name, content in files.items():
+            opened = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, "wb") as file:
+                file.write(content)
+        yield directory
+
+
+def _locked(parent: Path, held: ExitStack) -> Path | None:
+    """Make a directory and hold its lock; None where it was taken for a dead maker's meanwhile."""
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # mode 0700
-    try:
-        with (directory / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for name, content in files.items():
-                opened = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(opened, "wb") as file:
-                    file.write(content)
-            yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    held.callback(shutil.rmtree, directory, ignore_errors=True)
+    lock = held.enter_context((directory / _LOCK).open("wb"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return directory if (directory / _LOCK).exists() else None
 
 
 def sweep(parent: Path) -> None:

@@ -1,5 +1,6 @@
 """Airbyte connectors: every record, its state in the cursor, no process and no file left behind."""
 
+import fcntl
 import json
 import os
 import signal
@@ -279,6 +280,23 @@ def test_files_of_a_killed_maker_are_removed_by_the_next(tmp_path):
     with kept_files({"config.json": b"mine"}, within=tmp_path) as mine:
         sweep(tmp_path)
         assert [each.parent for each in tmp_path.glob(f"{PREFIX}*/config.json")] == [mine]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_another_sweeps_before_they_are_locked_are_made_anew(tmp_path, monkeypatch):
+    lock, swept = fcntl.flock, []
+
+    def late(file, how):
+        if how == fcntl.LOCK_EX and not swept:
+            swept.append(file)
+            sweep(tmp_path)
+        lock(file, how)
+
+    monkeypatch.setattr("headgate.sources.airbyte.kept_files.fcntl.flock", late)
+    with kept_files({"config.json": b"mine"}, within=tmp_path) as mine:
+        sweep(tmp_path)
+        assert (mine / "config.json").read_bytes() == b"mine"
+    assert swept
     assert list(tmp_path.iterdir()) == []
 
 
