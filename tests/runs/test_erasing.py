@@ -316,7 +316,7 @@ def killed(tmp_path: Path, *, kills: int, seed: int) -> int:
 
 
 KILLED = Path(__file__).with_name("killed_erasure.py")
-LONGEST_S = 1.2
+LONGEST_S = 0.8
 
 
 def _start(root: Path) -> "subprocess.Popen[str]":
